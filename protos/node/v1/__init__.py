@@ -1,0 +1,1 @@
+"""Version 1 of the pod node contract; see `node.proto`."""
