@@ -1,0 +1,303 @@
+#include "pod_node/kernel/file.h"
+
+#include "vnet/fabric/errno.h"
+
+#define FIRST_SLOTS 16u
+
+struct file *file_create(struct account *account, enum file_kind kind)
+{
+	struct file *file = memory_allocate(account, sizeof(*file));
+	if (!file)
+		return NULL;
+	file->references = 1;
+	file->kind = kind;
+	file->account = account_hold(account);
+	return file;
+}
+
+struct file *file_hold(struct file *file)
+{
+	atomic_fetch_add(&file->references, 1);
+	return file;
+}
+
+static void pipe_close(struct pipe *pipe, u32 flag)
+{
+	stream_set_flags(&pipe->stream, flag);
+	if (atomic_fetch_sub(&pipe->references, 1) != 1)
+		return;
+	struct account *account = pipe->account;
+	stream_release(&pipe->stream);
+	memory_free(account, pipe, sizeof(*pipe));
+	account_release(account);
+}
+
+static void unwatch(struct file *file)
+{
+	if (!file->watches)
+		return;
+	waitq_leave(&file->watches[0]);
+	waitq_leave(&file->watches[1]);
+	memory_free(file->account, file->watches, 2 * sizeof(struct waiter));
+}
+
+void file_release(struct file *file)
+{
+	if (atomic_fetch_sub(&file->references, 1) != 1)
+		return;
+	unwatch(file);
+	switch (file->kind) {
+	case FILE_SOCKET:
+		tcp_close(file->socket);
+		break;
+	case FILE_PIPE_READER:
+		pipe_close(file->pipe, STREAM_ABANDONED);
+		break;
+	case FILE_PIPE_WRITER:
+		pipe_close(file->pipe, STREAM_FINISHED);
+		break;
+	case FILE_TEXT:
+	case FILE_CONTROL:
+		memory_free(file->account, file->text, sizeof(struct text));
+		break;
+	case FILE_HOST: /* closed by `fd_close`, or with its Store */
+	case FILE_NET_DIRECTORY:
+		break;
+	}
+	struct account *account = file->account;
+	memory_free(account, file, sizeof(*file));
+	account_release(account);
+}
+
+int pipe_open(struct account *account, u32 limit, struct file **reader, struct file **writer)
+{
+	*reader = file_create(account, FILE_PIPE_READER);
+	*writer = file_create(account, FILE_PIPE_WRITER);
+	struct pipe *pipe = *reader && *writer ? memory_allocate(account, sizeof(*pipe)) : NULL;
+	if (pipe) {
+		pipe->references = 2;
+		pipe->account = account_hold(account);
+		stream_open(&pipe->stream, account, limit);
+		(*reader)->pipe = (*writer)->pipe = pipe;
+		return 0;
+	}
+	struct file *files[] = {*reader, *writer};
+	for (u32 i = 0; i < COUNT_OF(files); i++) {
+		if (files[i]) {
+			memory_free(account, files[i], sizeof(*files[i]));
+			account_release(account);
+		}
+	}
+	return -E_NOBUFS;
+}
+
+static i32 pipe_read(struct stream *stream, uaddr to, u32 size, bool wait)
+{
+	for (;;) {
+		i32 moved = stream_get(stream, to, size, false);
+		if (moved || size == 0)
+			return moved;
+		if (stream_flags(stream) & STREAM_FINISHED) {
+			if (stream_used(stream))
+				continue;
+			return 0;
+		}
+		if (!wait)
+			return -E_AGAIN;
+		int result = waitq_block(&stream->readers, stream_readable, stream, NEVER);
+		if (result < 0)
+			return result;
+	}
+}
+
+static i32 pipe_write(struct stream *stream, uaddr from, u32 size, bool wait)
+{
+	u32 done = 0;
+	while (!(stream_flags(stream) & STREAM_ABANDONED)) {
+		i32 moved = stream_put(stream, from + done, size - done);
+		if (moved < 0)
+			return done ? (i32)done : moved;
+		done += (u32)moved;
+		if (done == size)
+			return (i32)done;
+		if (!wait)
+			return done ? (i32)done : -E_AGAIN;
+		int result = waitq_block(&stream->writers, stream_writable, stream, NEVER);
+		if (result < 0)
+			return done ? (i32)done : result;
+	}
+	return done ? (i32)done : -E_PIPE;
+}
+
+static i32 text_read(struct text *text, uaddr to, u32 size)
+{
+	u32 moved = MIN(size, text->length - text->offset);
+	user_copy_out(to, text->bytes + text->offset, moved);
+	text->offset += moved;
+	return (i32)moved;
+}
+
+i32 file_read(struct file *file, uaddr to, u32 size, bool wait, bool peek)
+{
+	switch (file->kind) {
+	case FILE_SOCKET:
+		return tcp_read(file->socket, to, size, wait, peek);
+	case FILE_PIPE_READER:
+		return pipe_read(&file->pipe->stream, to, size, wait);
+	case FILE_TEXT:
+	case FILE_CONTROL:
+		return text_read(file->text, to, size);
+	case FILE_NET_DIRECTORY:
+		return -E_ISDIR;
+	default:
+		return -E_BADF;
+	}
+}
+
+i32 file_write(struct file *file, uaddr from, u32 size, bool wait)
+{
+	switch (file->kind) {
+	case FILE_SOCKET:
+		return tcp_write(file->socket, from, size, wait);
+	case FILE_PIPE_WRITER:
+		return pipe_write(&file->pipe->stream, from, size, wait);
+	case FILE_NET_DIRECTORY:
+		return -E_ISDIR;
+	default:
+		return -E_BADF;
+	}
+}
+
+u32 file_poll(struct file *file)
+{
+	switch (file->kind) {
+	case FILE_SOCKET:
+		return tcp_poll(file->socket);
+	case FILE_PIPE_READER:
+		return (stream_readable(&file->pipe->stream) ? (u32)POLL_READ : 0) |
+		       (stream_flags(&file->pipe->stream) & STREAM_FINISHED ? (u32)POLL_HANGUP : 0);
+	case FILE_PIPE_WRITER:
+		return (stream_writable(&file->pipe->stream) ? (u32)POLL_WRITE : 0) |
+		       (stream_flags(&file->pipe->stream) & STREAM_ABANDONED ? (u32)POLL_HANGUP : 0);
+	default:
+		return POLL_READ | POLL_WRITE;
+	}
+}
+
+u32 file_available(struct file *file)
+{
+	switch (file->kind) {
+	case FILE_SOCKET:
+		return tcp_available(file->socket);
+	case FILE_PIPE_READER:
+		return stream_used(&file->pipe->stream);
+	case FILE_TEXT:
+	case FILE_CONTROL:
+		return file->text->length - file->text->offset;
+	default:
+		return 1;
+	}
+}
+
+struct waitq *file_queue(struct file *file, u32 event)
+{
+	switch (file->kind) {
+	case FILE_SOCKET:
+		return tcp_queue(file->socket, event);
+	case FILE_PIPE_READER:
+		return &file->pipe->stream.readers;
+	case FILE_PIPE_WRITER:
+		return &file->pipe->stream.writers;
+	default:
+		return NULL;
+	}
+}
+
+void file_idle(struct file *file)
+{
+	if (file->kind == FILE_SOCKET)
+		tcp_idle(file->socket);
+}
+
+/* Grow the table so that `number` is a slot. */
+static int table_reserve(struct descriptors *table, u32 number)
+{
+	if (number < table->size)
+		return 0;
+	u32 size = MAX(table->size, FIRST_SLOTS);
+	while (size <= number)
+		size *= 2;
+	struct file **files = memory_allocate(table->account, size * (u32)sizeof(*files));
+	if (!files)
+		return -E_NOMEM;
+	memset(files, 0, size * sizeof(*files));
+	if (table->files) {
+		memcpy(files, table->files, table->size * sizeof(*files));
+		memory_free(table->account, table->files, table->size * (u32)sizeof(*files));
+	}
+	table->files = files;
+	table->size = size;
+	return 0;
+}
+
+/* Remember where a socket is, so that its id leads back to its descriptor without a search. */
+static void table_set(struct descriptors *table, u32 number, struct file *file)
+{
+	table->files[number] = file;
+	if (file->kind == FILE_SOCKET)
+		file->socket->descriptor = number;
+}
+
+int descriptor_install(struct descriptors *table, struct file *file)
+{
+	u32 number = table->first;
+	while (number < table->size && table->files[number])
+		number++;
+	if (number >= table->limit)
+		return -E_MFILE;
+	int result = table_reserve(table, number);
+	if (result < 0)
+		return result;
+	table_set(table, number, file);
+	table->first = number + 1;
+	return (int)number;
+}
+
+struct file *descriptor_get(const struct descriptors *table, u32 number)
+{
+	return number < table->size ? table->files[number] : NULL;
+}
+
+struct file *descriptor_remove(struct descriptors *table, u32 number)
+{
+	struct file *file = descriptor_get(table, number);
+	if (file) {
+		table->files[number] = NULL;
+		table->first = MIN(table->first, number);
+	}
+	return file;
+}
+
+int descriptor_move(struct descriptors *table, u32 from, u32 to)
+{
+	if (!descriptor_get(table, from) || !descriptor_get(table, to))
+		return -E_BADF; /* fd_renumber wants both open */
+	if (from == to)
+		return 0;
+	file_release(descriptor_remove(table, to));
+	table_set(table, to, descriptor_remove(table, from));
+	return 0;
+}
+
+void descriptors_close(struct descriptors *table)
+{
+	for (u32 number = 0; number < table->size; number++) {
+		struct file *file = descriptor_remove(table, number);
+		if (file)
+			file_release(file);
+	}
+	if (table->files)
+		memory_free(table->account, table->files, table->size * (u32)sizeof(*table->files));
+	table->files = NULL;
+	table->size = 0;
+}

@@ -1,0 +1,84 @@
+/* Open file descriptions and descriptor tables: what a number means to a process.
+ *
+ * An open file is one of a few kinds; the calls that all kinds share (`file_read`, `file_poll`, ...) choose by
+ * kind in one place each. A table belongs to one process and only its own thread touches it while it runs.
+ */
+#ifndef PODNET_KERNEL_FILE_H
+#define PODNET_KERNEL_FILE_H
+
+#include "vnet/fabric/stream.h"
+#include "vnet/fabric/tcp.h"
+
+enum file_kind {
+	FILE_HOST = 1,    /* a file or directory of the host, through the engine's own WASI */
+	FILE_SOCKET,
+	FILE_PIPE_READER,
+	FILE_PIPE_WRITER,
+	FILE_NET_DIRECTORY, /* /net */
+	FILE_TEXT,          /* a small text of /net, made when it was opened */
+	FILE_CONTROL,       /* /net/ctl: a reply that the last command left */
+};
+
+/* Bytes between two processes, or between a process and the host. */
+struct pipe {
+	_Atomic u32 references; /* one for each end that is open */
+	struct account *account; /* held; pays for the pipe */
+	struct stream stream;
+};
+
+#define TEXT_SIZE 1000u
+
+struct text {
+	u32 length, offset;
+	char bytes[TEXT_SIZE];
+};
+
+struct file {
+	_Atomic u32 references;
+	enum file_kind kind;
+	bool nonblocking;
+	u32 option_socket; /* FILE_TEXT of /net/sock/ID/options: the socket that writes go to; 0 = none */
+	struct account *account; /* held; pays for this description */
+	union {
+		u32 host_descriptor;
+		struct socket *socket;
+		struct pipe *pipe;
+		struct text *text;
+	};
+	struct waiter *watches; /* two, when the host watches it: for reading and for writing */
+};
+
+struct descriptors {
+	struct file **files;
+	u32 size;  /* slots in `files` */
+	u32 first; /* no slot below is free */
+	u32 limit;
+	struct account *account; /* the pod's; outlives the table */
+};
+
+struct file *file_create(struct account *account, enum file_kind kind);
+struct file *file_hold(struct file *file);
+/* Close what it stands for with the last reference. */
+void file_release(struct file *file);
+
+i32 file_read(struct file *file, uaddr to, u32 size, bool wait, bool peek);
+i32 file_write(struct file *file, uaddr from, u32 size, bool wait);
+u32 file_poll(struct file *file);
+u32 file_available(struct file *file);
+/* NULL when the kind is always ready. */
+struct waitq *file_queue(struct file *file, u32 event);
+void file_idle(struct file *file);
+
+/* The lowest free number, holding `file`; -E_MFILE or -E_NOMEM leave the reference with the caller. */
+int descriptor_install(struct descriptors *table, struct file *file);
+struct file *descriptor_get(const struct descriptors *table, u32 number);
+/* Take the reference out of the table; NULL when the number is not open. */
+struct file *descriptor_remove(struct descriptors *table, u32 number);
+/* dup2: `to` is closed first. */
+int descriptor_move(struct descriptors *table, u32 from, u32 to);
+void descriptors_close(struct descriptors *table);
+
+/* A pipe with a descriptor's worth of reference for each end. */
+int pipe_open(struct account *account, u32 limit, struct file **reader, struct file **writer);
+
+#endif

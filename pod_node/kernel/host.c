@@ -1,0 +1,404 @@
+/* Calls for the node itself: boot the fabric, make and end pods, publish names, and use the network as a
+ * process of its own (the host endpoint).
+ *
+ * The node runs two kernel instances of its own, whose user memory is the fabric: one for all calls below, on
+ * one thread, and one for the thread that waits in `host_wait`. Results below zero are negative errnos. Offsets
+ * and sizes that Python needs are asked for with `host_layout`, never copied.
+ */
+#include "pod_node/kernel/wasi.h"
+#include "vnet/fabric/text.h"
+
+#define STAGING_SIZE (1u << 20)
+#define HOST_DESCRIPTORS 65536u
+#define STDIO_LIMIT (64u << 10) /* a pipe's size on Linux */
+
+static u8 *staging;
+static struct process *host_process;
+
+/* Take over the memory after the kernel's own data. `cores` bounds spinning. 0 or a negative errno. */
+EXPORT(host_boot) i32 host_boot(uaddr heap, u64 size, u32 cores);
+i32 host_boot(uaddr heap, u64 size, u32 cores)
+{
+	memory_initialize((uintptr_t)heap, size);
+	wait_set_cores(cores > 1 ? cores : 0); /* with one core a spinner keeps its peer from running */
+	staging = memory_allocate(NULL, STAGING_SIZE);
+	struct pod *pod = pod_create("host", NEVER, UINT32_MAX);
+	host_process = pod ? process_create(pod, HOST_DESCRIPTORS, false) : NULL;
+	return staging && host_process ? 0 : -E_NOMEM;
+}
+
+enum host_layout {
+	LAYOUT_STAGING = 0,      /* address of a buffer for arguments and bytes */
+	LAYOUT_STAGING_SIZE,
+	LAYOUT_STACK_TOP,        /* of the thread that makes the node's calls */
+	LAYOUT_IN_KERNEL_OFFSET, /* within a thread record */
+	LAYOUT_KILLED_OFFSET,
+	LAYOUT_STACK_SIZE,
+	LAYOUT_REQUEST_SIZE,
+	LAYOUT_REPLY_OFFSET, /* within a process request */
+};
+
+/* A second thread of the host's, for `host_wait`; the address of its record. */
+EXPORT(host_thread) u32 host_thread(void);
+u32 host_thread(void)
+{
+	return (u32)(uintptr_t)thread_create(host_process, false);
+}
+
+/* Memory of that thread's own, for the tokens that `host_wait` hands out; its address, or a negative errno. */
+EXPORT(host_token_buffer) i32 host_token_buffer(u32 capacity);
+i32 host_token_buffer(u32 capacity)
+{
+	void *buffer = capacity <= READY_TOKENS ? memory_allocate(NULL, capacity * (u32)sizeof(u32)) : NULL;
+	return buffer ? (i32)(uintptr_t)buffer : -E_NOMEM;
+}
+
+EXPORT(host_wait) i32 host_wait(uaddr tokens, u32 capacity);
+i32 host_wait(uaddr tokens, u32 capacity)
+{
+	return ready_wait() ? (i32)ready_take((u32 *)(uintptr_t)tokens, capacity) : -E_INTR;
+}
+
+EXPORT(host_stop) void host_stop(void);
+void host_stop(void)
+{
+	ready_stop();
+}
+
+/* Give the host an address on a network: its gateway's. */
+EXPORT(host_attach) i32 host_attach(u32 network, u32 ipv4, u32 prefix);
+i32 host_attach(u32 network, u32 ipv4, u32 prefix)
+{
+	return pod_attach(host_process->pod, network, address_from_ipv4(ipv4), prefix);
+}
+
+/* `name`: NUL-terminated in the fabric; `ipv4s`: `count` addresses, host byte order. */
+EXPORT(host_publish) i32 host_publish(u32 network, uaddr name, uaddr ipv4s, u32 count);
+i32 host_publish(u32 network, uaddr name, uaddr ipv4s, u32 count)
+{
+	if (count > NAME_ADDRESSES_MOST)
+		return -E_INVAL;
+	u32 size = MAX(count, 1u) * (u32)sizeof(struct address);
+	struct address *addresses = memory_allocate(NULL, size);
+	if (!addresses)
+		return -E_NOBUFS;
+	for (u32 i = 0; i < count; i++)
+		addresses[i] = address_from_ipv4(((const u32 *)(uintptr_t)ipv4s)[i]);
+	int result = name_publish(network, (const char *)(uintptr_t)name, addresses, count);
+	memory_free(NULL, addresses, size);
+	return result;
+}
+
+struct pod_interface {
+	u32 network, ipv4, prefix;
+};
+
+struct process_request {
+	u64 fabric_bytes;
+	u32 sockets, descriptors;
+	u32 preopens; /* host directories that the engine has opened as 3, 4, ... */
+	u32 interface_count;
+	struct pod_interface interfaces[INTERFACES_MOST];
+	char hostname[HOSTNAME_SIZE];
+	/* the reply */
+	u32 process, thread, stack_top;
+	u32 input, output, error; /* the host's descriptors of the guest's stdio */
+};
+
+EXPORT(host_layout) u32 host_layout(u32 what);
+u32 host_layout(u32 what)
+{
+	switch (what) {
+	case LAYOUT_STAGING: return (u32)(uintptr_t)staging;
+	case LAYOUT_STAGING_SIZE: return STAGING_SIZE;
+	case LAYOUT_STACK_TOP: return (u32)(uintptr_t)host_process->thread + KERNEL_STACK_SIZE - 16;
+	case LAYOUT_IN_KERNEL_OFFSET: return offsetof(struct thread, in_kernel);
+	case LAYOUT_KILLED_OFFSET: return offsetof(struct thread, killed);
+	case LAYOUT_STACK_SIZE: return KERNEL_STACK_SIZE;
+	case LAYOUT_REQUEST_SIZE: return sizeof(struct process_request);
+	case LAYOUT_REPLY_OFFSET: return offsetof(struct process_request, process);
+	default: return 0;
+	}
+}
+
+static int install_stdio(struct process *process, struct process_request *request)
+{
+	u32 *host_end[] = {&request->input, &request->output, &request->error};
+	for (u32 fd = 0; fd < 3; fd++) {
+		struct file *reader, *writer;
+		int result = pipe_open(process->pod->account, STDIO_LIMIT, &reader, &writer);
+		if (result < 0)
+			return result;
+		struct file *mine = fd == 0 ? writer : reader, *theirs = fd == 0 ? reader : writer;
+		mine->nonblocking = true;
+		result = descriptor_install(&host_process->descriptors, mine);
+		if (result < 0) {
+			file_release(mine);
+			file_release(theirs);
+			return result;
+		}
+		*host_end[fd] = (u32)result;
+		result = descriptor_install(&process->descriptors, theirs);
+		if (result < 0) {
+			file_release(theirs);
+			return result;
+		}
+	}
+	return 0;
+}
+
+static int install_directories(struct process *process, u32 preopens)
+{
+	for (u32 i = 0; i <= preopens; i++) {
+		struct file *file = file_create(process->pod->account, i < preopens ? FILE_HOST : FILE_NET_DIRECTORY);
+		if (!file)
+			return -E_NOBUFS;
+		file->host_descriptor = 3 + i;
+		int result = descriptor_install(&process->descriptors, file);
+		if (result < 0) {
+			file_release(file);
+			return result;
+		}
+		process->net_directory = (u32)result;
+	}
+	return 0;
+}
+
+static int attach_interfaces(struct pod *pod, const struct process_request *request)
+{
+	int result = request->interface_count > INTERFACES_MOST ? -E_INVAL : 0;
+	for (u32 i = 0; result == 0 && i < request->interface_count; i++) {
+		const struct pod_interface *interface = &request->interfaces[i];
+		result = pod_attach(pod, interface->network, address_from_ipv4(interface->ipv4), interface->prefix);
+	}
+	return result;
+}
+
+/* Close the host's ends of a stdio that was never handed out. */
+static void close_host_ends(const struct process_request *request)
+{
+	const u32 ends[] = {request->input, request->output, request->error};
+	for (u32 i = 0; i < COUNT_OF(ends); i++) {
+		struct file *file = ends[i] != UINT32_MAX ? descriptor_remove(&host_process->descriptors, ends[i]) : NULL;
+		if (file)
+			file_release(file);
+	}
+}
+
+/* Make a pod with one process, as `request` in the fabric asks, and fill in its reply. */
+EXPORT(host_pod_create) i32 host_pod_create(uaddr at);
+i32 host_pod_create(uaddr at)
+{
+	struct process_request *request = (struct process_request *)(uintptr_t)at;
+	request->input = request->output = request->error = UINT32_MAX;
+	request->hostname[HOSTNAME_SIZE - 1] = 0;
+	struct pod *pod = pod_create(request->hostname, request->fabric_bytes, request->sockets);
+	if (!pod)
+		return -E_NOBUFS;
+	struct process *process = process_create(pod, request->descriptors, true);
+	if (!process) {
+		pod_release(pod);
+		return -E_NOBUFS;
+	}
+	int result = attach_interfaces(pod, request);
+	if (result == 0)
+		result = install_stdio(process, request);
+	if (result == 0)
+		result = install_directories(process, request->preopens);
+	request->process = process->id;
+	request->thread = (u32)(uintptr_t)process->thread;
+	request->stack_top = request->thread + KERNEL_STACK_SIZE - 16;
+	if (result < 0) {
+		close_host_ends(request);
+		pod_detach_all(pod);
+		process_reap(process);
+	}
+	pod_release(pod);
+	return result;
+}
+
+/* The guest's thread is about to run; called on that thread. */
+EXPORT(host_thread_started) void host_thread_started(u32 thread);
+void host_thread_started(u32 thread)
+{
+	thread_started((struct thread *)(uintptr_t)thread);
+}
+
+EXPORT(host_process_kill) i32 host_process_kill(u32 id);
+i32 host_process_kill(u32 id)
+{
+	struct process *process = process_find(id);
+	if (!process)
+		return -E_NOENT;
+	process_kill(process);
+	return 0;
+}
+
+/* The process's thread has ended: free what it had, take its pod off the network. */
+EXPORT(host_pod_reap) i32 host_pod_reap(u32 id);
+i32 host_pod_reap(u32 id)
+{
+	struct process *process = process_find(id);
+	if (!process)
+		return -E_NOENT;
+	struct pod *pod = pod_hold(process->pod);
+	process_reap(process);
+	pod_detach_all(pod);
+	pod_release(pod);
+	return 0;
+}
+
+struct fabric_statistics {
+	u64 bytes_total, bytes_used;
+	u32 sockets;
+};
+
+EXPORT(host_statistics) void host_statistics(uaddr at);
+void host_statistics(uaddr at)
+{
+	struct memory_statistics memory = memory_statistics();
+	*(struct fabric_statistics *)(uintptr_t)at = (struct fabric_statistics){
+		.bytes_total = memory.total,
+		.bytes_used = memory.used,
+		.sockets = atomic_load(tcp_open_count()),
+	};
+}
+
+static struct file *host_file(u32 fd)
+{
+	return descriptor_get(&host_process->descriptors, fd);
+}
+
+static i32 host_install_socket(struct socket *socket)
+{
+	struct file *file = file_create(host_process->pod->account, FILE_SOCKET);
+	if (!file) {
+		tcp_close(socket);
+		return -E_NOBUFS;
+	}
+	file->socket = socket;
+	file->nonblocking = true;
+	i32 fd = descriptor_install(&host_process->descriptors, file);
+	if (fd < 0)
+		file_release(file);
+	return fd;
+}
+
+/* A descriptor, connecting or connected; watch it for writing, then ask `host_error`. */
+EXPORT(host_connect) i32 host_connect(u32 ipv4, u32 port);
+i32 host_connect(u32 ipv4, u32 port)
+{
+	struct socket *socket = tcp_open(host_process->pod);
+	if (!socket)
+		return -E_NOBUFS;
+	int result = tcp_connect(socket, address_from_ipv4(ipv4), port, false);
+	if (result < 0 && result != -E_INPROGRESS) {
+		tcp_close(socket);
+		return result;
+	}
+	return host_install_socket(socket);
+}
+
+EXPORT(host_listen) i32 host_listen(u32 ipv4, u32 port, u32 backlog);
+i32 host_listen(u32 ipv4, u32 port, u32 backlog)
+{
+	struct socket *socket = tcp_open(host_process->pod);
+	if (!socket)
+		return -E_NOBUFS;
+	socket->reuse_address = true;
+	int result = tcp_bind(socket, address_from_ipv4(ipv4), port);
+	if (result == 0)
+		result = tcp_listen(socket, backlog);
+	if (result < 0) {
+		tcp_close(socket);
+		return result;
+	}
+	return host_install_socket(socket);
+}
+
+static struct socket *host_socket(u32 fd)
+{
+	struct file *file = host_file(fd);
+	return file && file->kind == FILE_SOCKET ? file->socket : NULL;
+}
+
+EXPORT(host_accept) i32 host_accept(u32 fd);
+i32 host_accept(u32 fd)
+{
+	struct socket *listener = host_socket(fd), *socket;
+	int result = listener ? tcp_accept(listener, false, &socket) : -E_BADF;
+	return result < 0 ? result : host_install_socket(socket);
+}
+
+EXPORT(host_read) i32 host_read(u32 fd, uaddr to, u32 size);
+i32 host_read(u32 fd, uaddr to, u32 size)
+{
+	struct file *file = host_file(fd);
+	return file ? file_read(file, to, size, false, false) : -E_BADF;
+}
+
+EXPORT(host_write) i32 host_write(u32 fd, uaddr from, u32 size);
+i32 host_write(u32 fd, uaddr from, u32 size)
+{
+	struct file *file = host_file(fd);
+	return file ? file_write(file, from, size, false) : -E_BADF;
+}
+
+EXPORT(host_shutdown) i32 host_shutdown(u32 fd, u32 how);
+i32 host_shutdown(u32 fd, u32 how)
+{
+	struct socket *socket = host_socket(fd);
+	return socket ? tcp_shutdown(socket, how) : -E_BADF;
+}
+
+EXPORT(host_error) i32 host_error(u32 fd);
+i32 host_error(u32 fd)
+{
+	struct socket *socket = host_socket(fd);
+	return socket ? (i32)tcp_take_error(socket) : -E_BADF;
+}
+
+/* local << 16 | port in one number; `remote` chooses the peer's. */
+EXPORT(host_endpoint) u64 host_endpoint(u32 fd, u32 remote);
+u64 host_endpoint(u32 fd, u32 remote)
+{
+	struct socket *socket = host_socket(fd);
+	if (!socket)
+		return 0;
+	struct address address = remote ? socket->remote : socket->local;
+	return (u64)address_to_ipv4(address) << 16 | (remote ? socket->remote_port : socket->local_port);
+}
+
+EXPORT(host_close) i32 host_close(u32 fd);
+i32 host_close(u32 fd)
+{
+	struct file *file = descriptor_remove(&host_process->descriptors, fd);
+	if (!file)
+		return -E_BADF;
+	file_release(file);
+	return 0;
+}
+
+/* Ask for one token, fd << 1 | (event is POLL_WRITE), in the ready list when `event` may hold.
+ * 1 when it holds already and nothing was registered, 0 when registered. */
+EXPORT(host_watch) i32 host_watch(u32 fd, u32 event);
+i32 host_watch(u32 fd, u32 event)
+{
+	struct file *file = host_file(fd);
+	struct waitq *queue = file ? file_queue(file, event) : NULL;
+	if (!queue)
+		return -E_BADF;
+	if (!file->watches)
+		file->watches = memory_allocate(file->account, 2 * sizeof(struct waiter));
+	if (!file->watches)
+		return -E_NOBUFS;
+	u32 writing = event == POLL_WRITE;
+	struct waiter *watch = &file->watches[writing];
+	waitq_leave(watch);
+	watch->token = fd << 1 | writing;
+	waitq_join(queue, watch);
+	if (!(file_poll(file) & (event | POLL_HANGUP)))
+		return 0;
+	waitq_leave(watch);
+	return 1;
+}

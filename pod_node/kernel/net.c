@@ -1,0 +1,446 @@
+/* `/net`: the network as files, for runtimes that have no sockets.
+ *
+ *   tcp/connect/HOST/PORT   tcp/listen/ADDRESS/PORT   tcp/accept/ID   tcp/socket   tcp/pair[/ID]
+ *   dns/NAME   sock/ID/{local,remote,error,options}   hostname   interfaces   ctl
+ *
+ * A socket's ID is the inode number of its descriptor. `ctl` takes one command a write and holds the reply.
+ */
+#include "pod_node/kernel/wasi.h"
+#include "vnet/fabric/text.h"
+
+#define DEFAULT_BACKLOG 128u
+#define WORD_SIZE 128u
+#define ADDRESSES_MOST 16u
+
+static struct writer writer_of(struct text *text)
+{
+	return (struct writer){text->bytes, text->bytes + TEXT_SIZE};
+}
+
+static void finish(struct text *text, const struct writer *writer)
+{
+	text->length = (u32)(writer->at - text->bytes);
+	text->offset = 0;
+}
+
+static void write_endpoint(struct writer *writer, struct address address, u32 port)
+{
+	write_address(writer, address);
+	write_text(writer, " ");
+	write_number(writer, port);
+}
+
+static int resolve_host(struct process *process, const char *host, struct address *addresses, u32 capacity)
+{
+	if (read_ipv4(host, &addresses[0]))
+		return 1;
+	return name_find(process->pod, host, addresses, capacity);
+}
+
+static int write_names(struct process *process, struct writer *writer, const char *host)
+{
+	struct address addresses[ADDRESSES_MOST];
+	int count = resolve_host(process, host, addresses, ADDRESSES_MOST);
+	for (int i = 0; i < count; i++) {
+		write_address(writer, addresses[i]);
+		write_text(writer, "\n");
+	}
+	return MIN(count, 0);
+}
+
+static void write_interfaces(struct process *process, struct writer *writer)
+{
+	write_text(writer, "lo 127.0.0.1/8 -\n");
+	lock_acquire(&network_lock);
+	for (u32 i = 0; i < process->pod->interface_count; i++) {
+		const struct interface *interface = process->pod->interfaces[i];
+		write_text(writer, "eth");
+		write_number(writer, i);
+		write_text(writer, " ");
+		write_address(writer, interface->address);
+		write_text(writer, "/");
+		write_number(writer, interface->prefix);
+		write_text(writer, " ");
+		write_number(writer, interface->network);
+		write_text(writer, "\n");
+	}
+	lock_release(&network_lock);
+}
+
+/* The process's own open socket with this id; NULL when it has none. */
+static struct file *own_socket(struct process *process, const char *word)
+{
+	u32 id;
+	if (!read_number(word, UINT32_MAX, &id))
+		return NULL;
+	lock_acquire(&network_lock);
+	struct socket *socket = tcp_find(process->pod, id);
+	u32 descriptor = socket ? socket->descriptor : 0;
+	lock_release(&network_lock);
+	struct file *file = socket ? descriptor_get(&process->descriptors, descriptor) : NULL;
+	return file && file->kind == FILE_SOCKET && file->socket == socket ? file : NULL;
+}
+
+static int open_socket_file(struct process *process, struct socket *socket, bool nonblocking, struct file **opened)
+{
+	struct file *file = file_create(process->pod->account, FILE_SOCKET);
+	if (!file) {
+		tcp_close(socket);
+		return -E_NOBUFS;
+	}
+	file->socket = socket;
+	file->nonblocking = nonblocking;
+	*opened = file;
+	return 0;
+}
+
+static int open_new_socket(struct process *process, bool nonblocking, struct file **opened)
+{
+	struct socket *socket = tcp_open(process->pod);
+	return socket ? open_socket_file(process, socket, nonblocking, opened) : -E_NOBUFS;
+}
+
+static int open_connect(struct process *process, const char *host, u32 port, bool nonblocking, struct file **opened)
+{
+	struct address address;
+	int result = resolve_host(process, host, &address, 1);
+	if (result < 0)
+		return result;
+	result = open_new_socket(process, nonblocking, opened);
+	if (result < 0)
+		return result;
+	result = tcp_connect((*opened)->socket, address, port, !nonblocking);
+	if (result == 0 || result == -E_INPROGRESS)
+		return 0;
+	file_release(*opened);
+	return result;
+}
+
+static int open_listen(struct process *process, const char *host, u32 port, bool nonblocking, struct file **opened)
+{
+	struct address address;
+	if (!read_ipv4(host, &address))
+		return -E_INVAL;
+	int result = open_new_socket(process, nonblocking, opened);
+	if (result < 0)
+		return result;
+	(*opened)->socket->reuse_address = true;
+	result = tcp_bind((*opened)->socket, address, port);
+	if (result == 0)
+		result = tcp_listen((*opened)->socket, DEFAULT_BACKLOG);
+	if (result < 0)
+		file_release(*opened);
+	return result;
+}
+
+static int open_accept(struct process *process, const char *id, bool nonblocking, struct file **opened)
+{
+	struct file *listener = own_socket(process, id);
+	struct socket *accepted;
+	if (!listener)
+		return -E_BADF;
+	int result = tcp_accept(listener->socket, !nonblocking && !listener->nonblocking, &accepted);
+	return result < 0 ? result : open_socket_file(process, accepted, false, opened);
+}
+
+/* The first end is opened as `tcp/pair`; the second waits in it until `tcp/pair/ID`. */
+static int open_pair(struct process *process, const char *id, bool nonblocking, struct file **opened)
+{
+	struct socket *pair[2];
+	if (*id) {
+		struct file *first = own_socket(process, id);
+		struct socket *second = first ? first->socket->twin : NULL;
+		if (!second)
+			return -E_BADF;
+		first->socket->twin = NULL;
+		return open_socket_file(process, second, nonblocking, opened);
+	}
+	int result = tcp_pair(process->pod, pair);
+	if (result < 0)
+		return result;
+	pair[0]->twin = pair[1];
+	return open_socket_file(process, pair[0], nonblocking, opened);
+}
+
+static int open_text(struct process *process, enum file_kind kind, struct file **opened)
+{
+	struct account *account = process->pod->account;
+	struct file *file = file_create(account, kind);
+	struct text *text = file ? memory_allocate(account, sizeof(*text)) : NULL;
+	if (!text) {
+		if (file) {
+			file->kind = FILE_NET_DIRECTORY; /* no text to free */
+			file_release(file);
+		}
+		return -E_NOMEM;
+	}
+	file->text = text;
+	*opened = file;
+	return 0;
+}
+
+static const struct option {
+	const char *name;
+	u32 level, number;
+} options[] = {
+	{"reuseaddr", 1, 2},   {"type", 1, 3},       {"broadcast", 1, 6},   {"sndbuf", 1, 7},    {"rcvbuf", 1, 8},
+	{"keepalive", 1, 9},   {"linger", 1, 13},    {"reuseport", 1, 15},  {"acceptconn", 1, 30}, {"nodelay", 6, 1},
+	{"keepidle", 6, 4},    {"keepintvl", 6, 5},  {"keepcnt", 6, 6},
+};
+
+static const struct option *option_named(const char *name)
+{
+	for (u32 i = 0; i < COUNT_OF(options); i++)
+		if (text_equal(options[i].name, name))
+			return &options[i];
+	return NULL;
+}
+
+static void write_options(struct writer *writer, struct socket *socket)
+{
+	for (u32 i = 0; i < COUNT_OF(options); i++) {
+		i32 value = 0;
+		socket_option_get(socket, options[i].level, options[i].number, &value);
+		write_text(writer, options[i].name);
+		write_text(writer, " ");
+		write_number(writer, value);
+		write_text(writer, "\n");
+	}
+}
+
+static int write_remote(struct writer *writer, struct socket *socket)
+{
+	if (atomic_load(&socket->state) != TCP_ESTABLISHED)
+		return -E_NOTCONN;
+	write_endpoint(writer, socket->remote, socket->remote_port);
+	return 0;
+}
+
+static int write_error(struct writer *writer, struct socket *socket)
+{
+	u32 error = tcp_take_error(socket);
+	write_number(writer, error ? wasi_errno(error) : 0);
+	return 0;
+}
+
+/* The text of sock/ID/WHAT. */
+static int write_socket(struct process *process, struct file *opened, const char *id, const char *what, struct writer *writer)
+{
+	struct file *file = own_socket(process, id);
+	if (!file)
+		return -E_NOENT;
+	int result = 0;
+	if (text_equal(what, "local"))
+		write_endpoint(writer, file->socket->local, file->socket->local_port);
+	else if (text_equal(what, "remote"))
+		result = write_remote(writer, file->socket);
+	else if (text_equal(what, "error"))
+		result = write_error(writer, file->socket);
+	else if (text_equal(what, "options"))
+		opened->option_socket = file->socket->id, write_options(writer, file->socket);
+	else
+		result = -E_NOENT;
+	if (result == 0 && !opened->option_socket)
+		write_text(writer, "\n");
+	return result;
+}
+
+/* The words of a path or command: the first few, the rest empty. */
+#define WORDS 5u
+
+struct words {
+	char word[WORDS][WORD_SIZE];
+};
+
+static int split(struct words *words, const char *text, u32 length, char separator)
+{
+	struct reader reader = {text, text + length};
+	u32 count = 0;
+	memset(words, 0, sizeof(*words));
+	while (reader.at < reader.end) {
+		if (*reader.at == separator) {
+			reader.at++;
+			continue;
+		}
+		if (count == WORDS || !read_word(&reader, separator, words->word[count], WORD_SIZE))
+			return -E_INVAL;
+		count++;
+	}
+	return (int)count;
+}
+
+static int open_tcp(struct process *process, const struct words *path, u32 count, bool nonblocking, struct file **opened)
+{
+	const char *verb = path->word[1], *host = path->word[2];
+	u32 port;
+	if (text_equal(verb, "socket") && count == 2)
+		return open_new_socket(process, nonblocking, opened);
+	if (text_equal(verb, "pair") && (count == 2 || count == 3))
+		return open_pair(process, host, nonblocking, opened);
+	if (text_equal(verb, "accept") && count == 3)
+		return open_accept(process, host, nonblocking, opened);
+	if (count != 4)
+		return -E_NOENT;
+	if (!read_number(path->word[3], 65535, &port))
+		return -E_INVAL;
+	if (text_equal(verb, "connect"))
+		return open_connect(process, host, port, nonblocking, opened);
+	if (text_equal(verb, "listen"))
+		return open_listen(process, host, port, nonblocking, opened);
+	return -E_NOENT;
+}
+
+static int open_answer(struct process *process, const struct words *path, u32 count, struct file **opened)
+{
+	int result = open_text(process, FILE_TEXT, opened);
+	if (result < 0)
+		return result;
+	struct writer writer = writer_of((*opened)->text);
+	if (text_equal(path->word[0], "hostname") && count == 1)
+		write_text(&writer, process->pod->hostname), write_text(&writer, "\n");
+	else if (text_equal(path->word[0], "interfaces") && count == 1)
+		write_interfaces(process, &writer);
+	else if (text_equal(path->word[0], "dns") && count == 2)
+		result = write_names(process, &writer, path->word[1]);
+	else if (text_equal(path->word[0], "sock") && count == 3)
+		result = write_socket(process, *opened, path->word[1], path->word[2], &writer);
+	else
+		result = -E_NOENT;
+	finish((*opened)->text, &writer);
+	if (result < 0)
+		file_release(*opened);
+	return result;
+}
+
+int net_open(struct process *process, const char *path, bool nonblocking, struct file **opened)
+{
+	struct words words;
+	int count = split(&words, path, text_length(path), '/');
+	if (count < 0)
+		return count;
+	if (count == 0 || (count == 1 && text_equal(words.word[0], "."))) {
+		*opened = file_create(process->pod->account, FILE_NET_DIRECTORY);
+		return *opened ? 0 : -E_NOMEM;
+	}
+	if (text_equal(words.word[0], "tcp"))
+		return open_tcp(process, &words, (u32)count, nonblocking, opened);
+	if (text_equal(words.word[0], "ctl") && count == 1)
+		return open_text(process, FILE_CONTROL, opened);
+	return open_answer(process, &words, (u32)count, opened);
+}
+
+static int command_bind(struct socket *socket, const char *host, const char *number)
+{
+	struct address address;
+	u32 port;
+	if (!read_ipv4(host, &address) || !read_number(number, 65535, &port))
+		return -E_INVAL;
+	return tcp_bind(socket, address, port);
+}
+
+static int command_connect(struct process *process, struct file *file, const char *host, const char *number)
+{
+	struct address address;
+	u32 port;
+	if (!read_number(number, 65535, &port))
+		return -E_INVAL;
+	int result = resolve_host(process, host, &address, 1);
+	return result < 0 ? result : tcp_connect(file->socket, address, port, !file->nonblocking);
+}
+
+static int command_set(struct socket *socket, const char *name, const char *number)
+{
+	const struct option *option = option_named(name);
+	i32 value;
+	if (!option)
+		return -E_NOPROTOOPT;
+	if (!read_signed(number, &value))
+		return -E_INVAL;
+	return socket_option_set(socket, option->level, option->number, value);
+}
+
+static int command_get(struct socket *socket, const char *name, struct writer *writer)
+{
+	const struct option *option = option_named(name);
+	i32 value;
+	int result = option ? socket_option_get(socket, option->level, option->number, &value) : -E_NOPROTOOPT;
+	if (result == 0)
+		write_number(writer, value);
+	return result;
+}
+
+static int command_shutdown(struct socket *socket, const char *how)
+{
+	if (text_equal(how, "r"))
+		return tcp_shutdown(socket, TCP_SHUT_READ);
+	if (text_equal(how, "w"))
+		return tcp_shutdown(socket, TCP_SHUT_WRITE);
+	if (text_equal(how, "rw"))
+		return tcp_shutdown(socket, TCP_SHUT_READ | TCP_SHUT_WRITE);
+	return -E_INVAL;
+}
+
+static int socket_command(struct process *process, const struct words *words, struct writer *writer)
+{
+	const char *verb = words->word[0], *first = words->word[2], *second = words->word[3];
+	struct file *file = own_socket(process, words->word[1]);
+	u32 number;
+	if (!file)
+		return -E_BADF;
+	struct socket *socket = file->socket;
+	if (text_equal(verb, "connect"))
+		return command_connect(process, file, first, second);
+	if (text_equal(verb, "bind"))
+		return command_bind(socket, first, second);
+	if (text_equal(verb, "listen"))
+		return read_number(first, INT32_MAX, &number) ? tcp_listen(socket, number) : -E_INVAL;
+	if (text_equal(verb, "local"))
+		return write_endpoint(writer, socket->local, socket->local_port), 0;
+	if (text_equal(verb, "remote"))
+		return write_remote(writer, socket);
+	if (text_equal(verb, "error"))
+		return write_error(writer, socket);
+	if (text_equal(verb, "get"))
+		return command_get(socket, first, writer);
+	if (text_equal(verb, "set"))
+		return command_set(socket, first, second);
+	if (text_equal(verb, "shutdown"))
+		return command_shutdown(socket, first);
+	return -E_INVAL;
+}
+
+i32 net_control(struct process *process, struct file *file, const char *command, u32 length)
+{
+	struct words words;
+	u32 trimmed = length;
+	while (trimmed && command[trimmed - 1] == '\n')
+		trimmed--;
+	int result = split(&words, command, trimmed, ' ');
+	if (result < 0)
+		return result;
+	struct writer writer = writer_of(file->text);
+	if (text_equal(words.word[0], "dns"))
+		result = write_names(process, &writer, words.word[1]);
+	else
+		result = socket_command(process, &words, &writer);
+	if (result < 0)
+		writer.at = file->text->bytes;
+	finish(file->text, &writer);
+	return result < 0 ? result : (i32)length;
+}
+
+i32 net_write_options(struct process *process, struct file *file, const char *line, u32 length)
+{
+	struct words words;
+	u32 trimmed = length;
+	while (trimmed && line[trimmed - 1] == '\n')
+		trimmed--;
+	int result = split(&words, line, trimmed, ' ');
+	if (result < 0)
+		return result;
+	lock_acquire(&network_lock);
+	struct socket *socket = tcp_find(process->pod, file->option_socket);
+	lock_release(&network_lock);
+	result = socket ? command_set(socket, words.word[0], words.word[1]) : -E_BADF;
+	return result < 0 ? result : (i32)length;
+}

@@ -1,0 +1,216 @@
+/* poll_oneoff: wait for any of a list of descriptors and clocks.
+ *
+ * A round looks at every subscription and writes the events that hold. Only when there are none does the
+ * thread join the queue of each object, look once more, and park until the earliest deadline.
+ */
+#include "pod_node/kernel/wasi.h"
+
+enum subscription_type { SUBSCRIBE_CLOCK = 0, SUBSCRIBE_READ = 1, SUBSCRIBE_WRITE = 2 };
+
+#define CLOCK_ABSTIME 1
+#define EVENT_HANGUP 1
+
+struct subscription {
+	u64 userdata;
+	u8 type;
+	u8 padding[7];
+	union {
+		u32 fd;
+		struct {
+			u32 id;
+			u64 timeout, precision;
+			u16 flags;
+		} clock;
+	};
+};
+
+struct event {
+	u64 userdata;
+	u16 error;
+	u8 type;
+	u8 padding[5];
+	u64 bytes;
+	u16 flags;
+};
+
+_Static_assert(sizeof(struct subscription) == 48, "witx layout");
+_Static_assert(sizeof(struct event) == 32, "witx layout");
+
+/* Few subscriptions need no memory but the kernel stack. */
+#define WAITERS_ON_STACK 16u
+
+struct poll {
+	uaddr subscriptions, events;
+	u32 count;
+	u64 started;  /* CLOCK_ID_MONOTONIC */
+	u64 deadline; /* the earliest of the clocks and of the sockets' own */
+	struct waiter *waiters;
+	u32 joined;
+};
+
+static struct subscription load_subscription(const struct poll *poll, u32 index)
+{
+	struct subscription subscription;
+	user_copy_in(&subscription, poll->subscriptions + index * (u32)sizeof(subscription), sizeof(subscription));
+	return subscription;
+}
+
+/* When a clock subscription is over, on the monotonic clock. */
+static u64 clock_deadline(const struct poll *poll, const struct subscription *subscription)
+{
+	u64 timeout = subscription->clock.timeout, base = poll->started;
+	if (subscription->clock.flags & CLOCK_ABSTIME) {
+		if (subscription->clock.id == CLOCK_ID_MONOTONIC)
+			return timeout;
+		u64 now = clock_now(CLOCK_ID_REALTIME);
+		timeout = timeout > now ? timeout - now : 0;
+	}
+	return timeout < NEVER - base ? base + timeout : NEVER;
+}
+
+static struct event poll_clock(struct poll *poll, const struct subscription *subscription, bool *holds)
+{
+	u64 deadline = clock_deadline(poll, subscription);
+	poll->deadline = MIN(poll->deadline, deadline);
+	*holds = deadline <= poll->started || deadline <= clock_now(CLOCK_ID_MONOTONIC);
+	struct event event = {.userdata = subscription->userdata, .type = SUBSCRIBE_CLOCK};
+	if (subscription->clock.id > CLOCK_ID_MONOTONIC) {
+		event.error = WASI_INVAL;
+		*holds = true;
+	}
+	return event;
+}
+
+static struct event poll_file(struct poll *poll, const struct subscription *subscription, bool *holds)
+{
+	struct event event = {.userdata = subscription->userdata, .type = subscription->type};
+	struct file *file = descriptor_get(&current_process()->descriptors, subscription->fd);
+	if (!file) {
+		event.error = WASI_BADF;
+		*holds = true;
+		return event;
+	}
+	u32 events = file_poll(file);
+	*holds = events & ((subscription->type == SUBSCRIBE_READ ? (u32)POLL_READ : (u32)POLL_WRITE) | POLL_HANGUP);
+	event.bytes = subscription->type == SUBSCRIBE_READ ? file_available(file) : 1;
+	event.flags = events & POLL_HANGUP ? EVENT_HANGUP : 0;
+	if (file->kind == FILE_SOCKET)
+		poll->deadline = MIN(poll->deadline, tcp_deadline(file->socket));
+	return event;
+}
+
+/* One round. The number of events written. */
+static u32 poll_round(struct poll *poll)
+{
+	u32 held = 0;
+	poll->deadline = NEVER;
+	for (u32 i = 0; i < poll->count; i++) {
+		struct subscription subscription = load_subscription(poll, i);
+		struct event event;
+		bool holds;
+		if (subscription.type == SUBSCRIBE_CLOCK)
+			event = poll_clock(poll, &subscription, &holds);
+		else
+			event = poll_file(poll, &subscription, &holds);
+		if (holds)
+			user_copy_out(poll->events + held++ * (u32)sizeof(event), &event, sizeof(event));
+	}
+	return held;
+}
+
+static void poll_join(struct poll *poll)
+{
+	for (u32 i = 0; i < poll->count; i++) {
+		struct subscription subscription = load_subscription(poll, i);
+		if (subscription.type == SUBSCRIBE_CLOCK)
+			continue;
+		struct file *file = descriptor_get(&current_process()->descriptors, subscription.fd);
+		struct waitq *queue = file ? file_queue(file, subscription.type) : NULL;
+		if (!queue)
+			continue;
+		if (subscription.type == SUBSCRIBE_READ)
+			file_idle(file);
+		struct waiter *waiter = &poll->waiters[poll->joined++];
+		*waiter = (struct waiter){.thread = current()};
+		waitq_join(queue, waiter);
+	}
+}
+
+static void poll_leave(struct poll *poll)
+{
+	while (poll->joined)
+		waitq_leave(&poll->waiters[--poll->joined]);
+}
+
+struct spin {
+	struct poll *poll;
+	u32 *held;
+};
+
+static bool poll_spin(const void *object)
+{
+	const struct spin *spin = object;
+	*spin->held = poll_round(spin->poll);
+	return *spin->held != 0;
+}
+
+/* Until an event holds, the time is over (which a clock event says) or the thread is killed. */
+static u32 poll_wait(struct poll *poll)
+{
+	u32 held = poll_round(poll);
+	/* Looking at many descriptors over and over costs more than it can win. */
+	if (!held && poll->count <= 4 && poll->deadline == NEVER)
+		spin_until(poll_spin, &(struct spin){poll, &held});
+	while (!held && !atomic_load(&current()->killed)) {
+		poll_join(poll);
+		held = poll_round(poll);
+		if (!held)
+			thread_park_learning(current(), poll->deadline);
+		poll_leave(poll);
+		if (!held)
+			held = poll_round(poll);
+	}
+	return held;
+}
+
+static u32 check_types(const struct poll *poll)
+{
+	for (u32 i = 0; i < poll->count; i++)
+		if (load_subscription(poll, i).type > SUBSCRIBE_WRITE)
+			return WASI_INVAL;
+	return WASI_SUCCESS;
+}
+
+static u32 poll_with_memory(struct poll *poll, uaddr held)
+{
+	struct waiter on_stack[WAITERS_ON_STACK];
+	struct account *account = current_process()->pod->account;
+	bool few = poll->count <= WAITERS_ON_STACK;
+	u32 size = poll->count * (u32)sizeof(struct waiter);
+	poll->waiters = few ? on_stack : memory_allocate(account, size);
+	if (!poll->waiters)
+		return WASI_NOMEM;
+	guest_store_u32(held, poll_wait(poll));
+	if (!few)
+		memory_free(account, poll->waiters, size);
+	return WASI_SUCCESS;
+}
+
+WASI_CALL(poll_oneoff, (uaddr subscriptions, uaddr events, u32 count, uaddr held), (subscriptions, events, count, held))
+{
+	if (count == 0)
+		return WASI_INVAL;
+	if (count > 2 * current_process()->descriptors.limit + 64)
+		return WASI_INVAL;
+	if (!user_range_ok(subscriptions, (u64)count * sizeof(struct subscription)) ||
+	    !user_range_ok(events, (u64)count * sizeof(struct event)) || !user_range_ok(held, sizeof(u32)))
+		return WASI_FAULT;
+	struct poll poll = {
+		.subscriptions = subscriptions,
+		.events = events,
+		.count = count,
+		.started = clock_now(CLOCK_ID_MONOTONIC),
+	};
+	u32 error = check_types(&poll);
+	return error ? error : poll_with_memory(&poll, held);
+}

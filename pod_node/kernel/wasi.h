@@ -1,0 +1,135 @@
+/* WASI preview1: numbers, layouts and the frame that every call runs in.
+ *
+ * Layouts are those of the witx definition of wasi_snapshot_preview1; a call's documentation is there.
+ */
+#ifndef PODNET_KERNEL_WASI_H
+#define PODNET_KERNEL_WASI_H
+
+#include "pod_node/kernel/process.h"
+#include "vnet/fabric/errno.h"
+
+enum wasi_errno {
+	WASI_SUCCESS = 0,
+	WASI_2BIG = 1,
+	WASI_ACCES = 2,
+	WASI_ADDRINUSE = 3,
+	WASI_ADDRNOTAVAIL = 4,
+	WASI_AFNOSUPPORT = 5,
+	WASI_AGAIN = 6,
+	WASI_ALREADY = 7,
+	WASI_BADF = 8,
+	WASI_CONNABORTED = 13,
+	WASI_CONNREFUSED = 14,
+	WASI_CONNRESET = 15,
+	WASI_DESTADDRREQ = 17,
+	WASI_EXIST = 20,
+	WASI_FAULT = 21,
+	WASI_HOSTUNREACH = 23,
+	WASI_INPROGRESS = 26,
+	WASI_INTR = 27,
+	WASI_INVAL = 28,
+	WASI_IO = 29,
+	WASI_ISCONN = 30,
+	WASI_ISDIR = 31,
+	WASI_MFILE = 33,
+	WASI_MSGSIZE = 35,
+	WASI_NAMETOOLONG = 37,
+	WASI_NETUNREACH = 40,
+	WASI_NOBUFS = 42,
+	WASI_NOENT = 44,
+	WASI_NOMEM = 48,
+	WASI_NOPROTOOPT = 50,
+	WASI_NOSYS = 52,
+	WASI_NOTCONN = 53,
+	WASI_NOTDIR = 54,
+	WASI_NOTSOCK = 57,
+	WASI_NOTSUP = 58,
+	WASI_PERM = 63,
+	WASI_PIPE = 64,
+	WASI_PROTONOSUPPORT = 66,
+	WASI_PROTOTYPE = 67,
+	WASI_RANGE = 68,
+	WASI_ROFS = 69,
+	WASI_SPIPE = 70,
+	WASI_TIMEDOUT = 73,
+};
+
+/* The one table from the kernel's errors (positive) to WASI's. */
+u32 wasi_errno(u32 error);
+
+static inline u32 wasi_result(i32 result)
+{
+	return result < 0 ? wasi_errno((u32)-result) : WASI_SUCCESS;
+}
+
+enum wasi_filetype {
+	WASI_FILETYPE_UNKNOWN = 0,
+	WASI_FILETYPE_CHARACTER_DEVICE = 2,
+	WASI_FILETYPE_DIRECTORY = 3,
+	WASI_FILETYPE_REGULAR_FILE = 4,
+	WASI_FILETYPE_SOCKET_STREAM = 6,
+};
+
+enum { WASI_FDFLAGS_APPEND = 1, WASI_FDFLAGS_NONBLOCK = 4 };
+enum { WASI_RIGHTS_ALL = 0x1fffffff };
+
+struct wasi_iovec {
+	u32 buffer, length;
+};
+
+struct wasi_fdstat {
+	u8 filetype;
+	u16 flags;
+	u64 rights_base, rights_inheriting;
+};
+
+struct wasi_filestat {
+	u64 device, inode;
+	u8 filetype;
+	u64 links, size, atim, mtim, ctim;
+};
+
+/* At most this many buffers of one vectored call are used; a shorter transfer is what POSIX allows. */
+#define WASI_IOVS_MOST 64u
+
+/* Copy the list in and check every buffer. The number of buffers, or a negative errno. */
+int wasi_read_iovs(uaddr iovs, u32 count, struct wasi_iovec list[WASI_IOVS_MOST]);
+
+/* Store one value at a guest address; false when the guest does not own it. */
+bool guest_store(uaddr to, const void *value, u32 size);
+bool guest_load(void *value, uaddr from, u32 size);
+
+static inline bool guest_store_u32(uaddr to, u32 value)
+{
+	return guest_store(to, &value, sizeof(value));
+}
+
+/* Give the guest a descriptor for a fresh `file` (consumed) and store its number. A WASI errno. */
+u32 wasi_install(struct file *file, uaddr number);
+
+/* Transfer through a kernel object's file. Bytes moved or a negative errno. */
+i32 wasi_transfer_in(struct file *file, uaddr iovs, u32 count, bool wait, bool peek, bool fill);
+i32 wasi_transfer_out(struct file *file, uaddr iovs, u32 count, bool wait);
+
+/* Define an exported call: enter, run the body, leave (which may end the guest). */
+#define WASI_CALL(name, parameters, arguments)                \
+	static u32 do_##name parameters;                      \
+	EXPORT(name) u32 wasi_##name parameters;              \
+	u32 wasi_##name parameters                            \
+	{                                                     \
+		kernel_enter();                               \
+		return kernel_leave(do_##name arguments);     \
+	}                                                     \
+	static u32 do_##name parameters
+
+/* `/net`: open what `path` names below the directory. A new file, or a negative errno. */
+int net_open(struct process *process, const char *path, bool nonblocking, struct file **opened);
+/* A command written to /net/ctl; the reply is left in the file's text. */
+i32 net_control(struct process *process, struct file *file, const char *command, u32 length);
+i32 net_write_options(struct process *process, struct file *file, const char *line, u32 length);
+
+/* SO_* and TCP_* by Linux's numbers, shared by `/net` and the socket calls. 0 or a negative errno. */
+int socket_option_get(struct socket *socket, u32 level, u32 name, i32 *value);
+int socket_option_set(struct socket *socket, u32 level, u32 name, i32 value);
+
+#endif

@@ -1,0 +1,344 @@
+/* Socket calls: the four of WASI preview1, and the ones WasmEdge added, under their names and layouts. */
+#include "pod_node/kernel/wasi.h"
+#include "vnet/fabric/text.h"
+
+enum { RECV_PEEK = 1, RECV_WAITALL = 2, RECV_DONTWAIT = 4 };
+enum { SHUTDOWN_READ = 1, SHUTDOWN_WRITE = 2 };
+enum { EDGE_INET4 = 1, EDGE_STREAM = 2 };
+
+/* WasmEdge's address: a buffer of 4 bytes (IPv4) or 16 (IPv6, here only v4-mapped). */
+struct edge_address {
+	u32 buffer, length;
+};
+
+static int socket_of(u32 fd, struct file **file)
+{
+	*file = descriptor_get(&current_process()->descriptors, fd);
+	if (!*file)
+		return -E_BADF;
+	return (*file)->kind == FILE_SOCKET ? 0 : -E_NOTSOCK;
+}
+
+WASI_CALL(sock_accept, (u32 fd, u32 flags, uaddr accepted), (fd, flags, accepted))
+{
+	struct file *listener;
+	struct socket *socket;
+	int result = socket_of(fd, &listener);
+	if (result == 0 && !user_range_ok(accepted, sizeof(u32)))
+		result = -E_FAULT;
+	if (result == 0)
+		result = tcp_accept(listener->socket, !listener->nonblocking, &socket);
+	if (result < 0)
+		return wasi_result(result);
+	struct file *file = file_create(current_process()->pod->account, FILE_SOCKET);
+	if (!file) {
+		tcp_close(socket);
+		return WASI_NOBUFS;
+	}
+	file->socket = socket;
+	file->nonblocking = flags & WASI_FDFLAGS_NONBLOCK;
+	return wasi_install(file, accepted);
+}
+
+static u32 receive(u32 fd, uaddr iovs, u32 count, u32 flags, uaddr size, uaddr out_flags)
+{
+	struct file *file;
+	u16 none = 0;
+	int result = socket_of(fd, &file);
+	if (result < 0)
+		return wasi_result(result);
+	if (!user_range_ok(size, sizeof(u32)) || !guest_store(out_flags, &none, sizeof(none)))
+		return WASI_FAULT;
+	bool wait = !file->nonblocking && !(flags & RECV_DONTWAIT);
+	i32 moved = wasi_transfer_in(file, iovs, count, wait, flags & RECV_PEEK, flags & RECV_WAITALL);
+	if (moved >= 0)
+		guest_store_u32(size, (u32)moved);
+	return wasi_result(moved);
+}
+
+static u32 send(u32 fd, uaddr iovs, u32 count, uaddr size)
+{
+	struct file *file;
+	int result = socket_of(fd, &file);
+	if (result < 0)
+		return wasi_result(result);
+	if (!user_range_ok(size, sizeof(u32)))
+		return WASI_FAULT;
+	i32 moved = wasi_transfer_out(file, iovs, count, !file->nonblocking);
+	if (moved >= 0)
+		guest_store_u32(size, (u32)moved);
+	return wasi_result(moved);
+}
+
+WASI_CALL(sock_recv, (u32 fd, uaddr iovs, u32 count, u32 flags, uaddr size, uaddr out_flags),
+	  (fd, iovs, count, flags, size, out_flags))
+{
+	return receive(fd, iovs, count, flags, size, out_flags);
+}
+
+WASI_CALL(sock_send, (u32 fd, uaddr iovs, u32 count, u32 flags, uaddr size), (fd, iovs, count, flags, size))
+{
+	(void)flags;
+	return send(fd, iovs, count, size);
+}
+
+WASI_CALL(sock_shutdown, (u32 fd, u32 how), (fd, how))
+{
+	struct file *file;
+	int result = socket_of(fd, &file);
+	if (result == 0 && (how == 0 || how > (SHUTDOWN_READ | SHUTDOWN_WRITE)))
+		result = -E_INVAL;
+	if (result == 0)
+		result = tcp_shutdown(file->socket, how);
+	return wasi_result(result);
+}
+
+WASI_CALL(sock_open, (u32 family, u32 type, uaddr opened), (family, type, opened))
+{
+	if (family != EDGE_INET4)
+		return WASI_AFNOSUPPORT;
+	if (type != EDGE_STREAM)
+		return WASI_NOTSUP;
+	struct file *file = file_create(current_process()->pod->account, FILE_SOCKET);
+	struct socket *socket = file ? tcp_open(current_process()->pod) : NULL;
+	if (!socket) {
+		if (file) {
+			file->kind = FILE_NET_DIRECTORY; /* stands for nothing yet */
+			file_release(file);
+		}
+		return WASI_NOBUFS;
+	}
+	file->socket = socket;
+	return wasi_install(file, opened);
+}
+
+static int load_address(uaddr from, struct address *address)
+{
+	struct edge_address edge;
+	u8 bytes[16];
+	if (!guest_load(&edge, from, sizeof(edge)))
+		return -E_FAULT;
+	if (edge.length != 4 && edge.length != 16)
+		return -E_AFNOSUPPORT;
+	if (!guest_load(bytes, edge.buffer, edge.length))
+		return -E_FAULT;
+	const u8 *ipv4 = bytes + edge.length - 4;
+	*address = address_from_ipv4((u32)ipv4[0] << 24 | (u32)ipv4[1] << 16 | (u32)ipv4[2] << 8 | ipv4[3]);
+	if (edge.length == 16) {
+		static const u8 mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+		if (memcmp(bytes, mapped, sizeof(mapped)))
+			return -E_AFNOSUPPORT;
+	}
+	return 0;
+}
+
+static int store_address(uaddr to, struct address address)
+{
+	struct edge_address edge;
+	u32 ipv4 = address_to_ipv4(address);
+	u8 bytes[16] = {[10] = 0xff, [11] = 0xff, [12] = (u8)(ipv4 >> 24), [13] = (u8)(ipv4 >> 16), [14] = (u8)(ipv4 >> 8), [15] = (u8)ipv4};
+	if (!guest_load(&edge, to, sizeof(edge)))
+		return -E_FAULT;
+	if (edge.length < 4)
+		return -E_INVAL;
+	u32 size = edge.length >= 16 ? 16 : 4;
+	return guest_store(edge.buffer, bytes + 16 - size, size) ? 0 : -E_FAULT;
+}
+
+WASI_CALL(sock_bind, (u32 fd, uaddr address, u32 port), (fd, address, port))
+{
+	struct file *file;
+	struct address to;
+	int result = socket_of(fd, &file);
+	if (result == 0)
+		result = load_address(address, &to);
+	if (result == 0)
+		result = tcp_bind(file->socket, to, port);
+	return wasi_result(result);
+}
+
+WASI_CALL(sock_listen, (u32 fd, u32 backlog), (fd, backlog))
+{
+	struct file *file;
+	int result = socket_of(fd, &file);
+	if (result == 0)
+		result = tcp_listen(file->socket, backlog);
+	return wasi_result(result);
+}
+
+WASI_CALL(sock_connect, (u32 fd, uaddr address, u32 port), (fd, address, port))
+{
+	struct file *file;
+	struct address to;
+	int result = socket_of(fd, &file);
+	if (result == 0)
+		result = load_address(address, &to);
+	if (result == 0)
+		result = tcp_connect(file->socket, to, port, !file->nonblocking);
+	return wasi_result(result);
+}
+
+static int store_endpoint(uaddr address, uaddr type, uaddr port, struct address value, u32 number)
+{
+	int result = store_address(address, value);
+	if (result == 0 && !(guest_store_u32(type, 4) && guest_store_u32(port, number)))
+		result = -E_FAULT;
+	return result;
+}
+
+WASI_CALL(sock_getlocaladdr, (u32 fd, uaddr address, uaddr type, uaddr port), (fd, address, type, port))
+{
+	struct file *file;
+	int result = socket_of(fd, &file);
+	if (result == 0)
+		result = store_endpoint(address, type, port, file->socket->local, file->socket->local_port);
+	return wasi_result(result);
+}
+
+WASI_CALL(sock_getpeeraddr, (u32 fd, uaddr address, uaddr type, uaddr port), (fd, address, type, port))
+{
+	struct file *file;
+	int result = socket_of(fd, &file);
+	if (result == 0 && atomic_load(&file->socket->state) != TCP_ESTABLISHED)
+		result = -E_NOTCONN;
+	if (result == 0)
+		result = store_endpoint(address, type, port, file->socket->remote, file->socket->remote_port);
+	return wasi_result(result);
+}
+
+WASI_CALL(sock_getsockopt, (u32 fd, u32 level, u32 name, uaddr value, uaddr size), (fd, level, name, value, size))
+{
+	struct file *file;
+	i32 option;
+	u32 room;
+	int result = socket_of(fd, &file);
+	if (result == 0 && (!guest_load(&room, size, sizeof(room)) || !user_range_ok(value, sizeof(option))))
+		result = -E_FAULT;
+	if (result == 0 && room < sizeof(option))
+		result = -E_INVAL;
+	if (result == 0)
+		result = socket_option_get(file->socket, level, name, &option);
+	if (result < 0)
+		return wasi_result(result);
+	guest_store(value, &option, sizeof(option));
+	guest_store_u32(size, sizeof(option));
+	return WASI_SUCCESS;
+}
+
+WASI_CALL(sock_setsockopt, (u32 fd, u32 level, u32 name, uaddr value, u32 size), (fd, level, name, value, size))
+{
+	struct file *file;
+	i32 option;
+	int result = socket_of(fd, &file);
+	if (result == 0 && size < sizeof(option))
+		result = -E_INVAL;
+	if (result == 0 && !guest_load(&option, value, sizeof(option)))
+		result = -E_FAULT;
+	if (result == 0)
+		result = socket_option_set(file->socket, level, name, option);
+	return wasi_result(result);
+}
+
+/* On a stream the source is the peer. */
+WASI_CALL(sock_recv_from, (u32 fd, uaddr iovs, u32 count, uaddr address, u32 flags, uaddr port, uaddr size, uaddr out_flags),
+	  (fd, iovs, count, address, flags, port, size, out_flags))
+{
+	struct file *file;
+	u32 error = receive(fd, iovs, count, flags, size, out_flags);
+	if (error)
+		return error;
+	socket_of(fd, &file);
+	int result = store_address(address, file->socket->remote);
+	if (result == 0 && !guest_store_u32(port, file->socket->remote_port))
+		result = -E_FAULT;
+	return wasi_result(result);
+}
+
+WASI_CALL(sock_send_to, (u32 fd, uaddr iovs, u32 count, uaddr address, u32 port, u32 flags, uaddr size),
+	  (fd, iovs, count, address, port, flags, size))
+{
+	(void)address, (void)port, (void)flags; /* Linux ignores the address on a connected stream */
+	return send(fd, iovs, count, size);
+}
+
+/* WasmEdge's addrinfo list, which the guest has allocated: entry -> sockaddr -> 14 bytes of port and address. */
+struct edge_addrinfo {
+	u16 flags;
+	u8 family, socktype;
+	u32 protocol, address_length, address, canonical_name, canonical_length, next;
+};
+
+struct edge_sockaddr {
+	u32 family, length, bytes;
+};
+
+#define ADDRINFO_MOST 16u
+#define EDGE_TCP 1u
+
+static int store_addrinfo(uaddr entry, struct address address, u32 port, uaddr *next)
+{
+	struct edge_addrinfo info;
+	struct edge_sockaddr sockaddr;
+	u32 ipv4 = address_to_ipv4(address);
+	u8 bytes[6] = {(u8)(port >> 8), (u8)port, (u8)(ipv4 >> 24), (u8)(ipv4 >> 16), (u8)(ipv4 >> 8), (u8)ipv4};
+	if (!guest_load(&info, entry, sizeof(info)) || !guest_load(&sockaddr, info.address, sizeof(sockaddr)) ||
+	    !guest_store(sockaddr.bytes, bytes, sizeof(bytes)))
+		return -E_FAULT;
+	sockaddr.family = EDGE_INET4;
+	sockaddr.length = sizeof(bytes);
+	info.family = EDGE_INET4;
+	info.socktype = EDGE_STREAM;
+	info.protocol = EDGE_TCP;
+	info.address_length = sizeof(sockaddr);
+	guest_store(info.address, &sockaddr, sizeof(sockaddr));
+	guest_store(entry, &info, sizeof(info));
+	*next = info.next;
+	return 0;
+}
+
+static int load_text(char *text, u32 size, uaddr from, u32 length)
+{
+	if (length >= size)
+		return -E_NAMETOOLONG;
+	if (!guest_load(text, from, length))
+		return -E_FAULT;
+	text[length] = 0;
+	return 0;
+}
+
+static int resolve(const char *node, struct address addresses[ADDRINFO_MOST])
+{
+	if (!*node) {
+		addresses[0] = ADDRESS_ANY;
+		return 1;
+	}
+	if (read_ipv4(node, &addresses[0]))
+		return 1;
+	return name_find(current_process()->pod, node, addresses, ADDRINFO_MOST);
+}
+
+WASI_CALL(sock_getaddrinfo,
+	  (uaddr node, u32 node_length, uaddr service, u32 service_length, uaddr hints, uaddr results, u32 most, uaddr count),
+	  (node, node_length, service, service_length, hints, results, most, count))
+{
+	(void)hints; /* there is one family and one type */
+	char name[NAME_SIZE], digits[8];
+	struct address addresses[ADDRINFO_MOST];
+	u32 port = 0, entry, stored = 0;
+	int result = load_text(name, sizeof(name), node, node_length);
+	if (result == 0)
+		result = load_text(digits, sizeof(digits), service, service_length);
+	if (result == 0 && *digits && !read_number(digits, 65535, &port))
+		result = -E_INVAL;
+	if (result == 0 && (!guest_load(&entry, results, sizeof(entry)) || !user_range_ok(count, sizeof(u32))))
+		result = -E_FAULT;
+	int found = result == 0 ? resolve(name, addresses) : result;
+	for (result = MIN(found, 0); result == 0 && stored < MIN((u32)found, most) && entry; stored++) {
+		uaddr next;
+		result = store_addrinfo(entry, addresses[stored], port, &next);
+		entry = (u32)next;
+	}
+	if (result == 0)
+		guest_store_u32(count, stored);
+	return wasi_result(result);
+}

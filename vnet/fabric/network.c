@@ -1,0 +1,223 @@
+#include "vnet/fabric/network.h"
+
+#include "vnet/fabric/errno.h"
+#include "vnet/fabric/text.h"
+
+#define INTERFACE_BUCKETS 4096u
+#define NAME_BUCKETS 1024u
+#define FIRST_EPHEMERAL 32768u /* Linux's default range is 32768 to 60999 */
+
+struct name {
+	struct name *next;
+	u32 network;
+	u32 count;
+	u32 rotation;
+	struct address *addresses;
+	char text[NAME_SIZE];
+};
+
+struct lock network_lock;
+static struct interface *interfaces[INTERFACE_BUCKETS];
+static struct name *names[NAME_BUCKETS];
+static _Atomic u32 next_pod_id;
+
+static struct interface **interface_bucket(struct address address)
+{
+	u64 mixed = (address.high ^ address.low) * 0x9e3779b97f4a7c15ull;
+	return &interfaces[mixed >> 32 & (INTERFACE_BUCKETS - 1)];
+}
+
+static struct interface *interface_find(struct address address)
+{
+	struct interface *interface = *interface_bucket(address);
+	while (interface && !address_equal(interface->address, address))
+		interface = interface->next;
+	return interface;
+}
+
+struct pod *pod_create(const char *hostname, u64 byte_limit, u32 socket_limit)
+{
+	struct account *account = account_create(byte_limit, socket_limit);
+	struct pod *pod = account ? memory_allocate(NULL, sizeof(*pod)) : NULL;
+	if (!pod) {
+		if (account)
+			account_release(account);
+		return NULL;
+	}
+	pod->references = 1;
+	pod->id = atomic_fetch_add(&next_pod_id, 1);
+	pod->next_ephemeral = FIRST_EPHEMERAL;
+	pod->account = account;
+	text_copy(pod->hostname, hostname, HOSTNAME_SIZE);
+	return pod;
+}
+
+struct pod *pod_hold(struct pod *pod)
+{
+	atomic_fetch_add(&pod->references, 1);
+	return pod;
+}
+
+void pod_release(struct pod *pod)
+{
+	if (atomic_fetch_sub(&pod->references, 1) != 1)
+		return;
+	account_release(pod->account);
+	memory_free(NULL, pod, sizeof(*pod));
+}
+
+static int attach_locked(struct pod *pod, struct interface *interface)
+{
+	if (interface_find(interface->address))
+		return -E_ADDRINUSE;
+	if (pod->interface_count == INTERFACES_MOST)
+		return -E_NOBUFS;
+	struct interface **bucket = interface_bucket(interface->address);
+	interface->next = *bucket;
+	*bucket = interface;
+	pod->interfaces[pod->interface_count++] = interface;
+	return 0;
+}
+
+int pod_attach(struct pod *pod, u32 network, struct address address, u32 prefix)
+{
+	struct interface *interface = memory_allocate(NULL, sizeof(*interface));
+	if (!interface)
+		return -E_NOBUFS;
+	*interface = (struct interface){.pod = pod, .network = network, .prefix = prefix, .address = address};
+	lock_acquire(&network_lock);
+	int result = attach_locked(pod, interface);
+	lock_release(&network_lock);
+	if (result < 0)
+		memory_free(NULL, interface, sizeof(*interface));
+	return result;
+}
+
+void pod_detach_all(struct pod *pod)
+{
+	lock_acquire(&network_lock);
+	for (u32 i = 0; i < pod->interface_count; i++) {
+		struct interface *interface = pod->interfaces[i];
+		struct interface **link = interface_bucket(interface->address);
+		while (*link != interface)
+			link = &(*link)->next;
+		*link = interface->next;
+		memory_free(NULL, interface, sizeof(*interface));
+	}
+	pod->interface_count = 0;
+	lock_release(&network_lock);
+}
+
+bool pod_has_address(const struct pod *pod, struct address address)
+{
+	for (u32 i = 0; i < pod->interface_count; i++)
+		if (address_equal(pod->interfaces[i]->address, address))
+			return true;
+	return address_is_loopback(address);
+}
+
+int route_find(struct pod *pod, struct address to, struct route *route)
+{
+	if (address_is_any(to)) /* Linux: connecting to 0.0.0.0 means this host */
+		to = address_from_ipv4(0x7f000001);
+	if (pod_has_address(pod, to)) {
+		*route = (struct route){.pod = pod, .source = to};
+		return 0;
+	}
+	struct interface *target = interface_find(to);
+	if (!target)
+		return -E_HOSTUNREACH;
+	for (u32 i = 0; i < pod->interface_count; i++) {
+		if (pod->interfaces[i]->network == target->network) {
+			*route = (struct route){.pod = target->pod, .source = pod->interfaces[i]->address};
+			return 0;
+		}
+	}
+	return -E_NETUNREACH;
+}
+
+static struct name **name_bucket(u32 network, const char *text)
+{
+	u32 hash = 2166136261u ^ network; /* FNV-1a */
+	for (; *text; text++)
+		hash = (hash ^ (u8)*text) * 16777619u;
+	return &names[hash & (NAME_BUCKETS - 1)];
+}
+
+static struct name **name_link(u32 network, const char *text)
+{
+	struct name **link = name_bucket(network, text);
+	while (*link && ((*link)->network != network || !text_equal((*link)->text, text)))
+		link = &(*link)->next;
+	return link;
+}
+
+static void name_free(struct name *name)
+{
+	if (name->addresses)
+		memory_free(NULL, name->addresses, name->count * (u32)sizeof(struct address));
+	memory_free(NULL, name, sizeof(*name));
+}
+
+static struct name *name_create(u32 network, const char *text, const struct address *addresses, u32 count)
+{
+	u32 size = count * (u32)sizeof(struct address);
+	struct name *name = memory_allocate(NULL, sizeof(*name));
+	if (!name)
+		return NULL;
+	name->addresses = memory_allocate(NULL, size);
+	if (!name->addresses) {
+		name_free(name);
+		return NULL;
+	}
+	name->network = network;
+	name->count = count;
+	memcpy(name->addresses, addresses, size);
+	text_copy(name->text, text, NAME_SIZE);
+	return name;
+}
+
+int name_publish(u32 network, const char *text, const struct address *addresses, u32 count)
+{
+	if (count > NAME_ADDRESSES_MOST || text_length(text) >= NAME_SIZE || !*text)
+		return -E_INVAL;
+	struct name *name = count ? name_create(network, text, addresses, count) : NULL;
+	if (count && !name)
+		return -E_NOBUFS;
+	lock_acquire(&network_lock);
+	struct name **link = name_link(network, text);
+	struct name *old = *link;
+	if (name) {
+		name->rotation = old ? old->rotation : 0;
+		name->next = old ? old->next : NULL;
+		*link = name;
+	} else if (old) {
+		*link = old->next;
+	}
+	lock_release(&network_lock);
+	if (old)
+		name_free(old);
+	return 0;
+}
+
+int name_find(struct pod *pod, const char *text, struct address *addresses, u32 capacity)
+{
+	if (text_equal(text, "localhost")) {
+		addresses[0] = address_from_ipv4(0x7f000001);
+		return 1;
+	}
+	u32 found = 0;
+	lock_acquire(&network_lock);
+	for (u32 i = 0; i < pod->interface_count && found < capacity; i++) {
+		struct name *name = *name_link(pod->interfaces[i]->network, text);
+		if (!name)
+			continue;
+		u32 start = name->rotation++ % name->count;
+		for (u32 k = 0; k < name->count && found < capacity; k++)
+			addresses[found++] = name->addresses[(start + k) % name->count];
+	}
+	if (!found && pod->interface_count && text_equal(text, pod->hostname))
+		addresses[found++] = pod->interfaces[0]->address;
+	lock_release(&network_lock);
+	return found ? (int)found : -E_NOENT;
+}

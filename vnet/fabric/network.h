@@ -1,0 +1,94 @@
+/* Who is on the network: pods with their interfaces, and the names that lead to addresses.
+ *
+ * Addresses are opaque 128-bit values; IPv4 is mapped as RFC 4291 2.5.5.2 says (::ffff:a.b.c.d).
+ * The node writes pods, interfaces and names; guests only look up. Everything here is under `network_lock`.
+ */
+#ifndef PODNET_FABRIC_NETWORK_H
+#define PODNET_FABRIC_NETWORK_H
+
+#include "vnet/fabric/memory.h"
+
+#define HOSTNAME_SIZE 64u /* a DNS label and its NUL */
+#define NAME_SIZE 128u    /* service.network and its NUL */
+#define INTERFACES_MOST 8u
+#define NAME_ADDRESSES_MOST 4096u
+
+struct address {
+	u64 high, low;
+};
+
+#define ADDRESS_ANY ((struct address){0, 0xffff00000000ull})
+
+static inline struct address address_from_ipv4(u32 ipv4)
+{
+	return (struct address){0, 0xffff00000000ull | ipv4};
+}
+
+static inline u32 address_to_ipv4(struct address address)
+{
+	return (u32)address.low;
+}
+
+static inline bool address_is_ipv4(struct address address)
+{
+	return address.high == 0 && address.low >> 32 == 0xffff;
+}
+
+static inline bool address_equal(struct address a, struct address b)
+{
+	return a.high == b.high && a.low == b.low;
+}
+
+static inline bool address_is_any(struct address address)
+{
+	return address_equal(address, ADDRESS_ANY);
+}
+
+static inline bool address_is_loopback(struct address address)
+{
+	return address_is_ipv4(address) && (address.low >> 24 & 0xff) == 127;
+}
+
+struct interface {
+	struct interface *next; /* in its hash chain */
+	struct pod *pod;
+	u32 network;
+	u32 prefix; /* bits of the IPv4 prefix */
+	struct address address;
+};
+
+/* One network identity: what a service's replica is on the wire. Counted: sockets outlive processes briefly. */
+struct pod {
+	_Atomic u32 references;
+	u32 id;
+	u16 next_ephemeral; /* under network_lock */
+	u32 interface_count;
+	struct interface *interfaces[INTERFACES_MOST];
+	struct account *account; /* held */
+	char hostname[HOSTNAME_SIZE];
+};
+
+extern struct lock network_lock;
+
+struct pod *pod_create(const char *hostname, u64 byte_limit, u32 socket_limit);
+struct pod *pod_hold(struct pod *pod);
+void pod_release(struct pod *pod);
+/* 0, -E_ADDRINUSE when somebody has the address, -E_NOBUFS. */
+int pod_attach(struct pod *pod, u32 network, struct address address, u32 prefix);
+void pod_detach_all(struct pod *pod);
+
+/* Under network_lock. The interface that `pod` reaches `to` from, and the pod that has `to`.
+ * 0, -E_HOSTUNREACH (nobody has it), -E_NETUNREACH (no network in common). */
+struct route {
+	struct pod *pod;       /* where `to` is */
+	struct address source; /* the address to speak from */
+};
+int route_find(struct pod *pod, struct address to, struct route *route);
+bool pod_has_address(const struct pod *pod, struct address address);
+
+/* Replace all that `name` leads to on a network; count 0 removes it. 0, -E_NOBUFS, -E_INVAL. */
+int name_publish(u32 network, const char *name, const struct address *addresses, u32 count);
+/* What `name` leads to for `pod`, on all its networks, in rotating order. The count, or -E_NOENT. */
+int name_find(struct pod *pod, const char *name, struct address *addresses, u32 capacity);
+
+#endif

@@ -1,0 +1,107 @@
+/* What the kernel needs from below: atomic waits, a clock, the current thread, and the user's memory.
+ *
+ * Two platforms. In wasm, memory 0 is the fabric, shared by every kernel instance of the node, so C globals
+ * are node-wide; the user's memory is reached through imports of the glue module. Natively, threads share
+ * the process and user memory is ordinary memory: that build exists for sanitizers and fuzzing.
+ *
+ * Trust: a user address must have passed `user_range_ok` before it is given to a copy, and copies may run
+ * under a stream lock because a checked range cannot fault (wasm memories never shrink).
+ */
+#ifndef PODNET_FABRIC_PLATFORM_H
+#define PODNET_FABRIC_PLATFORM_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef uint8_t u8;
+typedef uint16_t u16;
+typedef uint32_t u32;
+typedef uint64_t u64;
+typedef int32_t i32;
+typedef int64_t i64;
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+
+#define NSEC_PER_USEC 1000ull
+#define NSEC_PER_SEC 1000000000ull
+#define NEVER (~0ull)
+
+/* Clock ids of WASI preview1. */
+enum clock_id { CLOCK_ID_REALTIME = 0, CLOCK_ID_MONOTONIC = 1 };
+
+struct thread;
+
+#ifdef __wasm__
+
+typedef u32 uaddr; /* an address in the user's memory */
+
+#define IMPORT(name) __attribute__((import_module("glue"), import_name(#name)))
+#define EXPORT(name) __attribute__((export_name(#name)))
+
+IMPORT(copy_in) void user_copy_in(void *to, uaddr from, u32 size);
+IMPORT(copy_out) void user_copy_out(uaddr to, const void *from, u32 size);
+IMPORT(user_pages) u32 user_pages(void);
+IMPORT(clock_now) u64 clock_now(u32 clock_id);
+
+static inline bool user_range_ok(uaddr address, u64 size)
+{
+	return (u64)address + size <= (u64)user_pages() << 16;
+}
+
+/* Returns 0 when woken, 1 when the word differed, 2 when the time was over. `timeout_ns` < 0 waits for ever. */
+static inline int word_wait(_Atomic u32 *word, u32 expected, i64 timeout_ns)
+{
+	return __builtin_wasm_memory_atomic_wait32((int *)word, (int)expected, timeout_ns);
+}
+
+static inline void word_notify(_Atomic u32 *word)
+{
+	__builtin_wasm_memory_atomic_notify((int *)word, 1);
+}
+
+static inline void spin_hint(void) {}
+
+_Noreturn static inline void kernel_panic(void)
+{
+	__builtin_trap();
+}
+
+#define memcpy __builtin_memcpy
+#define memset __builtin_memset
+int memcmp(const void *a, const void *b, size_t size);
+
+#else
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef uintptr_t uaddr;
+
+#define EXPORT(name)
+
+bool user_range_ok(uaddr address, u64 size);
+void user_copy_in(void *to, uaddr from, u32 size);
+void user_copy_out(uaddr to, const void *from, u32 size);
+u64 clock_now(u32 clock_id);
+int word_wait(_Atomic u32 *word, u32 expected, i64 timeout_ns);
+void word_notify(_Atomic u32 *word);
+
+static inline void spin_hint(void)
+{
+#if defined(__x86_64__)
+	__builtin_ia32_pause();
+#endif
+}
+
+_Noreturn static inline void kernel_panic(void)
+{
+	abort();
+}
+
+#endif
+
+#endif

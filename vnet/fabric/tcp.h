@@ -1,0 +1,100 @@
+/* TCP as a program sees it: sockets, listeners with a backlog, connections, resets, half close.
+ *
+ * Inside one node a connection is two streams, so there are no segments, sequence numbers or timers here:
+ * what RFC 9293 says about them shows only in outcomes (refused, reset, end of stream, timed out), and those
+ * follow Linux. A connect that meets a full backlog waits, as a retransmitted SYN would; its time-out is
+ * evaluated when somebody looks, so no timer exists.
+ *
+ * Socket states, port tables and accept queues are under `network_lock`; the bytes are under the stream locks.
+ */
+#ifndef PODNET_FABRIC_TCP_H
+#define PODNET_FABRIC_TCP_H
+
+#include "vnet/fabric/network.h"
+#include "vnet/fabric/stream.h"
+
+/* Linux: 6 retransmissions of a SYN, 1 + 2 + 4 + ... + 64 seconds. */
+#define TCP_CONNECT_TIMEOUT_NS (127 * NSEC_PER_SEC)
+#define TCP_BACKLOG_MOST 4096u /* net.core.somaxconn */
+
+enum tcp_state {
+	TCP_CLOSED = 0,
+	TCP_LISTEN,
+	TCP_SYN_SENT, /* waits for room in a backlog */
+	TCP_ESTABLISHED,
+};
+
+enum tcp_shutdown { TCP_SHUT_READ = 1, TCP_SHUT_WRITE = 2 };
+
+enum poll_events { POLL_READ = 1, POLL_WRITE = 2, POLL_HANGUP = 4 };
+
+/* Two streams and what the ends owe each other. Side 0 connected, side 1 was accepted. */
+struct connection {
+	_Atomic u32 references;
+	_Atomic u32 error[2];  /* what the next call of that side reports; set by the other side, cleared by reading */
+	_Atomic u32 severed[2]; /* a write of that side has met a closed peer */
+	struct stream stream[2]; /* [i] is read by side i and written by side 1 - i */
+};
+
+struct socket {
+	u32 id;
+	_Atomic u32 state; /* enum tcp_state; under network_lock, read without it */
+	struct pod *pod;   /* held */
+	u32 descriptor;    /* the number last given to it by its process; a hint; owner */
+	struct socket *next_by_id, *next_by_port;
+	struct address local, remote;
+	u16 local_port, remote_port;
+	bool bound;        /* in the port table */
+	bool read_shut, write_shut; /* owner */
+	bool reuse_address, reuse_port, keep_alive, no_delay, broadcast;
+	i32 linger;        /* seconds; -1 = off */
+	u32 keep_idle, keep_interval, keep_count;
+	u32 send_buffer, receive_buffer; /* as last set; bytes */
+	u32 error;         /* pending, of a failed connect; under network_lock */
+	u32 side;
+	struct connection *connection; /* held, once established */
+	struct socket *twin; /* of a fresh pair: the end that nobody has opened yet; owner */
+	struct waitq changes; /* accept queue not empty, or connect decided */
+	/* A listener's queues, and a queued socket's place in one; under network_lock. */
+	u32 backlog;
+	_Atomic u32 queued; /* length of the accept queue; read without the lock */
+	struct socket *accept_first, *accept_last;
+	struct socket *pending_first, *pending_last;
+	struct socket *queue_next;
+	struct socket *listener; /* while SYN_SENT */
+	u64 connect_deadline;
+};
+
+/* NULL when the pod's limit of sockets or bytes is reached. */
+struct socket *tcp_open(struct pod *pod);
+/* Two connected sockets of one pod. */
+int tcp_pair(struct pod *pod, struct socket *pair[2]);
+void tcp_close(struct socket *socket);
+
+int tcp_bind(struct socket *socket, struct address address, u32 port);
+int tcp_listen(struct socket *socket, u32 backlog);
+int tcp_accept(struct socket *listener, bool wait, struct socket **accepted);
+int tcp_connect(struct socket *socket, struct address address, u32 port, bool wait);
+int tcp_shutdown(struct socket *socket, u32 how);
+
+/* Bytes moved, 0 at the end of the stream, or a negative errno. */
+i32 tcp_read(struct socket *socket, uaddr to, u32 size, bool wait, bool peek);
+i32 tcp_write(struct socket *socket, uaddr from, u32 size, bool wait);
+
+/* SO_ERROR: the pending error, cleared. */
+u32 tcp_take_error(struct socket *socket);
+u32 tcp_poll(struct socket *socket);
+/* Bytes that a read would return now, for poll. */
+u32 tcp_available(struct socket *socket);
+/* The queue that is woken when `event` (POLL_READ or POLL_WRITE) may have become true. */
+struct waitq *tcp_queue(struct socket *socket, u32 event);
+/* When a waiter should look again without being woken; NEVER mostly. */
+u64 tcp_deadline(struct socket *socket);
+/* A waiter of this socket is about to park. */
+void tcp_idle(struct socket *socket);
+
+/* Under network_lock: the socket of `pod` with this id, or NULL. */
+struct socket *tcp_find(struct pod *pod, u32 id);
+_Atomic u32 *tcp_open_count(void);
+
+#endif

@@ -1,0 +1,278 @@
+#include "vnet/fabric/wait.h"
+
+#include "vnet/fabric/errno.h"
+
+/* Polls per wait, a few nanoseconds each: about what parking and being woken costs (tens of microseconds
+ * on a virtual machine), the point up to which spinning is at most twice as dear as parking at once. */
+#define SPIN_MOST 8000u
+#define SPIN_LEAST 64u
+#define BRIEF_PARK_NS (120 * NSEC_PER_USEC)
+#define LOCK_SPINS 400u
+#define NAP_LEAST_NS (20 * NSEC_PER_USEC)
+#define NAP_MOST_NS (1000 * NSEC_PER_USEC)
+
+static _Atomic u32 spinning_cores;
+static _Atomic i32 runnable;
+
+bool lock_try(struct lock *lock)
+{
+	return atomic_load_explicit(&lock->held, memory_order_relaxed) == 0 &&
+	       atomic_exchange(&lock->held, 1) == 0;
+}
+
+/* The holder may have been preempted, so after a short spin nap on the thread's own word; holders never
+ * block, so a nap or two is enough and no queue is needed. */
+void lock_acquire(struct lock *lock)
+{
+	u64 nap = NAP_LEAST_NS;
+	for (;;) {
+		for (u32 spins = 0; spins < LOCK_SPINS; spins++) {
+			if (lock_try(lock))
+				return;
+			spin_hint();
+		}
+		word_wait(&current()->nap, 0, (i64)nap);
+		nap = MIN(nap * 2, NAP_MOST_NS);
+	}
+}
+
+void lock_release(struct lock *lock)
+{
+	atomic_store(&lock->held, 0);
+}
+
+void wait_set_cores(u32 cores)
+{
+	atomic_store(&spinning_cores, cores);
+}
+
+void thread_started(struct thread *thread)
+{
+	thread->spin_budget = SPIN_MOST;
+	thread->running = true;
+	if (thread->counted)
+		atomic_fetch_add(&runnable, 1);
+}
+
+void thread_ended(struct thread *thread)
+{
+	if (thread->counted && thread->running)
+		atomic_fetch_sub(&runnable, 1);
+}
+
+static i64 timeout_until(u64 deadline)
+{
+	if (deadline == NEVER)
+		return -1;
+	u64 now = clock_now(CLOCK_ID_MONOTONIC);
+	return deadline > now ? (i64)MIN(deadline - now, (u64)INT64_MAX) : 0;
+}
+
+bool thread_park(struct thread *thread, u64 deadline)
+{
+	u32 expected = PARK_EMPTY;
+	if (!atomic_compare_exchange_strong(&thread->park, &expected, PARK_PARKED)) {
+		atomic_store(&thread->park, PARK_EMPTY);
+		return true;
+	}
+	if (thread->counted)
+		atomic_fetch_sub(&runnable, 1);
+	for (;;) {
+		int result = word_wait(&thread->park, PARK_PARKED, timeout_until(deadline));
+		expected = PARK_TOKEN; /* the waker has counted this thread already */
+		if (atomic_compare_exchange_strong(&thread->park, &expected, PARK_EMPTY))
+			return true;
+		if (result != 2)
+			continue;
+		expected = PARK_PARKED;
+		if (atomic_compare_exchange_strong(&thread->park, &expected, PARK_EMPTY)) {
+			if (thread->counted)
+				atomic_fetch_add(&runnable, 1);
+			return false;
+		}
+	}
+}
+
+void thread_unpark(struct thread *thread)
+{
+	if (atomic_exchange(&thread->park, PARK_TOKEN) != PARK_PARKED)
+		return;
+	if (thread->counted)
+		atomic_fetch_add(&runnable, 1);
+	word_notify(&thread->park);
+}
+
+void waitq_join(struct waitq *queue, struct waiter *waiter)
+{
+	lock_acquire(&queue->lock);
+	waiter->queue = queue;
+	waiter->queued = true;
+	waiter->next = NULL;
+	waiter->previous = queue->last;
+	if (queue->last)
+		queue->last->next = waiter;
+	else
+		queue->first = waiter;
+	queue->last = waiter;
+	atomic_fetch_add(&queue->count, 1);
+	lock_release(&queue->lock);
+}
+
+static void unlink_waiter(struct waiter *waiter)
+{
+	struct waitq *queue = waiter->queue;
+	if (waiter->previous)
+		waiter->previous->next = waiter->next;
+	else
+		queue->first = waiter->next;
+	if (waiter->next)
+		waiter->next->previous = waiter->previous;
+	else
+		queue->last = waiter->previous;
+	waiter->queued = false;
+	atomic_fetch_sub(&queue->count, 1);
+}
+
+/* Only the waiter's owner calls this, and a thread's waiter is unlinked by nobody else; a watch may have
+ * been unlinked by a waker, which the owner sees under the lock. */
+void waitq_leave(struct waiter *waiter)
+{
+	struct waitq *queue = waiter->queue;
+	if (!queue)
+		return;
+	lock_acquire(&queue->lock);
+	if (waiter->queued)
+		unlink_waiter(waiter);
+	lock_release(&queue->lock);
+}
+
+void waitq_wake(struct waitq *queue)
+{
+	if (atomic_load(&queue->count) == 0)
+		return;
+	lock_acquire(&queue->lock);
+	for (struct waiter *waiter = queue->first, *next; waiter; waiter = next) {
+		next = waiter->next;
+		if (waiter->thread) {
+			thread_unpark(waiter->thread);
+		} else {
+			unlink_waiter(waiter);
+			ready_post(waiter->token);
+		}
+	}
+	lock_release(&queue->lock);
+}
+
+/* Spinning pays only while every runnable thread has a core to itself. */
+bool spin_until(condition ready, const void *object)
+{
+	u32 budget = current()->spin_budget;
+	u32 cores = atomic_load_explicit(&spinning_cores, memory_order_relaxed);
+	for (u32 spins = 0; spins < budget; spins++) {
+		if (ready(object))
+			return true;
+		if (atomic_load_explicit(&runnable, memory_order_relaxed) > (i32)cores)
+			return false;
+		spin_hint();
+	}
+	return ready(object);
+}
+
+/* A thread that was parked only briefly would have done better to spin, one that was parked long to park at
+ * once. Waking takes tens of microseconds by itself, which is why a brief park is that long. */
+static void spin_learn(struct thread *thread, u64 parked_ns)
+{
+	if (parked_ns < BRIEF_PARK_NS)
+		thread->spin_budget += (SPIN_MOST - thread->spin_budget) / 2;
+	else
+		thread->spin_budget -= (thread->spin_budget - SPIN_LEAST) / 2;
+}
+
+bool thread_park_learning(struct thread *thread, u64 deadline)
+{
+	u64 start = clock_now(CLOCK_ID_MONOTONIC);
+	bool woken = thread_park(thread, deadline);
+	spin_learn(thread, clock_now(CLOCK_ID_MONOTONIC) - start);
+	return woken;
+}
+
+int waitq_block(struct waitq *queue, condition ready, const void *object, u64 deadline)
+{
+	struct thread *thread = current();
+	if (spin_until(ready, object))
+		return 0;
+	struct waiter waiter = {.thread = thread};
+	int result = 0;
+	waitq_join(queue, &waiter);
+	for (;;) {
+		if (atomic_load(&thread->killed)) {
+			result = -E_INTR;
+			break;
+		}
+		if (ready(object))
+			break;
+		if (!thread_park_learning(thread, deadline)) {
+			result = ready(object) ? 0 : -E_TIMEDOUT;
+			break;
+		}
+	}
+	waitq_leave(&waiter);
+	return result;
+}
+
+/* A ring large enough for one token of every descriptor the host may hold, so that it cannot overflow:
+ * a token is posted once per watch, and a descriptor has one watch per direction at most. */
+static struct {
+	struct lock lock;
+	u32 head, tail; /* under lock */
+	_Atomic u32 stopped;
+	struct thread *_Atomic sleeper;
+	u32 tokens[READY_TOKENS];
+} ready_list;
+
+void ready_post(u32 token)
+{
+	lock_acquire(&ready_list.lock);
+	bool was_empty = ready_list.head == ready_list.tail;
+	if (ready_list.head - ready_list.tail < READY_TOKENS)
+		ready_list.tokens[ready_list.head++ % READY_TOKENS] = token;
+	lock_release(&ready_list.lock);
+	struct thread *sleeper = atomic_load(&ready_list.sleeper);
+	if (was_empty && sleeper)
+		thread_unpark(sleeper);
+}
+
+u32 ready_take(u32 *tokens, u32 capacity)
+{
+	u32 taken = 0;
+	lock_acquire(&ready_list.lock);
+	while (taken < capacity && ready_list.tail != ready_list.head)
+		tokens[taken++] = ready_list.tokens[ready_list.tail++ % READY_TOKENS];
+	lock_release(&ready_list.lock);
+	return taken;
+}
+
+static bool ready_not_empty(void)
+{
+	lock_acquire(&ready_list.lock);
+	bool result = ready_list.head != ready_list.tail;
+	lock_release(&ready_list.lock);
+	return result;
+}
+
+bool ready_wait(void)
+{
+	struct thread *thread = current();
+	atomic_store(&ready_list.sleeper, thread);
+	while (!ready_not_empty() && !atomic_load(&ready_list.stopped))
+		thread_park(thread, NEVER);
+	return !atomic_load(&ready_list.stopped);
+}
+
+void ready_stop(void)
+{
+	atomic_store(&ready_list.stopped, 1);
+	struct thread *sleeper = atomic_load(&ready_list.sleeper);
+	if (sleeper)
+		thread_unpark(sleeper);
+}

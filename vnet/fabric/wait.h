@@ -1,0 +1,93 @@
+/* Waiting: locks, parking, wait queues.
+ *
+ * Every thread has one park word, allocated once and reused, because the engine keeps a map entry for each
+ * address ever waited on. A wait queue holds waiters; a waiter belongs to a thread, or to the host endpoint
+ * as a one-shot watch. There is no global event word and nobody waits on a shared address.
+ *
+ * The protocol for blocking on an object: join its queue, evaluate the condition, park, leave, evaluate again.
+ * The protocol for waking: change the object, then `waitq_wake`. Both orders are sequentially consistent, so
+ * either the waker sees the waiter or the waiter sees the change.
+ *
+ * Lock order (outermost first): network lock, stream write lock, stream read lock, wait queue lock,
+ * ready list lock, memory locks. A holder never blocks, never traps and touches only checked user ranges.
+ */
+#ifndef PODNET_FABRIC_WAIT_H
+#define PODNET_FABRIC_WAIT_H
+
+#include "vnet/fabric/platform.h"
+
+struct lock {
+	_Atomic u32 held;
+};
+
+void lock_acquire(struct lock *lock);
+bool lock_try(struct lock *lock);
+void lock_release(struct lock *lock);
+
+enum park_state { PARK_EMPTY = 0, PARK_TOKEN = 1, PARK_PARKED = 2 };
+
+struct process;
+
+/* One guest or host thread, at the bottom of its kernel stack slice. */
+struct thread {
+	_Atomic u32 park;      /* enum park_state; any thread */
+	_Atomic u32 nap;       /* never notified: timed naps while a lock is contended; owner */
+	_Atomic u32 in_kernel; /* owner; read by the node's epoch callback */
+	_Atomic u32 killed;    /* set once by the node */
+	u32 spin_budget;       /* polls worth trying before parking; owner */
+	bool counted;          /* takes part in the count of runnable threads; fixed at creation */
+	bool running;          /* started; by the owner, then by whoever reaps it */
+	struct process *process;
+	struct thread *next_free; /* under the thread pool's lock */
+};
+
+struct waitq {
+	struct lock lock;
+	_Atomic u32 count;
+	struct waiter *first; /* under lock; in order of arrival */
+	struct waiter *last;
+};
+
+struct waiter {
+	struct waiter *next, *previous; /* under queue->lock */
+	struct waitq *queue;            /* the queue last joined; owner */
+	bool queued;                    /* under queue->lock */
+	struct thread *thread;          /* NULL for a watch */
+	u32 token;                      /* what a watch puts into the ready list */
+};
+
+struct thread *current(void);
+
+/* Park until unparked or `deadline` (CLOCK_ID_MONOTONIC, ns; NEVER). False when the time was over. */
+bool thread_park(struct thread *thread, u64 deadline);
+void thread_unpark(struct thread *thread);
+/* As thread_park, for waits that may be worth spinning for the next time. */
+bool thread_park_learning(struct thread *thread, u64 deadline);
+/* The thread takes part in the count of runnable threads from now on, or no longer. */
+void thread_started(struct thread *thread);
+void thread_ended(struct thread *thread);
+/* How many runnable threads may spin at once; 0 forbids spinning. */
+void wait_set_cores(u32 cores);
+
+void waitq_join(struct waitq *queue, struct waiter *waiter);
+void waitq_leave(struct waiter *waiter);
+/* Wake every waiter. Watches are one-shot: they leave the queue. */
+void waitq_wake(struct waitq *queue);
+
+typedef bool (*condition)(const void *object);
+
+/* Block until `ready(object)`. Returns 0, -E_TIMEDOUT or -E_INTR (the thread was killed). */
+int waitq_block(struct waitq *queue, condition ready, const void *object, u64 deadline);
+
+/* Spin while it promises more than parking: true as soon as `ready(object)`. */
+bool spin_until(condition ready, const void *object);
+
+/* The host endpoint's ready list: tokens of watches that fired, in order, each at most once at a time. */
+#define READY_TOKENS 65536u
+void ready_post(u32 token);
+u32 ready_take(u32 *tokens, u32 capacity);
+/* Park the calling host thread until the list is not empty; false when it was told to stop. */
+bool ready_wait(void);
+void ready_stop(void);
+
+#endif
