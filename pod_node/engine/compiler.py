@@ -1,0 +1,81 @@
+"""The process's engine and its modules: the kernel, the small linking modules, and guests.
+
+Owns the engine's configuration and the fingerprint that keys compiled code. What compiles slowly is kept by
+the image store's compile cache; the generated linking modules are small and kept for the process only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+
+import wasmtime
+
+from pod_node.engine.errors import KernelMissingError
+
+WASM_STACK_BYTES = 1 << 20
+"""Deep recursion in interpreters ends here as a trap; threads have eight times that."""
+
+
+def create_engine() -> wasmtime.Engine:
+    """Return the process's engine. There must be one only: types of two engines must not mix."""
+    config = wasmtime.Config()
+    config.shared_memory = True
+    config.wasm_threads = True
+    config.wasm_multi_memory = True
+    config.wasm_exceptions = True
+    config.epoch_interruption = True
+    config.max_wasm_stack = WASM_STACK_BYTES
+    return wasmtime.Engine(config)
+
+
+def fingerprint() -> str:
+    """Tell this engine's version and configuration and this processor from all others."""
+    processor = hashlib.sha256(_processor().encode()).hexdigest()[:16]
+    return f"wasmtime-{version('wasmtime')}-epochs-threads-{WASM_STACK_BYTES}-{processor}"
+
+
+def _processor() -> str:
+    """Return what code generation depends on: the architecture and the processor's features."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    features = next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    return f"{platform.machine()} {features}"
+
+
+class Compiler:
+    """Compiles for one engine."""
+
+    def __init__(self, engine: wasmtime.Engine) -> None:
+        self.engine = engine
+        self._texts: dict[str, wasmtime.Module] = {}
+
+    def serialize(self, module: bytes) -> bytes | bytearray:
+        """Compile a module to what `load` reads back."""
+        return wasmtime.Module(self.engine, module).serialize()
+
+    def load(self, artifact: Path) -> wasmtime.Module:
+        """Map a compiled module; `artifact` must come from `serialize` of an equal engine."""
+        return wasmtime.Module.deserialize_file(self.engine, str(artifact))
+
+    def text(self, source: str) -> wasmtime.Module:
+        """Compile a module in the text format, once a process."""
+        if source not in self._texts:
+            self._texts[source] = wasmtime.Module(self.engine, source)
+        return self._texts[source]
+
+    def kernel(self) -> wasmtime.Module:
+        """Compile the kernel that ships with the package.
+
+        Raises:
+            KernelMissingError: the package was installed without building it.
+        """
+        kernel = files("pod_node") / "kernel" / "kernel.wasm"
+        if not kernel.is_file():
+            raise KernelMissingError(str(kernel))
+        return wasmtime.Module(self.engine, kernel.read_bytes())

@@ -1,0 +1,100 @@
+"""A booted pod as the node holds it: kill it, hear its output, learn how it ended.
+
+Lives on the event loop's thread; the guest's own thread only posts its end here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from vnet.host import Event
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pod_node.engine.fabric import Fabric
+    from pod_node.engine.guest import Guest
+    from pod_node.runtime import OnExit, OnOutput
+    from pod_node.spec import PodExit, PodSpec
+    from vnet.host import Watches
+
+OUTPUT_SIZE = 64 * 1024
+"""The size of a stdio pipe: one read empties it, and a flood gets one read a turn of the loop."""
+
+
+class EnginePod:
+    """One guest, from its start until everything it had is given back."""
+
+    def __init__(
+        self,
+        fabric: Fabric,
+        watches: Watches,
+        loop: asyncio.AbstractEventLoop,
+        guest: Guest,
+        on_output: OnOutput,
+        on_exit: OnExit,
+    ) -> None:
+        self._fabric = fabric
+        self._watches = watches
+        self._loop = loop
+        self._guest = guest
+        self._on_output = on_output
+        self._on_exit = on_exit
+        self._gone = asyncio.Event()
+        self._outputs = {1: guest.process.output, 2: guest.process.error}
+
+    @property
+    def spec(self) -> PodSpec:
+        """What the pod was booted from, with its image's mounts and environment."""
+        return self._guest.spec
+
+    def start(self, on_gone: Callable[[EnginePod], None]) -> None:
+        """Run the guest; `on_gone` is called after `on_exit`."""
+        self._on_gone = on_gone
+        self._fabric.close(self._guest.process.input)
+        for number in self._outputs:
+            self._arm(number)
+        self._guest.start(self._ended)
+
+    def kill(self) -> None:
+        """End the guest, whatever it is doing; returns at once."""
+        if not self._gone.is_set():
+            self._fabric.try_call("host_process_kill", self._guest.process.number)
+            self._fabric.engine.increment_epoch()
+
+    async def wait(self) -> None:
+        """Wait until the pod is gone."""
+        await self._gone.wait()
+
+    def _arm(self, number: int) -> None:
+        self._watches.watch(self._outputs[number], Event.READ, lambda: self._readable(number))
+
+    def _readable(self, number: int) -> None:
+        if number in self._outputs and self._drain_once(number):
+            self._arm(number)
+
+    def _drain_once(self, number: int) -> bool:
+        """Pass on what one read gives; False at the end of the stream."""
+        data = self._fabric.read(self._outputs[number], OUTPUT_SIZE)
+        if data:
+            self._on_output(number, data)
+        return data != b""
+
+    def _ended(self, outcome: PodExit) -> None:
+        """Runs on the guest's thread, as the last thing it does."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._finish, outcome)
+
+    def _finish(self, outcome: PodExit) -> None:
+        self._guest.join()
+        self._fabric.call("host_pod_reap", self._guest.process.number)
+        for number, descriptor in list(self._outputs.items()):
+            while self._drain_once(number):
+                pass  # the guest's end is closed, so the stream ends
+            self._watches.forget(descriptor)
+            self._fabric.close(descriptor)
+        self._outputs.clear()
+        self._gone.set()
+        self._on_exit(outcome)
+        self._on_gone(self)

@@ -1,0 +1,150 @@
+"""A module made ready to boot many times: its linking modules and index maps, prepared once.
+
+Owns the order of linking. Booting is then a handful of calls that copy arrays of imports.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import wasmtime
+
+from pod_node.engine import bindings, modules
+from pod_node.engine.errors import UnsupportedModuleError
+from pod_node.engine.fabric import Fabric, fill_kernel_imports, function_imports
+from pod_node.engine.modules import WASI, Function
+
+NATIVE = frozenset(
+    {"args_get", "args_sizes_get", "clock_res_get", "environ_get", "environ_sizes_get", "proc_exit",
+     "proc_raise", "random_get"}
+)  # fmt: skip
+"""WASI functions that the kernel leaves to the engine."""
+
+
+class Program:
+    """A guest module with everything that its instances share."""
+
+    def __init__(self, fabric: Fabric, module: wasmtime.Module, image: str) -> None:
+        """Prepare `module`.
+
+        Raises:
+            UnsupportedModuleError: it imports what a pod does not have, or exports no `_start` or memory.
+        """
+        self._fabric = fabric
+        self.module = module
+        self._image = image
+        imports = self._checked_imports()
+        exports = {export.name: index for index, export in enumerate(module.exports)}
+        self._memory_index = self._export(exports, "memory", wasmtime.MemoryType)
+        self._start_index = self._export(exports, "_start", wasmtime.FuncType)
+        self._prepare(imports)
+
+    def _checked_imports(self) -> list[Function]:
+        kernel = {export.name for export in self._fabric.kernel.exports}
+        for item in self.module.imports:
+            known = item.module == WASI and (item.name in kernel or item.name in NATIVE)
+            if not isinstance(item.type, wasmtime.FuncType) or not known:
+                raise UnsupportedModuleError(
+                    self._image,
+                    f'the module imports "{item.module}" "{item.name}", which pods do not have; '
+                    f"build it for wasm32-wasi (preview 1)",
+                )
+        return function_imports(self.module)
+
+    def _export(self, exports: dict[str | None, int], name: str, kind: type) -> int:
+        index = exports.get(name)
+        if index is None or not isinstance(self.module.exports[index].type, kind):
+            raise UnsupportedModuleError(
+                self._image,
+                f'the module exports no "{name}"; build it as a command for wasm32-wasi, not as a library',
+            )
+        return index
+
+    def _prepare(self, imports: list[Function]) -> None:
+        fabric, engine = self._fabric, self._fabric.engine
+        kernel_exports = {export.name: i for i, export in enumerate(fabric.kernel.exports)}
+        natives = [function for function in imports if function.name not in kernel_exports]
+        self._import_count = len(imports)
+        self._shim = wasmtime.Module(engine, modules.shim(imports))
+        self._glue = wasmtime.Module(engine, modules.glue(fabric.kernel_imports, natives))
+        self._fixup = wasmtime.Module(engine, modules.fixup(imports))
+        self._glue_count = len(fabric.kernel_imports) + len(natives)
+        native_at = {
+            function.name: len(fabric.kernel_imports) + i for i, function in enumerate(natives)
+        }
+        self._from_glue = [
+            (slot, native_at[f.name]) for slot, f in enumerate(imports) if f.name in native_at
+        ]
+        self._from_kernel = [
+            (slot, kernel_exports[f.name])
+            for slot, f in enumerate(imports)
+            if f.name in kernel_exports
+        ]
+        self._stack_pointer = kernel_exports["__stack_pointer"]
+        self._thread_started = kernel_exports["host_thread_started"]
+        self._linker = wasmtime.Linker(engine)
+        self._linker.define_wasi()
+
+    def link(self, store: wasmtime.Store, stack_top: int) -> LinkedGuest:
+        """Link one guest in `store`, on the kernel stack that ends at `stack_top`."""
+        fabric, count = self._fabric, self._import_count
+        shim = bindings.instantiate(store, self._shim, None)
+        imports = bindings.extern_array(count)
+        bindings.read_exports(store, shim, range(1, count + 1), imports)
+        guest = bindings.instantiate(store, self.module, imports)
+        exports = bindings.extern_array(2)
+        bindings.read_exports(store, guest, (self._memory_index, self._start_index), exports)
+
+        linker = bindings.clone_linker(self._linker, fabric.engine)
+        bindings.define(linker, store, "guest", "memory", exports[0])
+        bindings.define(linker, store, "fabric", "memory", fabric.memory_extern)
+        glue = bindings.link(linker, store, self._glue)
+        glue_exports = bindings.extern_array(self._glue_count)
+        bindings.read_exports(store, glue, range(self._glue_count), glue_exports)
+
+        kernel_imports = bindings.extern_array(len(fabric.kernel_function_slots) + 1)
+        functions = glue_exports[: len(fabric.kernel_imports)]
+        fill_kernel_imports(fabric, kernel_imports, functions)
+        kernel = bindings.instantiate(store, fabric.kernel, kernel_imports)
+
+        wanted = [index for _, index in self._from_kernel]
+        wanted += [self._stack_pointer, self._thread_started]
+        kernel_exports = bindings.extern_array(len(wanted))
+        bindings.read_exports(store, kernel, wanted, kernel_exports)
+        bindings.set_global_i32(store, kernel_exports[len(wanted) - 2], stack_top)
+        self._fill_table(store, shim, glue_exports, kernel_exports)
+        return LinkedGuest(store, exports, kernel_exports[len(wanted) - 1])
+
+    def _fill_table(self, store: wasmtime.Store, shim: Any, glue: Any, kernel: Any) -> None:
+        count = self._import_count
+        fixup_imports = bindings.extern_array(count + 1)
+        for slot, index in self._from_glue:
+            fixup_imports[slot] = glue[index]
+        for position, (slot, _) in enumerate(self._from_kernel):
+            fixup_imports[slot] = kernel[position]
+        bindings.read_exports(store, shim, (0,), fixup_imports, count)
+        bindings.instantiate(store, self._fixup, fixup_imports)
+
+
+class LinkedGuest:
+    """A guest that is ready to run, on one thread, once."""
+
+    __slots__ = ("_exports", "_started", "_store")
+
+    def __init__(self, store: wasmtime.Store, exports: Any, started: Any) -> None:
+        self._store = store
+        self._exports = exports
+        self._started = bindings.UncheckedFunction(store, started, 1)
+
+    def run(self, thread: int) -> None:
+        """Run `_start` to its end; `thread` is the kernel's record of this thread.
+
+        Raises:
+            GuestExitError, GuestTrapError, EngineCallError: the guest did not simply return.
+        """
+        self._started.call(thread)
+        bindings.run_start(self._store, self._exports[1])
+
+    def memory_bytes(self) -> int:
+        """Return the size of the guest's memory."""
+        return bindings.memory_bytes(self._store, self._exports[0])

@@ -1,0 +1,157 @@
+"""Runs guests over one fabric: the engine's face to the pod node.
+
+Owns the fabric, the programs made from images, and the bridge from the fabric's doorbell to the event loop.
+All methods run on the loop's thread; guests run on threads of their own, without the GIL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pod_node.engine import bindings
+from pod_node.engine.compiler import Compiler
+from pod_node.engine.fabric import DEFAULT_FABRIC_BYTES, Fabric
+from pod_node.engine.guest import Guest, create_process
+from pod_node.engine.pod import EnginePod
+from pod_node.engine.program import Program
+from pod_node.errors import BootError, NetworkConflictError
+from vnet.host import HostEndpoint, Watches
+
+if TYPE_CHECKING:
+    from pod_node.images import CompiledImage
+    from pod_node.runtime import OnExit, OnOutput
+    from pod_node.spec import PodSpec
+
+
+class EngineRuntime:
+    """The runtime that boots real guests."""
+
+    def __init__(
+        self,
+        compiler: Compiler,
+        *,
+        fabric_bytes: int = DEFAULT_FABRIC_BYTES,
+        cores: int | None = None,
+    ) -> None:
+        """Create the fabric; must be called while the event loop runs.
+
+        Raises:
+            KernelMissingError: the package was installed without its kernel.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._compiler = compiler
+        self.fabric = Fabric(compiler, size_bytes=fabric_bytes, cores=cores)
+        self._watches = Watches(self.fabric, self._loop)
+        self._endpoint = HostEndpoint(self.fabric, self._watches, self._loop)
+        self._programs: dict[Path, Program] = {}
+        self._networks: dict[str, tuple[int, IPv4Network]] = {}
+        self._published: dict[str, set[str]] = {}
+        self._pods: dict[EnginePod, None] = {}
+        self._epoch = bindings.epoch_callback(self._may_end)
+        self.fabric.ring(self._ring)
+
+    @property
+    def endpoint(self) -> HostEndpoint:
+        """Where the host side dials from."""
+        return self._endpoint
+
+    def _ring(self, tokens: list[int]) -> None:
+        """Take a batch from the doorbell's thread."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._watches.deliver, tokens)
+
+    def _may_end(self, thread: int) -> bool:
+        """Say at an epoch change whether a guest shall end: killed, and not inside the kernel."""
+        view = self.fabric.view
+        return (
+            view[thread + self.fabric.killed_offset] != 0
+            and view[thread + self.fabric.in_kernel_offset] == 0
+        )
+
+    def attach_network(self, name: str, subnet: IPv4Network) -> None:
+        """Declare a network; the host takes its first address, the gateway's.
+
+        Raises:
+            NetworkConflictError: it exists with another subnet.
+        """
+        known = self._networks.get(name)
+        if known is not None:
+            if known[1] != subnet:
+                raise NetworkConflictError(name, str(subnet), str(known[1]))
+            return
+        number = len(self._networks) + 1
+        gateway = subnet.network_address + 1
+        self.fabric.call("host_attach", number, int(gateway), subnet.prefixlen)
+        self._networks[name] = (number, subnet)
+
+    def publish(self, network: str, names: Mapping[str, Sequence[IPv4Address]]) -> None:
+        """Replace all names that pods on `network` can look up."""
+        number = self._networks[network][0]
+        before = self._published.get(network, set())
+        for name in sorted(before - names.keys()):
+            self.fabric.publish(number, name, [])
+        for name, addresses in names.items():
+            self.fabric.publish(number, name, addresses)
+        self._published[network] = {name for name, addresses in names.items() if addresses}
+
+    def boot(
+        self, spec: PodSpec, image: CompiledImage, on_output: OnOutput, on_exit: OnExit
+    ) -> EnginePod:
+        """Start a guest on a thread of its own and return without waiting for it.
+
+        Raises:
+            BootError: an address is taken, a mount is missing, or the fabric is full.
+            UnsupportedModuleError: the module is not one that pods can run.
+        """
+        full = replace(
+            spec,
+            environment=image.environment(spec.environment),
+            mounts=(*image.mounts, *spec.mounts),
+        )
+        argv = list(image.arguments(spec.command))
+        return self.boot_artifact(full, image.artifact, argv, on_output, on_exit)
+
+    def boot_artifact(
+        self,
+        spec: PodSpec,
+        artifact: Path,
+        argv: list[str],
+        on_output: OnOutput,
+        on_exit: OnExit,
+    ) -> EnginePod:
+        """As `boot`, from a compiled module, with nothing added to `spec`."""
+        for mount in spec.mounts:
+            if not mount.source.is_dir():
+                raise BootError(
+                    spec.name, f"{mount.source} is no directory; it was to be {mount.target}"
+                )
+        program = self._program(artifact, spec.image)
+        networks = {name: number for name, (number, _) in self._networks.items()}
+        process = create_process(self.fabric, spec, networks)
+        guest = Guest(self.fabric, program, spec, argv, process, self._epoch)
+        pod = EnginePod(self.fabric, self._watches, self._loop, guest, on_output, on_exit)
+        self._pods[pod] = None
+        pod.start(self._forget)
+        return pod
+
+    def _program(self, artifact: Path, image: str) -> Program:
+        if artifact not in self._programs:
+            module = self._compiler.load(artifact)
+            self._programs[artifact] = Program(self.fabric, module, image)
+        return self._programs[artifact]
+
+    def _forget(self, pod: EnginePod) -> None:
+        self._pods.pop(pod, None)
+
+    async def close(self) -> None:
+        """Kill every guest, join its thread and stop the doorbell."""
+        for pod in list(self._pods):
+            pod.kill()
+        for pod in list(self._pods):
+            await pod.wait()
+        self.fabric.stop()

@@ -1,0 +1,129 @@
+"""The errors that a pod node raises, one small family.
+
+Owns the base class and the errors of the pods table. Image and engine errors live beside the code
+that raises them and share this base, so that one `except PodNodeError` at the service's edge turns
+all of them into a reply.
+"""
+
+from __future__ import annotations
+
+
+class PodNodeError(Exception):
+    """Base of every error that the pod node reports to whoever asked.
+
+    Subclasses pass all positional arguments to `super().__init__` and format in `__str__`, so that
+    an error survives pickling.
+    """
+
+
+class PodExistsError(PodNodeError):
+    """A live pod already holds the name."""
+
+    def __init__(self, pod: str, state: str) -> None:
+        super().__init__(pod, state)
+        self.pod, self.state = pod, state
+
+    def __str__(self) -> str:
+        return f"pod {self.pod} already exists and is {self.state}; kill it before booting it again"
+
+
+class UnknownPodError(PodNodeError):
+    """No pod of that name was ever booted on this node."""
+
+    def __init__(self, pod: str) -> None:
+        super().__init__(pod)
+        self.pod = pod
+
+    def __str__(self) -> str:
+        return f"no pod named {self.pod} on this node"
+
+
+class ImageNotPreparedError(PodNodeError):
+    """A pod names an image that was not pulled and compiled on this node."""
+
+    def __init__(self, pod: str, image: str) -> None:
+        super().__init__(pod, image)
+        self.pod, self.image = pod, image
+
+    def __str__(self) -> str:
+        return f"pod {self.pod}: image {self.image} is not prepared on this node; prepare it first"
+
+
+class PreparationCancelledError(PodNodeError):
+    """Whoever asked for an image went away before it was ready."""
+
+    def __init__(self, image: str) -> None:
+        super().__init__(image)
+        self.image = image
+
+    def __str__(self) -> str:
+        return f"image {self.image}: preparation was cancelled"
+
+
+class NetworkNotAttachedError(PodNodeError):
+    """Something names a network that the node was not told of."""
+
+    def __init__(self, network: str) -> None:
+        super().__init__(network)
+        self.network = network
+
+    def __str__(self) -> str:
+        return f"network {self.network} is not attached to this node; attach it first"
+
+
+class NetworkConflictError(PodNodeError):
+    """A network exists with another subnet."""
+
+    def __init__(self, network: str, subnet: str, existing: str) -> None:
+        super().__init__(network, subnet, existing)
+        self.network, self.subnet, self.existing = network, subnet, existing
+
+    def __str__(self) -> str:
+        return (
+            f"network {self.network} cannot have the subnet {self.subnet}: it exists with "
+            f"{self.existing}; use another name"
+        )
+
+
+class BootError(PodNodeError):
+    """The runtime could not turn a pod's specification into a running guest."""
+
+    def __init__(self, pod: str, reason: str) -> None:
+        super().__init__(pod, reason)
+        self.pod, self.reason = pod, reason
+
+    def __str__(self) -> str:
+        return f"pod {self.pod} could not boot: {self.reason}"
+
+
+class InvalidMessageError(PodNodeError):
+    """A message holds what no value of ours can be made of."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(field, reason)
+        self.field, self.reason = field, reason
+
+    def __str__(self) -> str:
+        return f"field {self.field} {self.reason}"
+
+
+class UnknownPortalError(PodNodeError):
+    """No portal of that id is open on this node."""
+
+    def __init__(self, portal_id: str) -> None:
+        super().__init__(portal_id)
+        self.portal_id = portal_id
+
+    def __str__(self) -> str:
+        return f"no portal {self.portal_id} is open on this node"
+
+
+class StateFolderError(PodNodeError):
+    """The node cannot use its state folder or socket path."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"

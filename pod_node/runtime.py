@@ -1,0 +1,66 @@
+"""What the node asks of whatever runs guests: the seam between the pods table and the engine.
+
+Owns the two protocols only. The engine implements them with wasmtime and the fabric; tests
+implement them with a script. Everything here is called on the event loop's thread, and every
+callback arrives there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from pod_node.spec import PodExit, PodSpec
+
+if TYPE_CHECKING:
+    import asyncio
+    from ipaddress import IPv4Address, IPv4Network
+
+    from pod_node.images import CompiledImage
+
+OnOutput = Callable[[int, bytes], None]
+"""Takes what a guest wrote: descriptor (1 or 2) and bytes, in any chunking."""
+OnExit = Callable[[PodExit], None]
+"""Takes the way a guest ended, exactly once, after its last output."""
+
+
+class Pod(Protocol):
+    """One booted guest."""
+
+    @property
+    def spec(self) -> PodSpec:
+        """What the pod was booted from."""
+
+    def kill(self) -> None:
+        """Ask the guest to end, and return at once; `on_exit` follows within 100 ms."""
+
+
+class Endpoint(Protocol):
+    """The host's own place in the fabric, from which portals and probes dial pods."""
+
+    async def open_connection(
+        self, address: str, port: int, *, timeout_s: float | None = None
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Connect to a pod, with the shapes and exceptions of `asyncio.open_connection`."""
+
+
+class Runtime(Protocol):
+    """Runs guests and wires them to the fabric."""
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where the host side dials from."""
+
+    def boot(
+        self, spec: PodSpec, image: CompiledImage, on_output: OnOutput, on_exit: OnExit
+    ) -> Pod:
+        """Start a guest on a thread of its own and return without waiting for it."""
+
+    def attach_network(self, name: str, subnet: IPv4Network) -> None:
+        """Declare a network before the first pod that has an interface on it."""
+
+    def publish(self, network: str, names: Mapping[str, Sequence[IPv4Address]]) -> None:
+        """Replace all names that pods on `network` can look up."""
+
+    async def close(self) -> None:
+        """Kill every guest, join its thread and give the fabric back."""

@@ -1,0 +1,134 @@
+"""A runtime whose guests do what a test tells them, and the values that tests boot from."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+
+from pod_node.errors import BootError
+from pod_node.images import CompiledImage, find_manifest
+from pod_node.runtime import OnExit, OnOutput
+from pod_node.spec import ExitKind, HealthCheck, Interface, PodExit, PodSpec, ProbeKind
+
+LOOPBACK = IPv4Address("127.0.0.1")
+FRONT = IPv4Network("127.0.0.0/24")
+
+
+def make_spec(
+    name: str = "web-1",
+    *,
+    service: str | None = None,
+    image: str = "python",
+    check: HealthCheck | None = None,
+    network: str | None = "front",
+) -> PodSpec:
+    """A pod whose address is real loopback, so that probes and portals reach real sockets."""
+    interface = Interface(network=network or "", address=LOOPBACK, prefix=24)
+    return PodSpec(
+        name=name,
+        service=service or name.rpartition("-")[0],
+        image=image,
+        command=("python", "/app/main.py"),
+        interfaces=(interface,) if network else (),
+        healthcheck=check,
+    )
+
+
+def tcp_check(port: int, interval_s: float = 0.01, retries: int = 2) -> HealthCheck:
+    return HealthCheck(
+        kind=ProbeKind.TCP, port=port, interval_s=interval_s, timeout_s=5.0, retries=retries
+    )
+
+
+def exited(status: int) -> PodExit:
+    return PodExit(kind=ExitKind.EXITED, status=status)
+
+
+def python_image() -> CompiledImage:
+    manifest = find_manifest("python")
+    return CompiledImage(
+        reference="python", manifest=manifest, artifact=Path("/nonexistent"), mounts=()
+    )
+
+
+class FakeImages:
+    """Images that are ready: `python`."""
+
+    def find(self, reference: str) -> CompiledImage | None:
+        return python_image() if reference == "python" else None
+
+
+class FakeEndpoint:
+    """Dials real sockets."""
+
+    async def open_connection(
+        self, address: str, port: int, *, timeout_s: float | None = None
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        async with asyncio.timeout(timeout_s):
+            return await asyncio.open_connection(address, port)
+
+
+@dataclass(eq=False)
+class FakePod:
+    """A guest under a test's control."""
+
+    spec: PodSpec
+    write: OnOutput
+    on_exit: OnExit
+    killed: int = 0
+    alive: bool = True
+
+    def kill(self) -> None:
+        self.killed += 1
+        if self.alive:
+            asyncio.get_running_loop().call_soon(self._end_killed)
+
+    def exit(self, status: int) -> None:
+        self.end(exited(status))
+
+    def end(self, end: PodExit) -> None:
+        if self.alive:
+            self.alive = False
+            self.on_exit(end)
+
+    def _end_killed(self) -> None:
+        self.end(PodExit(kind=ExitKind.KILLED, status=137, reason="killed"))
+
+
+@dataclass(eq=False)
+class FakeRuntime:
+    """Boots pods that do nothing by themselves, or what `script` does with each."""
+
+    script: Callable[[FakePod], None] = lambda pod: None
+    endpoint: FakeEndpoint = field(default_factory=FakeEndpoint)
+    pods: dict[str, FakePod] = field(default_factory=dict)
+    boots: list[str] = field(default_factory=list)
+    networks: dict[str, IPv4Network] = field(default_factory=dict)
+    names: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    refusals: dict[str, str] = field(default_factory=dict)
+    closed: bool = False
+
+    def boot(
+        self, spec: PodSpec, image: CompiledImage, on_output: OnOutput, on_exit: OnExit
+    ) -> FakePod:
+        if spec.name in self.refusals:
+            raise BootError(spec.name, self.refusals[spec.name])
+        pod = FakePod(spec, on_output, on_exit)
+        self.pods[spec.name] = pod
+        self.boots.append(spec.name)
+        asyncio.get_running_loop().call_soon(self.script, pod)
+        return pod
+
+    def attach_network(self, name: str, subnet: IPv4Network) -> None:
+        self.networks[name] = subnet
+
+    def publish(self, network: str, names: Mapping[str, Sequence[IPv4Address]]) -> None:
+        self.names[network] = {
+            name: [str(address) for address in addresses] for name, addresses in names.items()
+        }
+
+    async def close(self) -> None:
+        self.closed = True

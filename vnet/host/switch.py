@@ -1,0 +1,42 @@
+"""What the host needs of a fabric. Owns the protocol only; the engine implements it over the kernel.
+
+Descriptors are the host's own, small numbers. Calls never block; failures are `OSError` with Linux's numbers.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Switch(Protocol):
+    """A fabric as seen from the host."""
+
+    def read(self, descriptor: int, size: int) -> bytes | None:
+        """Take up to `size` bytes; empty at the end of the stream, None when it would block."""
+
+    def write(self, descriptor: int, data: bytes | memoryview) -> int | None:
+        """Give bytes; how many were taken, None when it would block."""
+
+    def connect(self, ipv4: int, port: int) -> int:
+        """Start a connection; watch it for writing, then ask `error`."""
+
+    def listen(self, ipv4: int, port: int, backlog: int) -> int:
+        """Open a listener; port 0 takes an ephemeral one."""
+
+    def accept(self, descriptor: int) -> int | None:
+        """Take the next connection; None when there is none."""
+
+    def shutdown_write(self, descriptor: int) -> None:
+        """Send no more; the peer sees the end of the stream."""
+
+    def error(self, descriptor: int) -> int:
+        """Take the pending errno; 0 when there is none."""
+
+    def endpoint(self, descriptor: int, *, remote: bool) -> tuple[str, int]:
+        """Return the local or remote address and port."""
+
+    def watch(self, descriptor: int, *, writing: bool) -> bool:
+        """Ask for one token when the descriptor is ready; True when it is ready now and none will come."""
+
+    def close(self, descriptor: int) -> None:
+        """Give the descriptor back; a connection with unread bytes is reset."""
