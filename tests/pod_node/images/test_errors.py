@@ -1,0 +1,46 @@
+"""Every image error survives pickling and speaks in whole sentences."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from pod_node.images.errors import (
+    CacheFolderError,
+    CacheFullError,
+    DigestMismatchError,
+    ImageError,
+    LayerError,
+    ManifestError,
+    ModuleError,
+    NoSourceError,
+    SourceError,
+    UnknownImageError,
+    UnknownProgramError,
+)
+
+ERRORS = [
+    CacheFolderError("/cache", "is not a folder"),
+    CacheFullError("/cache", "image python"),
+    DigestMismatchError("python", "file:/a.wasm", "0" * 64, "1" * 64),
+    LayerError("python", "/library", "there is no such folder"),
+    ManifestError("/a.toml", "the key 'name' is missing"),
+    ModuleError("python", "is not a module"),
+    NoSourceError("python", ("file:/a.wasm: No such file or directory",)),
+    SourceError("file:/a.wasm", "No such file or directory"),
+    UnknownImageError("pyton", ("python",)),
+    UnknownProgramError("python", "ruby", ("python", "python3")),
+]
+
+
+def test_the_list_is_complete() -> None:
+    assert {type(error) for error in ERRORS} == set(ImageError.__subclasses__())
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_an_error_reads_the_same_after_pickling(error: ImageError) -> None:
+    copy = pickle.loads(pickle.dumps(error))
+    assert type(copy) is type(error)
+    assert str(copy) == str(error) != ""
+    assert str(error.args[0]) in str(error)
