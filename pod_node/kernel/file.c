@@ -199,7 +199,7 @@ u32 file_available(struct file *file)
 	}
 }
 
-struct waitq *file_queue(struct file *file, u32 event)
+static struct waitq *file_queue(struct file *file, u32 event)
 {
 	switch (file->kind) {
 	case FILE_SOCKET:
@@ -211,6 +211,21 @@ struct waitq *file_queue(struct file *file, u32 event)
 	default:
 		return NULL;
 	}
+}
+
+/* A connect that is decided meanwhile moves a socket's events to other queues, so look twice. */
+bool file_join(struct file *file, u32 event, struct waiter *waiter)
+{
+	struct waitq *queue = file_queue(file, event);
+	while (queue) {
+		waitq_join(queue, waiter);
+		struct waitq *now = file_queue(file, event);
+		if (now == queue)
+			return true;
+		waitq_leave(waiter);
+		queue = now;
+	}
+	return false;
 }
 
 void file_idle(struct file *file)

@@ -65,8 +65,8 @@ i32 file_read(struct file *file, uaddr to, u32 size, bool wait, bool peek);
 i32 file_write(struct file *file, uaddr from, u32 size, bool wait);
 u32 file_poll(struct file *file);
 u32 file_available(struct file *file);
-/* NULL when the kind is always ready. */
-struct waitq *file_queue(struct file *file, u32 event);
+/* Join the queue that is woken when `event` may hold; false when the kind is always ready. */
+bool file_join(struct file *file, u32 event, struct waiter *waiter);
 void file_idle(struct file *file);
 
 /* The lowest free number, holding `file`; -E_MFILE or -E_NOMEM leave the reference with the caller. */

@@ -9,7 +9,7 @@
 #include "vnet/fabric/text.h"
 
 #define STAGING_SIZE (1u << 20)
-#define HOST_DESCRIPTORS 65536u
+#define HOST_DESCRIPTORS (READY_TOKENS / 2)
 #define STDIO_LIMIT (64u << 10) /* a pipe's size on Linux */
 
 static u8 *staging;
@@ -385,8 +385,7 @@ EXPORT(host_watch) i32 host_watch(u32 fd, u32 event);
 i32 host_watch(u32 fd, u32 event)
 {
 	struct file *file = host_file(fd);
-	struct waitq *queue = file ? file_queue(file, event) : NULL;
-	if (!queue)
+	if (!file)
 		return -E_BADF;
 	if (!file->watches)
 		file->watches = memory_allocate(file->account, 2 * sizeof(struct waiter));
@@ -396,7 +395,8 @@ i32 host_watch(u32 fd, u32 event)
 	struct waiter *watch = &file->watches[writing];
 	waitq_leave(watch);
 	watch->token = fd << 1 | writing;
-	waitq_join(queue, watch);
+	if (!file_join(file, event, watch))
+		return -E_BADF;
 	if (!(file_poll(file) & (event | POLL_HANGUP)))
 		return 0;
 	waitq_leave(watch);

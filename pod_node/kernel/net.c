@@ -1,6 +1,6 @@
 /* `/net`: the network as files, for runtimes that have no sockets.
  *
- *   tcp/connect/HOST/PORT   tcp/listen/ADDRESS/PORT   tcp/accept/ID   tcp/socket   tcp/pair[/ID]
+ *   tcp/connect/HOST/PORT   tcp/listen/ADDRESS/PORT   tcp/accept/ID   tcp/socket   tcp/pair[/ID]   tcp/dup/ID
  *   dns/NAME   sock/ID/{local,remote,error,options}   hostname   interfaces   ctl
  *
  * A socket's ID is the inode number of its descriptor. `ctl` takes one command a write and holds the reply.
@@ -67,18 +67,34 @@ static void write_interfaces(struct process *process, struct writer *writer)
 	lock_release(&network_lock);
 }
 
-/* The process's own open socket with this id; NULL when it has none. */
-static struct file *own_socket(struct process *process, const char *word)
+/* A socket that `tcp/dup` gave a second number has a hint to the newer one, which may be closed by now. */
+static struct file *find_installed(const struct descriptors *table, const struct socket *socket)
 {
-	u32 id;
-	if (!read_number(word, UINT32_MAX, &id))
-		return NULL;
+	for (u32 number = 0; number < table->size; number++) {
+		struct file *file = descriptor_get(table, number);
+		if (file && file->kind == FILE_SOCKET && file->socket == socket)
+			return file;
+	}
+	return NULL;
+}
+
+struct file *net_socket_file(struct process *process, u32 id)
+{
 	lock_acquire(&network_lock);
 	struct socket *socket = tcp_find(process->pod, id);
 	u32 descriptor = socket ? socket->descriptor : 0;
 	lock_release(&network_lock);
 	struct file *file = socket ? descriptor_get(&process->descriptors, descriptor) : NULL;
-	return file && file->kind == FILE_SOCKET && file->socket == socket ? file : NULL;
+	if (file && file->kind == FILE_SOCKET && file->socket == socket)
+		return file;
+	return socket ? find_installed(&process->descriptors, socket) : NULL;
+}
+
+/* The process's own open socket with this id; NULL when it has none. */
+static struct file *own_socket(struct process *process, const char *word)
+{
+	u32 id;
+	return read_number(word, UINT32_MAX, &id) ? net_socket_file(process, id) : NULL;
 }
 
 static int open_socket_file(struct process *process, struct socket *socket, bool nonblocking, struct file **opened)
@@ -277,6 +293,11 @@ static int open_tcp(struct process *process, const struct words *path, u32 count
 		return open_new_socket(process, nonblocking, opened);
 	if (text_equal(verb, "pair") && (count == 2 || count == 3))
 		return open_pair(process, host, nonblocking, opened);
+	if (text_equal(verb, "dup") && count == 3) {
+		struct file *file = own_socket(process, host);
+		*opened = file ? file_hold(file) : NULL;
+		return file ? 0 : -E_BADF;
+	}
 	if (text_equal(verb, "accept") && count == 3)
 		return open_accept(process, host, nonblocking, opened);
 	if (count != 4)

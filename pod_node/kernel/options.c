@@ -22,6 +22,13 @@ enum { AF_INET = 2, SOCK_STREAM = 1 };
 
 #define OPTION(level, name) ((level) << 16 | (name))
 
+/* What a guest reads is a number of its own errno. */
+static i32 take_error(struct socket *socket)
+{
+	u32 error = tcp_take_error(socket);
+	return error ? (i32)wasi_errno(error) : 0;
+}
+
 int socket_option_get(struct socket *socket, u32 level, u32 name, i32 *value)
 {
 	if (level > 0xffff || name > 0xffff)
@@ -29,7 +36,7 @@ int socket_option_get(struct socket *socket, u32 level, u32 name, i32 *value)
 	switch (OPTION(level, name)) {
 	case OPTION(SOL_SOCKET, SO_REUSEADDR): return *value = socket->reuse_address, 0;
 	case OPTION(SOL_SOCKET, SO_TYPE): return *value = SOCK_STREAM, 0;
-	case OPTION(SOL_SOCKET, SO_ERROR): return *value = (i32)tcp_take_error(socket), 0;
+	case OPTION(SOL_SOCKET, SO_ERROR): return *value = take_error(socket), 0;
 	case OPTION(SOL_SOCKET, SO_BROADCAST): return *value = socket->broadcast, 0;
 	case OPTION(SOL_SOCKET, SO_SNDBUF): return *value = (i32)socket->send_buffer, 0;
 	case OPTION(SOL_SOCKET, SO_RCVBUF): return *value = (i32)socket->receive_buffer, 0;

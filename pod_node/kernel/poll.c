@@ -125,14 +125,13 @@ static void poll_join(struct poll *poll)
 		if (subscription.type == SUBSCRIBE_CLOCK)
 			continue;
 		struct file *file = descriptor_get(&current_process()->descriptors, subscription.fd);
-		struct waitq *queue = file ? file_queue(file, subscription.type) : NULL;
-		if (!queue)
+		if (!file)
 			continue;
 		if (subscription.type == SUBSCRIBE_READ)
 			file_idle(file);
-		struct waiter *waiter = &poll->waiters[poll->joined++];
+		struct waiter *waiter = &poll->waiters[poll->joined];
 		*waiter = (struct waiter){.thread = current()};
-		waitq_join(queue, waiter);
+		poll->joined += file_join(file, subscription.type, waiter);
 	}
 }
 

@@ -95,6 +95,16 @@ u32 wasi_install(struct file *file, uaddr number)
 	return WASI_SUCCESS;
 }
 
+/* The outcome of a call whose last part ended with `result`. */
+static i32 transferred(struct file *file, u32 done, i32 result)
+{
+	if (!done)
+		return result;
+	if (result < 0 && file->kind == FILE_SOCKET)
+		tcp_defer_error(file->socket, (u32)-result);
+	return (i32)done;
+}
+
 /* `fill` is MSG_WAITALL: go on until every buffer is full or the stream ends. */
 i32 wasi_transfer_in(struct file *file, uaddr iovs, u32 count, bool wait, bool peek, bool fill)
 {
@@ -108,7 +118,7 @@ i32 wasi_transfer_in(struct file *file, uaddr iovs, u32 count, bool wait, bool p
 		while (at < list[i].length) {
 			i32 moved = file_read(file, list[i].buffer + at, list[i].length - at, wait && (!done || fill), peek);
 			if (moved <= 0)
-				return done ? (i32)done : moved;
+				return transferred(file, done, moved);
 			done += (u32)moved;
 			at += (u32)moved;
 			if (peek || (!fill && at < list[i].length))
@@ -130,7 +140,7 @@ i32 wasi_transfer_out(struct file *file, uaddr iovs, u32 count, bool wait)
 			continue;
 		i32 moved = file_write(file, list[i].buffer, list[i].length, wait);
 		if (moved < 0)
-			return done ? (i32)done : moved;
+			return transferred(file, done, moved);
 		done += (u32)moved;
 		if ((u32)moved < list[i].length)
 			break;

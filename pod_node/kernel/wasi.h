@@ -132,4 +132,7 @@ i32 net_write_options(struct process *process, struct file *file, const char *li
 int socket_option_get(struct socket *socket, u32 level, u32 name, i32 *value);
 int socket_option_set(struct socket *socket, u32 level, u32 name, i32 value);
 
+/* The process's own open socket with this id; NULL when it has none. */
+struct file *net_socket_file(struct process *process, u32 id);
+
 #endif

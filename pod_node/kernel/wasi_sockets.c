@@ -4,6 +4,9 @@
 
 enum { RECV_PEEK = 1, RECV_WAITALL = 2, RECV_DONTWAIT = 4 };
 enum { SHUTDOWN_READ = 1, SHUTDOWN_WRITE = 2 };
+/* With this bit a descriptor's number is a socket's id, as `/net` has it: for runtimes whose C library keeps
+ * numbers of its own and does not translate them in socket calls. */
+#define SOCKET_BY_ID 0x40000000u
 enum { EDGE_INET4 = 1, EDGE_STREAM = 2 };
 
 /* WasmEdge's address: a buffer of 4 bytes (IPv4) or 16 (IPv6, here only v4-mapped). */
@@ -13,7 +16,8 @@ struct edge_address {
 
 static int socket_of(u32 fd, struct file **file)
 {
-	*file = descriptor_get(&current_process()->descriptors, fd);
+	struct process *process = current_process();
+	*file = fd & SOCKET_BY_ID ? net_socket_file(process, fd & ~SOCKET_BY_ID) : descriptor_get(&process->descriptors, fd);
 	if (!*file)
 		return -E_BADF;
 	return (*file)->kind == FILE_SOCKET ? 0 : -E_NOTSOCK;

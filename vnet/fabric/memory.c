@@ -57,6 +57,7 @@ static u32 page_of(const void *address)
 static void push_block(u32 page, u32 order)
 {
 	struct free_block *block = block_at(page);
+	memory_reveal(block, sizeof(*block));
 	block->previous = NULL;
 	block->next = buddy.free[order];
 	if (block->next)
@@ -85,6 +86,7 @@ void memory_initialize(uintptr_t start, u64 size)
 	/* Blocks are aligned to their size relative to `start`; kernel stacks need true alignment. */
 	buddy.start = (begin + (table << PAGE_SHIFT) + KERNEL_STACK_SIZE - 1) & ~(uintptr_t)(KERNEL_STACK_SIZE - 1);
 	buddy.pages = (u32)((start + size - buddy.start) >> PAGE_SHIFT);
+	memory_conceal((void *)buddy.start, (u64)buddy.pages << PAGE_SHIFT);
 	for (u32 page = 0; page < buddy.pages;) {
 		u32 order = ORDERS - 1;
 		while ((page & ((1u << order) - 1)) || page + (1u << order) > buddy.pages)
@@ -112,6 +114,7 @@ static void *pages_allocate(u32 order)
 		push_block(page + (1u << from), from);
 	}
 	buddy.state[page] = (u8)(PAGE_TAKEN | order << 2);
+	memory_reveal(block, (u64)PAGE_SIZE << order);
 	lock_release(&buddy.lock);
 	return block;
 }
@@ -123,6 +126,7 @@ static void pages_free(void *address, u32 order)
 	if (buddy.state[page] != (u8)(PAGE_TAKEN | order << 2))
 		kernel_panic(); /* freed twice, or with another size */
 	buddy.state[page] = PAGE_INNER;
+	memory_conceal(address, (u64)PAGE_SIZE << order);
 	while (order + 1 < ORDERS) {
 		u32 other = page ^ (1u << order);
 		if (other + (1u << order) > buddy.pages || buddy.state[other] != (u8)(PAGE_FREE | order << 2))
@@ -186,15 +190,15 @@ static void *object_allocate(u32 index)
 			return NULL;
 		}
 		*slab = (struct slab){.fresh = first_object(object_size)};
+		memory_conceal((u8 *)slab + slab->fresh, PAGE_SIZE - slab->fresh);
 		slab_link(class, slab);
 	}
-	void *object = slab->free;
-	if (object) {
+	void *object = slab->free ? slab->free : (u8 *)slab + slab->fresh;
+	memory_reveal(object, object_size);
+	if (slab->free)
 		slab->free = *(void **)object;
-	} else {
-		object = (u8 *)slab + slab->fresh;
+	else
 		slab->fresh += object_size;
-	}
 	slab->used++;
 	if (slab_full(slab, object_size))
 		slab_unlink(class, slab);
@@ -211,6 +215,7 @@ static void object_free(void *object, u32 index)
 	bool was_full = slab_full(slab, object_size);
 	*(void **)object = slab->free;
 	slab->free = object;
+	memory_conceal(object, object_size);
 	slab->used--;
 	if (was_full)
 		slab_link(class, slab);
@@ -257,6 +262,7 @@ void *memory_allocate(struct account *account, u32 size)
 	atomic_fetch_add(&used_bytes, bytes);
 	if (size <= LARGEST_SLAB_OBJECT)
 		memset(object, 0, bytes);
+	memory_conceal((u8 *)object + size, bytes - size);
 	return object;
 }
 

@@ -65,6 +65,17 @@ static inline void word_notify(_Atomic u32 *word)
 
 static inline void spin_hint(void) {}
 
+/* For sanitizers: memory that nobody may touch, and memory that may be touched again. */
+static inline void memory_conceal(void *start, u64 size)
+{
+	(void)start, (void)size;
+}
+
+static inline void memory_reveal(void *start, u64 size)
+{
+	(void)start, (void)size;
+}
+
 _Noreturn static inline void kernel_panic(void)
 {
 	__builtin_trap();
@@ -89,6 +100,8 @@ void user_copy_out(uaddr to, const void *from, u32 size);
 u64 clock_now(u32 clock_id);
 int word_wait(_Atomic u32 *word, u32 expected, i64 timeout_ns);
 void word_notify(_Atomic u32 *word);
+void memory_conceal(void *start, u64 size);
+void memory_reveal(void *start, u64 size);
 
 static inline void spin_hint(void)
 {

@@ -31,7 +31,8 @@ bool stream_writable(const void *object)
 {
 	const struct stream *stream = object;
 	u32 used = stream_used(stream);
-	return used < stream->limit - stream->limit / 4 || (stream_flags(stream) & (STREAM_ABANDONED | STREAM_RESET | STREAM_FINISHED));
+	u32 limit = atomic_load_explicit(&stream->limit, memory_order_relaxed);
+	return used < limit - limit / 4 || (stream_flags(stream) & (STREAM_ABANDONED | STREAM_RESET | STREAM_FINISHED));
 }
 
 void stream_set_flags(struct stream *stream, u32 flags)
@@ -62,8 +63,11 @@ static void stream_grow(struct stream *stream, u32 wanted)
 		capacity = STREAM_SMALLEST;
 		buffer = memory_allocate(stream->account, capacity);
 	}
-	if (!buffer)
+	if (!buffer) {
+		if (stream->buffer)
+			atomic_store(&stream->limit, stream->capacity);
 		return;
+	}
 	lock_acquire(&stream->read_lock);
 	u8 *old = stream->buffer;
 	u32 old_capacity = stream->capacity;
@@ -100,7 +104,7 @@ i32 stream_put(struct stream *stream, uaddr from, u32 size)
 		atomic_store(&stream->head, head);
 		waitq_wake(&stream->readers);
 	}
-	bool refused = !done && size && stream->capacity < stream->limit; /* it had to grow */
+	bool refused = size && !stream->buffer;
 	lock_release(&stream->write_lock);
 	return refused ? -E_NOBUFS : (i32)done;
 }

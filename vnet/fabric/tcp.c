@@ -34,12 +34,15 @@ static struct socket *socket_create(struct pod *pod)
 	return socket;
 }
 
-/* Under network_lock. Ids are never reused while 2^32 sockets have not passed. */
+/* Ids stay below 2^30, so that the guest's calls have room for a mark beside them. */
+#define SOCKET_IDS 0x3fffffffu
+
+/* Under network_lock. An id is not reused until 2^30 sockets have passed. */
 static void socket_enter(struct socket *socket)
 {
 	struct socket **bucket;
 	do {
-		socket->id = ++next_id;
+		socket->id = ++next_id & SOCKET_IDS;
 	} while (socket->id == 0 || tcp_find(socket->pod, socket->id));
 	bucket = &sockets[socket->id & (SOCKET_BUCKETS - 1)];
 	socket->next_by_id = *bucket;
@@ -203,12 +206,13 @@ int tcp_listen(struct socket *socket, u32 backlog)
 	return result;
 }
 
-/* Under network_lock. Make the listener's end of a connection and queue it. */
+/* Under network_lock. Make the listener's end of a connection and queue it. -E_AGAIN when the listener's pod has
+ * no room for it now, -E_NOBUFS when the client's pod cannot pay for the connection. */
 static int establish(struct socket *listener, struct socket *client)
 {
 	struct socket *server = socket_create(listener->pod);
 	if (!server)
-		return -E_NOBUFS;
+		return -E_AGAIN;
 	server->send_buffer = listener->send_buffer;
 	server->receive_buffer = listener->receive_buffer;
 	server->keep_alive = listener->keep_alive;
@@ -243,6 +247,7 @@ static void pending_append(struct socket *listener, struct socket *client)
 	else
 		listener->pending_first = client;
 	listener->pending_last = client;
+	listener->pending++;
 	client->connect_deadline = clock_now(CLOCK_ID_MONOTONIC) + TCP_CONNECT_TIMEOUT_NS;
 	atomic_store(&client->state, TCP_SYN_SENT);
 }
@@ -258,6 +263,7 @@ static void pending_remove(struct socket *client)
 		listener->pending_first = client->queue_next;
 	if (listener->pending_last == client)
 		listener->pending_last = previous;
+	listener->pending--;
 	client->listener = NULL;
 }
 
@@ -270,13 +276,19 @@ static void connect_failed(struct socket *client, u32 error)
 	waitq_wake(&client->changes);
 }
 
-/* Under network_lock. Let the longest waiting connect in, now that the backlog has room. */
+/* Under network_lock. Let the longest waiting connects in, now that the backlog has room. One whose own pod cannot
+ * pay for it fails, so that it does not hold up the others. */
 static void admit_pending(struct socket *listener)
 {
 	while (listener->pending_first && listener->queued < listener->backlog) {
 		struct socket *client = listener->pending_first;
-		if (establish(listener, client) < 0)
+		int result = establish(listener, client);
+		if (result == -E_AGAIN)
 			return;
+		if (result < 0) {
+			connect_failed(client, E_NOBUFS);
+			continue;
+		}
 		pending_remove(client);
 		waitq_wake(&client->changes);
 	}
@@ -319,6 +331,21 @@ int tcp_accept(struct socket *listener, bool wait, struct socket **accepted)
 }
 
 /* Under network_lock. */
+static int connect_listener(struct socket *client, struct socket *listener)
+{
+	if (!listener)
+		return -E_CONNREFUSED;
+	int result = listener->queued < listener->backlog ? establish(listener, client) : -E_AGAIN;
+	if (result == -E_AGAIN) {
+		pending_append(listener, client);
+		return 0;
+	}
+	if (result == 0)
+		waitq_wake(&listener->changes);
+	return result;
+}
+
+/* Under network_lock. */
 static int connect_start(struct socket *socket, struct address address, u32 port)
 {
 	struct route route;
@@ -326,25 +353,20 @@ static int connect_start(struct socket *socket, struct address address, u32 port
 	if (result < 0)
 		return result;
 	bool was_bound = socket->bound;
+	struct address was_local = socket->local;
 	socket->remote = address_is_any(address) ? route.source : address;
 	socket->remote_port = (u16)port;
 	if (address_is_any(socket->local))
 		socket->local = route.source;
 	if (!was_bound) {
-		result = port_claim(socket, 0);
-		if (result < 0)
-			return -E_ADDRNOTAVAIL;
+		result = port_claim(socket, 0) < 0 ? -E_ADDRNOTAVAIL : 0;
 	}
-	struct socket *listener = port_listener(route.pod, socket->remote, port);
-	if (!listener)
-		result = -E_CONNREFUSED;
-	else if (listener->queued >= listener->backlog || establish(listener, socket) < 0)
-		pending_append(listener, socket);
-	else
-		waitq_wake(&listener->changes);
-	if (result < 0 && !was_bound) {
-		port_release(socket);
-		socket->local = ADDRESS_ANY;
+	if (result == 0)
+		result = connect_listener(socket, port_listener(route.pod, socket->remote, port));
+	if (result < 0) {
+		if (!was_bound)
+			port_release(socket);
+		socket->local = was_local;
 	}
 	return result;
 }
@@ -367,10 +389,12 @@ static void connect_expire(struct socket *socket)
 
 static int connect_wait(struct socket *socket)
 {
-	int result = waitq_block(&socket->changes, connect_decided, socket, socket->connect_deadline);
-	if (result == -E_INTR)
-		return result;
-	connect_expire(socket);
+	while (!connect_decided(socket)) {
+		int result = waitq_block(&socket->changes, connect_decided, socket, socket->connect_deadline);
+		if (result == -E_INTR)
+			return result;
+		connect_expire(socket);
+	}
 	return -(int)tcp_take_error(socket);
 }
 
@@ -389,11 +413,8 @@ int tcp_connect(struct socket *socket, struct address address, u32 port, bool wa
 	case TCP_SYN_SENT:
 		result = -E_ALREADY;
 		break;
-	case TCP_ESTABLISHED:
+	default: /* Linux says so of a listener too */
 		result = -E_ISCONN;
-		break;
-	default:
-		result = -E_INVAL;
 	}
 	bool pending = result == 0 && socket->state == TCP_SYN_SENT;
 	lock_release(&network_lock);
@@ -473,35 +494,47 @@ u32 tcp_take_error(struct socket *socket)
 	return error;
 }
 
-static int not_established(struct socket *socket, bool reading)
+void tcp_defer_error(struct socket *socket, u32 error)
 {
-	if (socket->state == TCP_SYN_SENT)
+	/* A broken pipe needs no memory: writes find it again, and reads do not report it. */
+	if (error == E_CONNRESET && socket->state == TCP_ESTABLISHED)
+		atomic_store(&socket->connection->error[socket->side], error);
+}
+
+/* `state` is what the caller saw: a connect may be decided meanwhile. */
+static int not_established(struct socket *socket, u32 state, bool reading)
+{
+	if (state == TCP_SYN_SENT)
 		return -E_AGAIN;
 	u32 error = tcp_take_error(socket);
 	if (error)
 		return -(int)error;
-	return reading || socket->state == TCP_LISTEN ? -E_NOTCONN : -E_PIPE;
+	return reading || state == TCP_LISTEN ? -E_NOTCONN : -E_PIPE;
+}
+
+/* Linux: once the peer has sent its FIN, reading ends there and a broken pipe is left for writers. */
+static u32 take_read_error(struct socket *socket)
+{
+	const _Atomic u32 *error = &socket->connection->error[socket->side];
+	return atomic_load_explicit(error, memory_order_relaxed) == E_PIPE ? 0 : take_connection_error(socket);
 }
 
 i32 tcp_read(struct socket *socket, uaddr to, u32 size, bool wait, bool peek)
 {
-	if (socket->state != TCP_ESTABLISHED)
-		return not_established(socket, true);
+	u32 state = atomic_load(&socket->state);
+	if (state != TCP_ESTABLISHED)
+		return not_established(socket, state, true);
 	struct stream *stream = incoming(socket);
 	for (;;) {
+		u32 flags = stream_flags(stream); /* first: what came before the end is then seen below */
 		i32 moved = stream_get(stream, to, size, peek);
 		if (moved || size == 0)
 			return moved;
-		u32 error = take_connection_error(socket);
+		u32 error = take_read_error(socket);
 		if (error)
 			return -(i32)error;
-		if (socket->read_shut)
+		if (socket->read_shut || flags & (STREAM_FINISHED | STREAM_RESET))
 			return 0;
-		if (stream_flags(stream) & (STREAM_FINISHED | STREAM_RESET)) {
-			if (stream_used(stream))
-				continue; /* written between the look and the end */
-			return 0;
-		}
 		if (!wait)
 			return -E_AGAIN;
 		int result = waitq_block(&stream->readers, stream_readable, stream, NEVER);
@@ -526,17 +559,19 @@ static i32 write_severed(struct socket *socket, u32 size)
 
 i32 tcp_write(struct socket *socket, uaddr from, u32 size, bool wait)
 {
-	if (socket->state != TCP_ESTABLISHED)
-		return not_established(socket, false);
+	u32 state = atomic_load(&socket->state);
+	if (state != TCP_ESTABLISHED)
+		return not_established(socket, state, false);
 	struct stream *stream = outgoing(socket);
 	u32 done = 0;
 	for (;;) {
-		u32 error = take_connection_error(socket);
+		u32 flags = stream_flags(stream); /* first: the error of a reset is there before its flag */
+		u32 error = done ? 0 : take_connection_error(socket); /* after a part, the next call reports it */
 		if (error)
-			return done ? (i32)done : -(i32)error;
+			return -(i32)error;
 		if (socket->write_shut)
 			return -E_PIPE;
-		if (stream_flags(stream) & (STREAM_ABANDONED | STREAM_RESET))
+		if (flags & (STREAM_ABANDONED | STREAM_RESET))
 			return done ? (i32)done : write_severed(socket, size);
 		i32 moved = stream_put(stream, from + done, size - done);
 		if (moved < 0)
@@ -557,9 +592,11 @@ u32 tcp_poll(struct socket *socket)
 	connect_expire(socket);
 	switch (atomic_load(&socket->state)) {
 	case TCP_LISTEN:
-		lock_acquire(&network_lock);
-		admit_pending(socket); /* a limit that kept it out may have been lifted */
-		lock_release(&network_lock);
+		if (atomic_load(&socket->pending)) {
+			lock_acquire(&network_lock);
+			admit_pending(socket); /* a limit that kept it out may have been lifted */
+			lock_release(&network_lock);
+		}
 		return accept_ready(socket) ? POLL_READ : 0;
 	case TCP_SYN_SENT:
 		return 0;

@@ -57,7 +57,8 @@ struct socket {
 	struct waitq changes; /* accept queue not empty, or connect decided */
 	/* A listener's queues, and a queued socket's place in one; under network_lock. */
 	u32 backlog;
-	_Atomic u32 queued; /* length of the accept queue; read without the lock */
+	_Atomic u32 queued;  /* length of the accept queue; read without the lock */
+	_Atomic u32 pending; /* how many connects wait for room in it; read without the lock */
 	struct socket *accept_first, *accept_last;
 	struct socket *pending_first, *pending_last;
 	struct socket *queue_next;
@@ -83,6 +84,8 @@ i32 tcp_write(struct socket *socket, uaddr from, u32 size, bool wait);
 
 /* SO_ERROR: the pending error, cleared. */
 u32 tcp_take_error(struct socket *socket);
+/* A call met `error` after it had moved bytes: the next one reports it. */
+void tcp_defer_error(struct socket *socket, u32 error);
 u32 tcp_poll(struct socket *socket);
 /* Bytes that a read would return now, for poll. */
 u32 tcp_available(struct socket *socket);

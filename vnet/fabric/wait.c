@@ -199,6 +199,8 @@ bool thread_park_learning(struct thread *thread, u64 deadline)
 int waitq_block(struct waitq *queue, condition ready, const void *object, u64 deadline)
 {
 	struct thread *thread = current();
+	if (atomic_load(&thread->killed)) /* whose peer may keep it busy here for long */
+		return -E_INTR;
 	if (spin_until(ready, object))
 		return 0;
 	struct waiter waiter = {.thread = thread};
@@ -220,22 +222,25 @@ int waitq_block(struct waitq *queue, condition ready, const void *object, u64 de
 	return result;
 }
 
-/* A ring large enough for one token of every descriptor the host may hold, so that it cannot overflow:
- * a token is posted once per watch, and a descriptor has one watch per direction at most. */
+/* A ring with room for every token there is; it cannot overflow, because a token that waits in it is not posted
+ * again: whoever takes it looks at what is true then. */
 static struct {
 	struct lock lock;
 	u32 head, tail; /* under lock */
 	_Atomic u32 stopped;
 	struct thread *_Atomic sleeper;
 	u32 tokens[READY_TOKENS];
+	bool posted[READY_TOKENS];
 } ready_list;
 
 void ready_post(u32 token)
 {
 	lock_acquire(&ready_list.lock);
 	bool was_empty = ready_list.head == ready_list.tail;
-	if (ready_list.head - ready_list.tail < READY_TOKENS)
+	if (token < READY_TOKENS && !ready_list.posted[token]) {
+		ready_list.posted[token] = true;
 		ready_list.tokens[ready_list.head++ % READY_TOKENS] = token;
+	}
 	lock_release(&ready_list.lock);
 	struct thread *sleeper = atomic_load(&ready_list.sleeper);
 	if (was_empty && sleeper)
@@ -246,8 +251,11 @@ u32 ready_take(u32 *tokens, u32 capacity)
 {
 	u32 taken = 0;
 	lock_acquire(&ready_list.lock);
-	while (taken < capacity && ready_list.tail != ready_list.head)
-		tokens[taken++] = ready_list.tokens[ready_list.tail++ % READY_TOKENS];
+	while (taken < capacity && ready_list.tail != ready_list.head) {
+		u32 token = ready_list.tokens[ready_list.tail++ % READY_TOKENS];
+		ready_list.posted[token] = false;
+		tokens[taken++] = token;
+	}
 	lock_release(&ready_list.lock);
 	return taken;
 }

@@ -82,8 +82,9 @@ int waitq_block(struct waitq *queue, condition ready, const void *object, u64 de
 /* Spin while it promises more than parking: true as soon as `ready(object)`. */
 bool spin_until(condition ready, const void *object);
 
-/* The host endpoint's ready list: tokens of watches that fired, in order, each at most once at a time. */
-#define READY_TOKENS 65536u
+/* The host endpoint's ready list: tokens of watches that fired, in order, each at most once at a time. Tokens are
+ * below READY_TOKENS: two for each descriptor that the host may hold. */
+#define READY_TOKENS (2 * 65536u)
 void ready_post(u32 token);
 u32 ready_take(u32 *tokens, u32 capacity);
 /* Park the calling host thread until the list is not empty; false when it was told to stop. */

@@ -1,0 +1,159 @@
+"""What a CPython guest gets before its program: sockets over `/net`, served when first imported.
+
+Owns the import hook and the working folder, and nothing else, because every guest pays for this
+module at its start: all imports here are of modules that the interpreter has loaded already.
+Two modules of the standard library are replaced (`OURS`), and a few are adjusted after their own
+code has run (`podnet_guest.adjustments`). A `sitecustomize` of the user further down `sys.path`
+still runs.
+"""
+
+import _thread
+import sys
+from _frozen_importlib import BuiltinImporter, module_from_spec
+from _frozen_importlib_external import MAGIC_NUMBER, PathFinder, spec_from_file_location
+from marshal import loads
+from posix import O_RDONLY, chdir, close, environ, read
+from posix import open as open_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.abc import Loader
+    from importlib.machinery import ModuleSpec
+    from types import CodeType, ModuleType
+    from typing import NoReturn
+
+HERE = __file__.rpartition("/")[0]
+PACKAGE = "podnet_guest"
+NO_THREADS = (
+    "can't start new thread: this Python is a WebAssembly build without threads; use asyncio, "
+    "a socketserver without ThreadingMixIn, or more replicas of the service"
+)
+OURS = {
+    "_socket": f"{PACKAGE}/socket_module",
+    "concurrent.futures.thread": f"{PACKAGE}/thread_pool",
+    PACKAGE: f"{PACKAGE}/__init__",
+}
+BUILT_IN = frozenset({"select"})
+ADJUSTED = BUILT_IN | {
+    "asyncio.base_events",
+    "http.client",
+    "http.server",
+    "signal",
+    "socketserver",
+}
+BYTECODE_LIMIT = 256 * 1024
+BYTECODE_HEADER = 16
+UNCHECKED = b"\1\0\0\0"
+"""Flags of bytecode that is trusted without a look at its source (PEP 552)."""
+
+
+class GuestFinder:
+    """Finds the modules that are ours, and those of the standard library that are adjusted."""
+
+    @staticmethod
+    def find_spec(
+        name: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None
+    ) -> "ModuleSpec | None":
+        """Answer for our names only; everything else goes to the next finder."""
+        if name in OURS:
+            return find_ours(name, OURS[name])
+        if name.startswith(f"{PACKAGE}."):
+            return find_ours(name, name.replace(".", "/"))
+        if name not in ADJUSTED:
+            return None
+        finder = BuiltinImporter if name in BUILT_IN else PathFinder
+        spec = finder.find_spec(name, path)
+        if spec is not None and spec.loader is not None:
+            spec.loader = AdjustingLoader(spec.loader)  # type: ignore[assignment]  # no ABC here
+        return spec
+
+
+def find_ours(name: str, stem: str) -> "ModuleSpec | None":
+    """Find one of our modules, without the searching that an import usually does."""
+    source = f"{HERE}/{stem}.py"
+    folders = [f"{HERE}/{PACKAGE}"] if name == PACKAGE else None
+    code = read_bytecode(stem)
+    if code is None:
+        return spec_from_file_location(name, source, submodule_search_locations=folders)
+    loader = BytecodeLoader(code)
+    return spec_from_file_location(
+        name,
+        source,
+        loader=loader,  # type: ignore[arg-type]  # no ABC here
+        submodule_search_locations=folders,
+    )
+
+
+def read_bytecode(stem: str) -> "CodeType | None":
+    """Return a module's bytecode if it is of the trusted kind: three calls instead of ten."""
+    folder, _, module = stem.rpartition("/")
+    cached = f"{HERE}/{folder}/__pycache__/{module}.{sys.implementation.cache_tag}.pyc"
+    try:
+        descriptor = open_file(cached, O_RDONLY)
+    except OSError:
+        return None
+    content = read(descriptor, BYTECODE_LIMIT)
+    close(descriptor)
+    if content[:8] != MAGIC_NUMBER + UNCHECKED or len(content) == BYTECODE_LIMIT:
+        return None
+    code: CodeType = loads(content[BYTECODE_HEADER:])
+    return code
+
+
+class BytecodeLoader:
+    """Runs a module whose code is at hand."""
+
+    def __init__(self, code: "CodeType") -> None:
+        self._code = code
+
+    def create_module(self, spec: "ModuleSpec") -> None:
+        """Leave the making of the module to the interpreter."""
+
+    def exec_module(self, module: "ModuleType") -> None:
+        """Run the module."""
+        exec(self._code, vars(module))
+
+
+class AdjustingLoader:
+    """Runs a module as its own loader does, then adjusts it."""
+
+    def __init__(self, loader: "Loader") -> None:
+        self._loader = loader
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._loader, name)  # `python -m` asks for code, `inspect` for source
+
+    def create_module(self, spec: "ModuleSpec") -> "ModuleType | None":
+        """Leave the choice to the module's own loader."""
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: "ModuleType") -> None:
+        """Give the module back its own loader, run it, and adjust it."""
+        assert module.__spec__ is not None, "it was found by a spec"
+        module.__loader__ = module.__spec__.loader = self._loader
+        self._loader.exec_module(module)
+        from podnet_guest.adjustments import adjust
+
+        adjust(module)
+
+
+def refuse_thread(*_arguments: object, **_named: object) -> "NoReturn":
+    """Say why no thread starts; stands for `_thread.start_new_thread`."""
+    raise RuntimeError(NO_THREADS)
+
+
+def run_next_sitecustomize() -> None:
+    """Run the `sitecustomize` that the interpreter would have found without this one."""
+    spec = PathFinder.find_spec("sitecustomize", [entry for entry in sys.path if entry != HERE])
+    if spec is not None and spec.loader is not None:
+        module = module_from_spec(spec)
+        sys.modules["sitecustomize"] = module
+        spec.loader.exec_module(module)
+
+
+sys.meta_path.insert(0, GuestFinder)
+_thread.start_new_thread = _thread.start_new = refuse_thread
+run_next_sitecustomize()
+if environ.get(b"PWD", b"/") != b"/":  # WASI starts every program in `/`
+    chdir(environ[b"PWD"])

@@ -1,0 +1,121 @@
+"""Real CPython pods for tests: boot programs, publish names, wait for lines and for ends."""
+
+from __future__ import annotations
+
+import asyncio
+import textwrap
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import TypedDict, Unpack
+
+import pytest
+
+from pod_node.engine import EngineRuntime
+from pod_node.images import CompiledImage
+from pod_node.spec import Interface, Mount, PodExit, PodSpec
+from tests.support.lab import NETWORKS, lab, python_image
+
+FRONT = NETWORKS["front"]
+FABRIC_BYTES = 256 << 20
+PROGRAMS = Path(__file__).parent / "programs"
+
+
+@dataclass(eq=False)
+class RunningPod:
+    """A pod with everything that it has printed so far."""
+
+    address: str
+    output: str = ""
+    errors: str = ""
+    end: PodExit | None = None
+    kill: Callable[[], None] = lambda: None
+    _heard: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def hear(self, descriptor: int, data: bytes) -> None:
+        if descriptor == 1:
+            self.output += data.decode()
+        else:
+            self.errors += data.decode()
+        self._heard.set()
+
+    def ended(self, end: PodExit) -> None:
+        self.end = end
+        self._heard.set()
+
+    async def printed(self, text: str) -> None:
+        """Wait until the pod has printed `text`."""
+        while text not in self.output:
+            assert self.end is None, f"ended without printing {text!r}: {self.report()}"
+            self._heard.clear()
+            await self._heard.wait()
+
+    async def finished(self) -> str:
+        """Wait until the pod has ended well, and return what it printed."""
+        while self.end is None:
+            self._heard.clear()
+            await self._heard.wait()
+        assert self.end.status == 0, self.report()
+        return self.output
+
+    def report(self) -> str:
+        return f"{self.end}\n{self.output}\n{self.errors}"
+
+
+class Options(TypedDict, total=False):
+    """How a pod differs from the usual one."""
+
+    name: str
+    mounts: tuple[Mount, ...]
+    environment: tuple[tuple[str, str], ...]
+    working_dir: str
+
+
+class PodNetwork:
+    """One network of pods, on one fabric."""
+
+    def __init__(self, runtime: EngineRuntime, image: CompiledImage) -> None:
+        self._runtime = runtime
+        self._image = image
+        self._names: dict[str, list[IPv4Address]] = {}
+        self._booted = 0
+
+    def boot(
+        self,
+        *command: str,
+        name: str = "",
+        mounts: tuple[Mount, ...] = (),
+        environment: tuple[tuple[str, str], ...] = (),
+        working_dir: str = "/",
+    ) -> RunningPod:
+        """Boot `python COMMAND`; the programs of this folder are in `/programs`."""
+        self._booted += 1
+        address = FRONT.network_address + 1 + self._booted
+        name = name or f"pod-{self._booted}"
+        self._names[name] = [address]
+        self._runtime.publish("front", self._names)
+        pod = RunningPod(str(address))
+        spec = PodSpec(
+            name=name,
+            service=name,
+            image="python",
+            command=("python", *command),
+            environment=(("PYTHONUNBUFFERED", "1"), *environment),
+            working_dir=working_dir,
+            mounts=(Mount(source=PROGRAMS, target="/programs", read_only=True), *mounts),
+            interfaces=(Interface(network="front", address=address, prefix=FRONT.prefixlen),),
+        )
+        pod.kill = self._runtime.boot(spec, self._image, pod.hear, pod.ended).kill
+        return pod
+
+    def run(self, code: str, **options: Unpack[Options]) -> RunningPod:
+        """Boot `python -c CODE`."""
+        return self.boot("-c", textwrap.dedent(code), **options)
+
+
+@pytest.fixture
+async def pods() -> AsyncIterator[PodNetwork]:
+    image = python_image()
+    async with lab(FABRIC_BYTES) as bench:
+        yield PodNetwork(bench.runtime, image)
