@@ -1,7 +1,8 @@
 """The process's engine and its modules: the kernel, the small linking modules, and guests.
 
-Owns the engine's configuration and the fingerprint that keys compiled code. What compiles slowly is kept by
-the image store's compile cache; the generated linking modules are small and kept for the process only.
+Owns the engine's configuration and the fingerprint that keys compiled code. What compiles slowly is
+kept by the image store's compile cache; the generated linking modules are small and kept for the
+process only.
 """
 
 from __future__ import annotations
@@ -14,7 +15,11 @@ from pathlib import Path
 
 import wasmtime
 
-from pod_node.engine.errors import KernelMissingError
+from pod_node.engine.errors import (
+    DamagedArtifactError,
+    InvalidModuleError,
+    KernelMissingError,
+)
 
 WASM_STACK_BYTES = 1 << 20
 """Deep recursion in interpreters ends here as a trap; threads have eight times that."""
@@ -54,14 +59,29 @@ class Compiler:
     def __init__(self, engine: wasmtime.Engine) -> None:
         self.engine = engine
         self._texts: dict[str, wasmtime.Module] = {}
+        self._kernel: wasmtime.Module | None = None
 
     def serialize(self, module: bytes) -> bytes | bytearray:
-        """Compile a module to what `load` reads back."""
-        return wasmtime.Module(self.engine, module).serialize()
+        """Compile a module to what `load` reads back.
+
+        Raises:
+            InvalidModuleError: it is no valid WebAssembly.
+        """
+        try:
+            return wasmtime.Module(self.engine, module).serialize()
+        except wasmtime.WasmtimeError as error:
+            raise InvalidModuleError(str(error).splitlines()[0]) from error
 
     def load(self, artifact: Path) -> wasmtime.Module:
-        """Map a compiled module; `artifact` must come from `serialize` of an equal engine."""
-        return wasmtime.Module.deserialize_file(self.engine, str(artifact))
+        """Map a compiled module; `artifact` must come from `serialize` of an equal engine.
+
+        Raises:
+            DamagedArtifactError: it is gone, or of another engine.
+        """
+        try:
+            return wasmtime.Module.deserialize_file(self.engine, str(artifact))
+        except wasmtime.WasmtimeError as error:
+            raise DamagedArtifactError(str(artifact), str(error).splitlines()[0]) from error
 
     def text(self, source: str) -> wasmtime.Module:
         """Compile a module in the text format, once a process."""
@@ -70,12 +90,14 @@ class Compiler:
         return self._texts[source]
 
     def kernel(self) -> wasmtime.Module:
-        """Compile the kernel that ships with the package.
+        """Compile the kernel that ships with the package, once a process.
 
         Raises:
             KernelMissingError: the package was installed without building it.
         """
-        kernel = files("pod_node") / "kernel" / "kernel.wasm"
-        if not kernel.is_file():
-            raise KernelMissingError(str(kernel))
-        return wasmtime.Module(self.engine, kernel.read_bytes())
+        if self._kernel is None:
+            kernel = files("pod_node") / "kernel" / "kernel.wasm"
+            if not kernel.is_file():
+                raise KernelMissingError(str(kernel))
+            self._kernel = wasmtime.Module(self.engine, kernel.read_bytes())
+        return self._kernel

@@ -13,7 +13,10 @@ class KernelMissingError(PodNodeError):
         self.place = place
 
     def __str__(self) -> str:
-        return f"the kernel is missing at {self.place}; build it with `make kernel`, or install a wheel"
+        return (
+            f"the kernel is missing at {self.place}; build it with `make kernel`, "
+            "or install a wheel"
+        )
 
 
 class UnsupportedModuleError(PodNodeError):
@@ -26,3 +29,44 @@ class UnsupportedModuleError(PodNodeError):
 
     def __str__(self) -> str:
         return f"image {self.image}: {self.reason}"
+
+
+class InvalidModuleError(PodNodeError):
+    """A module is no WebAssembly that the engine can compile."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return (
+            f"the module cannot be compiled ({self.reason}); "
+            "give one built for wasm32-wasi (preview 1)"
+        )
+
+
+class DamagedArtifactError(PodNodeError):
+    """A compiled module cannot be read back."""
+
+    def __init__(self, place: str, reason: str) -> None:
+        super().__init__(place, reason)
+        self.place = place
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return (
+            f"the compiled module {self.place} cannot be read ({self.reason}); "
+            "prepare its image again"
+        )
+
+
+class TooManyNetworksError(PodNodeError):
+    """The host has an interface on every network, and no room for one more."""
+
+    def __init__(self, network: str, most: int) -> None:
+        super().__init__(network, most)
+        self.network = network
+        self.most = most
+
+    def __str__(self) -> str:
+        return f"network {self.network}: a node has at most {self.most}; use fewer networks"

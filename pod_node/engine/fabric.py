@@ -1,7 +1,8 @@
-"""The node's fabric: the engine, the shared memory, and the kernel calls that the node makes for itself.
+"""The node's fabric: the shared memory, and the kernel calls that the node makes for itself.
 
-Owns one wasmtime engine and one shared memory a process, and the control instance of the kernel. Everything
-here runs on one thread, the node's event loop; the doorbell thread has an instance of its own.
+Owns one wasmtime engine and one shared memory a process, and the control instance of the kernel.
+Everything here runs on one thread, the node's event loop; the doorbell thread has an instance of
+its own.
 """
 
 from __future__ import annotations
@@ -10,18 +11,19 @@ import errno
 import os
 import struct
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from ipaddress import IPv4Address
-from typing import Any
 
 import wasmtime
 
 from pod_node.engine import bindings, modules
+from pod_node.engine.bindings import Extern, ExternArray, Instance
 from pod_node.engine.compiler import Compiler
 from pod_node.engine.modules import Function, Signature
 
 DEFAULT_FABRIC_BYTES = 1 << 30
-"""Virtual until used: every pod's streams, descriptors and kernel stacks together stay below this."""
+"""Virtual until used: every pod's streams, descriptors and kernel stacks together stay below
+this."""
 LEAST_FABRIC_BYTES = 64 << 20
 WASM_PAGE = 65_536
 
@@ -60,11 +62,16 @@ def signature_of(kind: wasmtime.FuncType) -> Signature:
     )
 
 
+def is_internal(export: str) -> bool:
+    """Tell the kernel's exports for the node itself from those for guests."""
+    return export.startswith(("host_", "__"))
+
+
 class KernelInstance:
-    """One instance of the kernel on the node's side, with its own store: used by one thread at a time."""
+    """One instance of the kernel on the node's side, used by one thread at a time."""
 
     def __init__(self, fabric: Fabric, stack_top: int | None = None) -> None:
-        engine, kernel = fabric.engine, fabric.kernel
+        engine = fabric.engine
         self.store = wasmtime.Store(engine)
         self.store.set_wasi(wasmtime.WasiConfig())
         self.store.set_epoch_deadline(1 << 62)
@@ -85,11 +92,13 @@ class KernelInstance:
         """Return an exported 32-bit global."""
         return bindings.get_global_i32(self.store, self._exports[name])
 
-    def function(self, name: str, parameters: int) -> bindings.UncheckedFunction:
+    def function(
+        self, name: str, parameters: int, *, blocks: bool = False
+    ) -> bindings.UncheckedFunction:
         """Return an exported function with that many parameters."""
         if name not in self._functions:
             self._functions[name] = bindings.UncheckedFunction(
-                self.store, self._exports[name], parameters
+                self.store, self._exports[name], parameters, blocks=blocks
             )
         return self._functions[name]
 
@@ -98,7 +107,7 @@ class KernelInstance:
         return self.function(name, len(arguments)).call_i32(*arguments)
 
 
-def instantiate_kernel(fabric: Fabric, store: wasmtime.Store, glue: Any) -> dict[str, Any]:
+def instantiate_kernel(fabric: Fabric, store: wasmtime.Store, glue: Instance) -> dict[str, Extern]:
     """Instantiate the kernel over `glue` and return all its exports by name."""
     imports = bindings.extern_array(len(fabric.kernel.imports))
     count = len(fabric.kernel_imports)
@@ -112,7 +121,7 @@ def instantiate_kernel(fabric: Fabric, store: wasmtime.Store, glue: Any) -> dict
     return dict(zip(names, exports, strict=True))
 
 
-def fill_kernel_imports(fabric: Fabric, imports: Any, functions: Any) -> None:
+def fill_kernel_imports(fabric: Fabric, imports: ExternArray, functions: Iterable[Extern]) -> None:
     """Put the glue's functions and the fabric where the kernel expects them."""
     for index, function in zip(fabric.kernel_function_slots, functions, strict=True):
         imports[index] = function
@@ -192,7 +201,10 @@ class Fabric:
         return bytes(self.view[self.staging : self.staging + _checked(count)])
 
     def write(self, descriptor: int, data: bytes | memoryview) -> int | None:
-        """Give bytes to one of the host's descriptors; how many were taken, None when it would block."""
+        """Give bytes to one of the host's descriptors.
+
+        Returns how many were taken, None when it would block.
+        """
         size = min(len(data), self.staging_size)
         self.view[self.staging : self.staging + size] = data[:size]
         count = self.try_call("host_write", descriptor, self.staging, size)
@@ -219,7 +231,7 @@ class Fabric:
         return total, used, sockets
 
     def ring(self, deliver: Callable[[list[int]], None]) -> None:
-        """Start the doorbell: a thread that waits in the kernel, without the GIL, for watches that fired.
+        """Start the doorbell: a thread that waits in the kernel for watches that fired.
 
         `deliver` is called on that thread with a batch of tokens.
         """
@@ -227,8 +239,10 @@ class Fabric:
         instance = KernelInstance(self, record + self.stack_size - STACK_RESERVE)
         tokens = self.call("host_token_buffer", _DOORBELL_BATCH)
 
+        host_wait = instance.function("host_wait", 2, blocks=True)
+
         def wait() -> None:
-            while (count := instance.call("host_wait", tokens, _DOORBELL_BATCH)) >= 0:
+            while (count := host_wait.call_i32(tokens, _DOORBELL_BATCH)) >= 0:
                 deliver(list(struct.unpack_from(f"<{count}I", self.view, tokens)))
 
         self._doorbell = threading.Thread(target=wait, name="podnet-doorbell", daemon=True)
@@ -263,7 +277,7 @@ class Fabric:
         return self.call("host_error", descriptor)
 
     def watch(self, descriptor: int, *, writing: bool) -> bool:
-        """Ask the doorbell for one token; True when the descriptor is ready now and none will come."""
+        """Ask the doorbell for one token; True when it is ready now and none will come."""
         return self.call("host_watch", descriptor, _POLL_WRITE if writing else _POLL_READ) == 1
 
     def close(self, descriptor: int) -> None:

@@ -1,87 +1,36 @@
 """One guest: its store, its thread, and how it ended.
 
-Owns the guest's life from a specification to a `PodExit`. Knows nothing of images, logs or networks' names.
+Owns the guest's life from a process in the kernel to a `PodExit`. Knows nothing of images, logs or
+networks.
 """
 
 from __future__ import annotations
 
-import errno
-import struct
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import wasmtime
 
 from pod_node.engine import bindings
-from pod_node.engine.fabric import STACK_RESERVE
-from pod_node.errors import BootError
 from pod_node.spec import ExitKind, PodExit, PodSpec
 
 if TYPE_CHECKING:
     from pod_node.engine.fabric import Fabric
+    from pod_node.engine.process import KernelProcess
     from pod_node.engine.program import Program
 
-_INTERFACES_MOST = 8
-_REQUEST = struct.Struct(f"<QIIII{3 * _INTERFACES_MOST}I64s")
-_REPLY = struct.Struct("<6I")
+THREAD_STACK_BYTES = 8 << 20
+"""Wasm may use `WASM_STACK_BYTES` of it; the engine's own code, below any depth of it, has the
+rest. Set here because the system's default may be smaller, and memory is taken only as it is
+used."""
+TABLES_MOST = 16
+TABLE_ELEMENTS_MOST = 1 << 20
+"""CPython has ten thousand; every element takes eight bytes outside of the guest's memory."""
 _TRAP_STATUS = 134
 """128 + SIGABRT, as a shell shows a crash."""
 _KILL_STATUS = 137
 _NOT_STARTED_STATUS = 126
-
-
-@dataclass(frozen=True, slots=True)
-class KernelProcess:
-    """The kernel's side of a guest: its process, and the host's ends of its stdio."""
-
-    number: int
-    thread: int
-    stack_top: int
-    input: int
-    output: int
-    error: int
-
-
-def create_process(fabric: Fabric, spec: PodSpec, networks: dict[str, int]) -> KernelProcess:
-    """Make a pod with one process in the fabric.
-
-    Raises:
-        BootError: an address is taken, or the fabric is full.
-    """
-    interfaces = [
-        number
-        for interface in spec.interfaces
-        for number in (networks[interface.network], int(interface.address), interface.prefix)
-    ]
-    padding = [0] * (3 * _INTERFACES_MOST - len(interfaces))
-    limits = spec.limits
-    request = _REQUEST.pack(
-        limits.fabric_bytes,
-        limits.sockets,
-        limits.descriptors,
-        len(spec.mounts),
-        len(spec.interfaces),
-        *interfaces,
-        *padding,
-        spec.name.encode()[:63],
-    )
-    at = fabric.staging
-    fabric.view[at : at + len(request)] = request
-    result = fabric.try_call("host_pod_create", at)
-    if result < 0:
-        raise BootError(spec.name, _refusal(-result, spec))
-    return KernelProcess(*_REPLY.unpack_from(fabric.view, at + fabric.reply_offset))
-
-
-def _refusal(error: int, spec: PodSpec) -> str:
-    if error == errno.EADDRINUSE:
-        addresses = ", ".join(str(interface.address) for interface in spec.interfaces)
-        return f"another pod has one of its addresses ({addresses}); end that pod first"
-    if error in (errno.ENOBUFS, errno.ENOMEM):
-        return "the node's fabric has no room for another pod; run fewer pods or enlarge the fabric"
-    return f"the kernel refused it with {errno.errorcode.get(error, error)}"
 
 
 class Guest:
@@ -94,7 +43,7 @@ class Guest:
         spec: PodSpec,
         argv: list[str],
         process: KernelProcess,
-        epoch: Any,
+        epoch: object,
     ) -> None:
         """Prepare a guest; nothing runs yet."""
         self._fabric = fabric
@@ -105,25 +54,31 @@ class Guest:
         self._epoch = epoch
 
     def start(self, on_ended: Callable[[PodExit], None]) -> None:
-        """Start the thread; `on_ended` is called on it when the guest has ended."""
+        """Start the thread; `on_ended` is called on it when the guest has ended.
+
+        Raises:
+            RuntimeError: the system has no room for another thread.
+        """
         name = f"pod-{self.spec.name}"
         self._thread = threading.Thread(target=self._live, args=(on_ended,), name=name, daemon=True)
-        self._thread.start()
+        default = threading.stack_size(THREAD_STACK_BYTES)
+        try:
+            self._thread.start()
+        finally:
+            threading.stack_size(default)
 
     def join(self) -> None:
         """Wait for the thread, after `on_ended`."""
         self._thread.join()
 
     def _live(self, on_ended: Callable[[PodExit], None]) -> None:
+        outcome = _not_started("a fault of the node")
         try:
             outcome = self._run()
         except (bindings.EngineCallError, wasmtime.WasmtimeError, OSError) as error:
-            outcome = PodExit(
-                kind=ExitKind.TRAPPED,
-                status=_NOT_STARTED_STATUS,
-                reason=f"could not be started: {_first_line(str(error))}",
-            )
-        on_ended(outcome)
+            outcome = _not_started(_first_line(str(error)))
+        finally:
+            on_ended(outcome)
 
     def _run(self) -> PodExit:
         store = wasmtime.Store(self._fabric.engine)
@@ -133,26 +88,35 @@ class Guest:
             store.close()
 
     def _run_in(self, store: wasmtime.Store) -> PodExit:
-        store.set_limits(memory_size=self.spec.limits.memory_bytes)
+        store.set_limits(
+            memory_size=self.spec.limits.memory_bytes,
+            table_elements=TABLE_ELEMENTS_MOST,
+            tables=TABLES_MOST,
+            memories=1,
+        )
         store.set_wasi(self._wasi())
         bindings.watch_epoch(store, self._epoch, self.process.thread)
-        guest = self._program.link(store, self.process.stack_top)
+        try:
+            guest = self._program.link(store, self.process.stack_top)
+        except bindings.EngineCallError:
+            if self._killed():  # a module's own start function runs while it is linked
+                return _killed()
+            raise
         if self._killed():
             return _killed()
         try:
             guest.run(self.process.thread)
-        except bindings.GuestExitError as error:
-            return (
-                _killed() if self._killed() else PodExit(kind=ExitKind.EXITED, status=error.status)
-            )
+        except bindings.GuestExitError:
+            return _killed() if self._killed() else _exited(guest.exit_status())
         except bindings.EngineCallError as error:
             return _killed() if self._killed() else self._trapped(error, guest.memory_bytes())
-        return PodExit(kind=ExitKind.EXITED, status=0)
+        return _exited(0)
 
     def _wasi(self) -> wasmtime.WasiConfig:
+        """Return what the engine's own WASI gives the guest: arguments, environment, folders."""
         wasi = wasmtime.WasiConfig()
         wasi.argv = self._argv
-        wasi.env = self.spec.environment
+        wasi.env = (dict(self.spec.environment) | {"PWD": self.spec.working_dir}).items()
         for mount in self.spec.mounts:
             wasi.preopen_dir(str(mount.source), mount.target, not mount.read_only)
         return wasi
@@ -166,7 +130,7 @@ class Guest:
         reason = _first_line(str(error))
         if isinstance(error, bindings.GuestTrapError) and error.code == "STACK_OVERFLOW":
             reason = "the stack overflowed (too deep a recursion)"
-        if memory_bytes >= limit - limit // 16:
+        elif memory_bytes >= limit - limit // 16:
             return PodExit(
                 kind=ExitKind.OUT_OF_MEMORY,
                 status=_TRAP_STATUS,
@@ -175,14 +139,29 @@ class Guest:
         return PodExit(kind=ExitKind.TRAPPED, status=_TRAP_STATUS, reason=reason)
 
 
+def _exited(status: int) -> PodExit:
+    """Give the part of a status that a parent process sees on Linux."""
+    return PodExit(kind=ExitKind.EXITED, status=status & 0xFF)
+
+
 def _killed() -> PodExit:
     return PodExit(kind=ExitKind.KILLED, status=_KILL_STATUS, reason="killed")
 
 
+def _not_started(reason: str) -> PodExit:
+    return PodExit(
+        kind=ExitKind.TRAPPED,
+        status=_NOT_STARTED_STATUS,
+        reason=f"could not be started: {reason}",
+    )
+
+
 def _first_line(message: str) -> str:
-    """Return what a trap says about itself, without the wasm backtrace."""
+    """Return what an error says about itself, without the wasm backtrace."""
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     for line in lines:
         if "wasm trap:" in line:
             return line.split("wasm trap:", 1)[1].strip()
+    if "Caused by:" in lines[:-1]:
+        return lines[lines.index("Caused by:") + 1]
     return lines[0] if lines else "unknown trap"

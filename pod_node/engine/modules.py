@@ -1,15 +1,18 @@
 """The small modules between a guest and the kernel, as text.
 
-A guest must be instantiated before its memory exists, and the kernel needs that memory; so the guest is
-linked to a *shim* whose functions jump through a table, then *glue* joins the guest's memory, the fabric and
-the engine's own WASI, then the kernel is linked to the glue, and a *fix-up* fills the shim's table.
-Exports are in the order in which the next module imports them, so that linking copies arrays.
+A guest must be instantiated before its memory exists, and the kernel needs that memory; so the
+guest is linked to a *shim* whose functions jump through a table, then *glue* joins the guest's
+memory, the fabric and the engine's own WASI, then the kernel is linked to the glue, and a *fix-up*
+fills the shim's table. Exports are in the order in which the next module imports them, so that
+linking copies arrays.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from pod_node.engine import guards
 
 WASI = "wasi_snapshot_preview1"
 FABRIC_PAGES_MOST = 65_535
@@ -52,20 +55,56 @@ GLUE_FUNCTIONS = {
 }
 """What the glue itself gives the kernel; its other imports are the engine's WASI functions."""
 
+PROC_EXIT = "proc_exit"
+
+KERNEL_STACK_RESERVE_BYTES = 16_384
+"""What every call into the kernel must find free of the guest's native stack. A guest may call from
+the bottom of its stack; without this its overflow would end the thread in the middle of the kernel,
+which holds locks. The kernel's deepest call takes under 2 KiB, found by calling from every
+depth."""
+
 CLOCK_TIME_GET = Function("clock_time_get", Signature(("i32", "i64", "i32"), ("i32",)))
 """The one place where anything below reads the host's clock."""
+STRING_SIZES = [
+    Function(name, Signature(("i32", "i32"), ("i32",)))
+    for name in ("args_sizes_get", "environ_sizes_get")
+]
 
 
 def shim(imports: Sequence[Function]) -> str:
-    """Return a module that exports `imports` in order, each a jump through the exported table."""
+    """Return a module that exports `imports` in order, each a jump through the exported table.
+
+    Every function first makes sure that the native stack has room for the kernel.
+    """
     lines = [f'(module (table (export "table") {len(imports)} funcref)']
     for index, function in enumerate(imports):
         signature = function.signature
         lines.append(
-            f'(func (export "{index}") {signature.text()} '
+            f'(func (export "{index}") {signature.text()} (drop (call $reserve (i32.const 0))) '
             f"(call_indirect {signature.text()} {signature.arguments()} (i32.const {index})))"
         )
-    return "\n".join([*lines, ")"])
+    return "\n".join([*lines, _reserve(), ")"])
+
+
+def _reserve() -> str:
+    """Return a function with a frame of `KERNEL_STACK_RESERVE_BYTES` that returns at once.
+
+    The engine checks the stack limit against a function's whole frame on entry. This one's is large
+    because of values that live across calls, on a path that is never taken.
+    """
+    count = KERNEL_STACK_RESERVE_BYTES // 16
+    calls = [f"(local.set $v{index} (call $reserve (i32.const 0)))" for index in range(count)]
+    return "\n".join(
+        [
+            "(func $reserve (param $taken i32) (result v128)",
+            *(f"(local $v{index} v128)" for index in range(count)),
+            "(if (i32.eqz (local.get $taken)) (then (return (v128.const i64x2 0 0))))",
+            *calls,
+            "(v128.const i64x2 0 0)",
+            *(f"(local.get $v{index}) v128.xor" for index in range(count)),
+            ")",
+        ]
+    )
 
 
 def fixup(imports: Sequence[Function]) -> str:
@@ -86,18 +125,21 @@ def glue(kernel_imports: Sequence[Function], natives: Sequence[Function]) -> str
         kernel_imports: what the kernel imports, in its order.
         natives: WASI functions that the guest gets from the engine as they are.
 
-    The engine's WASI acts on the memory that its caller exports as `memory`, which is why each of its
-    functions is wrapped here. Exports: the kernel's imports in order, `natives` in order, then `memory`.
+    The engine's WASI acts on the memory that its caller exports as `memory`, which is why each of
+    its functions is wrapped here. Exports: the kernel's imports in order, `natives` in order, then
+    `status`, what the guest gave to `proc_exit` (the engine itself takes no status above 125), and
+    `memory`.
     """
-    wrapped = _wasi_functions([*kernel_imports, *natives, CLOCK_TIME_GET])
+    wrapped = _wasi_functions([*kernel_imports, *natives, CLOCK_TIME_GET, *STRING_SIZES])
     lines = ["(module", *(_native_import(function) for function in wrapped)]
     lines.append('(import "guest" "memory" (memory $guest 0))')
     lines.append(f'(import "fabric" "memory" (memory $fabric 1 {FABRIC_PAGES_MOST} shared))')
     lines.extend(_wrapper(function) for function in wrapped)
-    lines.append(_GUEST_FUNCTIONS)
+    lines += [_GUEST_FUNCTIONS, guards.HELPERS, guards.sizes_of("args"), guards.sizes_of("environ")]
     exports = [_export(f"k{i}", function.name) for i, function in enumerate(kernel_imports)]
     exports += [_export(f"n{i}", function.name) for i, function in enumerate(natives)]
-    return "\n".join([*lines, *exports, '(export "memory" (memory $guest)))'])
+    exports += ['(export "status" (global $status))', '(export "memory" (memory $guest)))']
+    return "\n".join([*lines, *exports])
 
 
 def host_glue(kernel_imports: Sequence[Function]) -> str:
@@ -109,21 +151,23 @@ def host_glue(kernel_imports: Sequence[Function]) -> str:
     lines = ["(module", _native_import(CLOCK_TIME_GET)]
     lines.append(f'(import "fabric" "memory" (memory $fabric 1 {FABRIC_PAGES_MOST} shared))')
     lines.append("(memory $clock 1)")
-    for function in wrapped:
-        lines.append(f"(func ${function.name} {function.signature.text()} unreachable)")
+    lines.extend(
+        f"(func ${function.name} {function.signature.text()} unreachable)" for function in wrapped
+    )
     lines.append(_HOST_FUNCTIONS)
     exports = [_export(f"k{i}", function.name) for i, function in enumerate(kernel_imports)]
     return "\n".join([*lines, *exports, '(export "memory" (memory $clock)))'])
 
 
 _GUEST_FUNCTIONS = """
+(global $status (mut i32) (i32.const 0))
 (func $copy_in (param i32 i32 i32)
   (memory.copy $fabric $guest (local.get 0) (local.get 1) (local.get 2)))
 (func $copy_out (param i32 i32 i32)
   (memory.copy $guest $fabric (local.get 0) (local.get 1) (local.get 2)))
 (func $user_pages (result i32) (memory.size $guest))
-;; The engine writes the time into the caller's memory: borrow eight bytes of the guest, whose only thread
-;; is the caller.
+;; The engine writes the time into the caller's memory: borrow eight bytes of the guest, whose only
+;; thread is the caller.
 (func $clock_now (param $id i32) (result i64) (local $saved i64) (local $time i64)
   (if (i32.eqz (memory.size $guest)) (then (return (i64.const 0))))
   (local.set $saved (i64.load $guest (i32.const 16)))
@@ -155,15 +199,19 @@ def _wasi_functions(functions: Sequence[Function]) -> list[Function]:
 
 
 def _native_import(function: Function) -> str:
-    return f'(import "{WASI}" "{function.name}" (func $native_{function.name} {function.signature.text()}))'
+    kind = function.signature.text()
+    return f'(import "{WASI}" "{function.name}" (func $native_{function.name} {kind}))'
 
 
 def _wrapper(function: Function) -> str:
     signature = function.signature
-    return (
-        f"(func ${function.name} {signature.text()} "
-        f"(call $native_{function.name} {signature.arguments()}))"
-    )
+    head = f"(func ${function.name} {signature.text()} "
+    if function.name == PROC_EXIT:
+        return (
+            f"{head} (global.set $status (local.get 0)) (call $native_{PROC_EXIT} (i32.const 0)))"
+        )
+    guard = guards.guard(function.name)
+    return f"{head} {guard} (call $native_{function.name} {signature.arguments()}))"
 
 
 def _export(name: str, function: str) -> str:

@@ -1,6 +1,7 @@
 """Run a module once on the engine's own WASI, without kernel, fabric or network.
 
-For the node's own chores, such as compiling an image's Python files with the image's own interpreter.
+For the node's own chores, such as compiling an image's Python files with the image's own
+interpreter.
 """
 
 from __future__ import annotations

@@ -6,8 +6,11 @@ Lives on the event loop's thread; the guest's own thread only posts its end here
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from pod_node.engine.process import reap_process
+from pod_node.errors import BootError
 from vnet.host import Event
 
 if TYPE_CHECKING:
@@ -50,12 +53,22 @@ class EnginePod:
         return self._guest.spec
 
     def start(self, on_gone: Callable[[EnginePod], None]) -> None:
-        """Run the guest; `on_gone` is called after `on_exit`."""
+        """Run the guest; `on_gone` is called when everything it had is given back.
+
+        Raises:
+            BootError: there is no room for its thread; everything was given back.
+        """
         self._on_gone = on_gone
         self._fabric.close(self._guest.process.input)
-        for number in self._outputs:
-            self._arm(number)
-        self._guest.start(self._ended)
+        try:
+            for number in self._outputs:
+                self._arm(number)
+            self._guest.start(self._ended)
+        except (OSError, RuntimeError) as error:
+            self._give_back()
+            raise BootError(
+                self.spec.name, f"its thread could not be started ({error}); run fewer pods"
+            ) from error
 
     def kill(self) -> None:
         """End the guest, whatever it is doing; returns at once."""
@@ -71,30 +84,38 @@ class EnginePod:
         self._watches.watch(self._outputs[number], Event.READ, lambda: self._readable(number))
 
     def _readable(self, number: int) -> None:
-        if number in self._outputs and self._drain_once(number):
-            self._arm(number)
-
-    def _drain_once(self, number: int) -> bool:
-        """Pass on what one read gives; False at the end of the stream."""
+        """Pass on what one read gives, and go on even if whoever hears it fails."""
+        if number not in self._outputs:
+            return
         data = self._fabric.read(self._outputs[number], OUTPUT_SIZE)
+        if data != b"":
+            self._arm(number)
         if data:
             self._on_output(number, data)
-        return data != b""
 
     def _ended(self, outcome: PodExit) -> None:
         """Runs on the guest's thread, as the last thing it does."""
-        if not self._loop.is_closed():
+        with suppress(RuntimeError):  # the loop is closed: nobody is left to tell
             self._loop.call_soon_threadsafe(self._finish, outcome)
 
     def _finish(self, outcome: PodExit) -> None:
         self._guest.join()
-        self._fabric.call("host_pod_reap", self._guest.process.number)
-        for number, descriptor in list(self._outputs.items()):
-            while self._drain_once(number):
-                pass  # the guest's end is closed, so the stream ends
-            self._watches.forget(descriptor)
-            self._fabric.close(descriptor)
-        self._outputs.clear()
-        self._gone.set()
-        self._on_exit(outcome)
-        self._on_gone(self)
+        try:
+            self._give_back()
+        finally:
+            self._gone.set()
+            self._on_gone(self)
+            self._on_exit(outcome)
+
+    def _give_back(self) -> None:
+        """Free what the guest had in the kernel, after passing on its last words."""
+        reap_process(self._fabric, self._guest.process)
+        try:
+            for number, descriptor in self._outputs.items():
+                while data := self._fabric.read(descriptor, OUTPUT_SIZE):
+                    self._on_output(number, data)
+        finally:
+            for descriptor in self._outputs.values():
+                self._watches.forget(descriptor)
+                self._fabric.close(descriptor)
+            self._outputs.clear()

@@ -5,30 +5,45 @@ Owns the order of linking. Booting is then a handful of calls that copy arrays o
 
 from __future__ import annotations
 
-from typing import Any
-
 import wasmtime
 
 from pod_node.engine import bindings, modules
+from pod_node.engine.bindings import Extern, ExternArray, Instance
+from pod_node.engine.compiler import Compiler
 from pod_node.engine.errors import UnsupportedModuleError
-from pod_node.engine.fabric import Fabric, fill_kernel_imports, function_imports
-from pod_node.engine.modules import WASI, Function
+from pod_node.engine.fabric import (
+    Fabric,
+    fill_kernel_imports,
+    function_imports,
+    is_internal,
+    signature_of,
+)
+from pod_node.engine.modules import WASI, Function, Signature
 
-NATIVE = frozenset(
-    {"args_get", "args_sizes_get", "clock_res_get", "environ_get", "environ_sizes_get", "proc_exit",
-     "proc_raise", "random_get"}
-)  # fmt: skip
+NATIVE = {
+    "args_get": Signature(("i32", "i32"), ("i32",)),
+    "args_sizes_get": Signature(("i32", "i32"), ("i32",)),
+    "clock_res_get": Signature(("i32", "i32"), ("i32",)),
+    "environ_get": Signature(("i32", "i32"), ("i32",)),
+    "environ_sizes_get": Signature(("i32", "i32"), ("i32",)),
+    "proc_exit": Signature(("i32",), ()),
+    "proc_raise": Signature(("i32",), ("i32",)),
+    "random_get": Signature(("i32", "i32"), ("i32",)),
+}
 """WASI functions that the kernel leaves to the engine."""
 
 
 class Program:
     """A guest module with everything that its instances share."""
 
-    def __init__(self, fabric: Fabric, module: wasmtime.Module, image: str) -> None:
+    def __init__(
+        self, fabric: Fabric, compiler: Compiler, module: wasmtime.Module, image: str
+    ) -> None:
         """Prepare `module`.
 
         Raises:
-            UnsupportedModuleError: it imports what a pod does not have, or exports no `_start` or memory.
+            UnsupportedModuleError: it imports what a pod does not have, or exports no `_start` or
+                memory that a pod can use.
         """
         self._fabric = fabric
         self.module = module
@@ -37,38 +52,64 @@ class Program:
         exports = {export.name: index for index, export in enumerate(module.exports)}
         self._memory_index = self._export(exports, "memory", wasmtime.MemoryType)
         self._start_index = self._export(exports, "_start", wasmtime.FuncType)
-        self._prepare(imports)
+        self._check_exports()
+        self._prepare(imports, compiler)
 
     def _checked_imports(self) -> list[Function]:
-        kernel = {export.name for export in self._fabric.kernel.exports}
+        known = NATIVE | {
+            export.name: signature_of(export.type)
+            for export in self._fabric.kernel.exports
+            if isinstance(export.type, wasmtime.FuncType) and not is_internal(export.name)
+        }
         for item in self.module.imports:
-            known = item.module == WASI and (item.name in kernel or item.name in NATIVE)
-            if not isinstance(item.type, wasmtime.FuncType) or not known:
-                raise UnsupportedModuleError(
-                    self._image,
-                    f'the module imports "{item.module}" "{item.name}", which pods do not have; '
-                    f"build it for wasm32-wasi (preview 1)",
+            expected = known.get(item.name or "") if item.module == WASI else None
+            if not isinstance(item.type, wasmtime.FuncType) or expected is None:
+                raise self._unsupported(
+                    f'the module imports "{item.module}" "{item.name}", which pods do not have'
+                )
+            actual = signature_of(item.type)
+            if actual != expected:
+                raise self._unsupported(
+                    f'the module imports "{item.name}" as {actual.text() or "()"}, '
+                    f"and pods have it as {expected.text()}"
                 )
         return function_imports(self.module)
 
-    def _export(self, exports: dict[str | None, int], name: str, kind: type) -> int:
+    def _export(self, exports: dict[str, int], name: str, kind: type) -> int:
         index = exports.get(name)
         if index is None or not isinstance(self.module.exports[index].type, kind):
             raise UnsupportedModuleError(
                 self._image,
-                f'the module exports no "{name}"; build it as a command for wasm32-wasi, not as a library',
+                f'the module exports no "{name}"; build it as a command for wasm32-wasi, '
+                "not as a library",
             )
         return index
 
-    def _prepare(self, imports: list[Function]) -> None:
-        fabric, engine = self._fabric, self._fabric.engine
+    def _check_exports(self) -> None:
+        memory = self.module.exports[self._memory_index].type
+        assert isinstance(memory, wasmtime.MemoryType)
+        if memory.is_shared or memory.is_64:
+            kind = "shared" if memory.is_shared else "64-bit"
+            raise self._unsupported(f"the module's memory is {kind}, which pods do not have")
+        start = self.module.exports[self._start_index].type
+        assert isinstance(start, wasmtime.FuncType)
+        if signature_of(start) != Signature((), ()):
+            raise self._unsupported('the module\'s "_start" takes arguments or gives a result')
+
+    def _unsupported(self, reason: str) -> UnsupportedModuleError:
+        return UnsupportedModuleError(
+            self._image, f"{reason}; build it for wasm32-wasi (preview 1)"
+        )
+
+    def _prepare(self, imports: list[Function], compiler: Compiler) -> None:
+        fabric = self._fabric
         kernel_exports = {export.name: i for i, export in enumerate(fabric.kernel.exports)}
-        natives = [function for function in imports if function.name not in kernel_exports]
+        natives = [function for function in imports if function.name in NATIVE]
         self._import_count = len(imports)
-        self._shim = wasmtime.Module(engine, modules.shim(imports))
-        self._glue = wasmtime.Module(engine, modules.glue(fabric.kernel_imports, natives))
-        self._fixup = wasmtime.Module(engine, modules.fixup(imports))
-        self._glue_count = len(fabric.kernel_imports) + len(natives)
+        self._shim = compiler.text(modules.shim(imports))
+        self._glue = compiler.text(modules.glue(fabric.kernel_imports, natives))
+        self._fixup = compiler.text(modules.fixup(imports))
+        self._status = len(fabric.kernel_imports) + len(natives)
         native_at = {
             function.name: len(fabric.kernel_imports) + i for i, function in enumerate(natives)
         }
@@ -82,7 +123,7 @@ class Program:
         ]
         self._stack_pointer = kernel_exports["__stack_pointer"]
         self._thread_started = kernel_exports["host_thread_started"]
-        self._linker = wasmtime.Linker(engine)
+        self._linker = wasmtime.Linker(fabric.engine)
         self._linker.define_wasi()
 
     def link(self, store: wasmtime.Store, stack_top: int) -> LinkedGuest:
@@ -91,7 +132,7 @@ class Program:
         shim = bindings.instantiate(store, self._shim, None)
         imports = bindings.extern_array(count)
         bindings.read_exports(store, shim, range(1, count + 1), imports)
-        guest = bindings.instantiate(store, self.module, imports)
+        guest = bindings.instantiate(store, self.module, imports, foreign=True)
         exports = bindings.extern_array(2)
         bindings.read_exports(store, guest, (self._memory_index, self._start_index), exports)
 
@@ -99,8 +140,8 @@ class Program:
         bindings.define(linker, store, "guest", "memory", exports[0])
         bindings.define(linker, store, "fabric", "memory", fabric.memory_extern)
         glue = bindings.link(linker, store, self._glue)
-        glue_exports = bindings.extern_array(self._glue_count)
-        bindings.read_exports(store, glue, range(self._glue_count), glue_exports)
+        glue_exports = bindings.extern_array(self._status + 1)
+        bindings.read_exports(store, glue, range(self._status + 1), glue_exports)
 
         kernel_imports = bindings.extern_array(len(fabric.kernel_function_slots) + 1)
         functions = glue_exports[: len(fabric.kernel_imports)]
@@ -113,9 +154,11 @@ class Program:
         bindings.read_exports(store, kernel, wanted, kernel_exports)
         bindings.set_global_i32(store, kernel_exports[len(wanted) - 2], stack_top)
         self._fill_table(store, shim, glue_exports, kernel_exports)
-        return LinkedGuest(store, exports, kernel_exports[len(wanted) - 1])
+        return LinkedGuest(store, exports, kernel_exports[-1], glue_exports[self._status])
 
-    def _fill_table(self, store: wasmtime.Store, shim: Any, glue: Any, kernel: Any) -> None:
+    def _fill_table(
+        self, store: wasmtime.Store, shim: Instance, glue: ExternArray, kernel: ExternArray
+    ) -> None:
         count = self._import_count
         fixup_imports = bindings.extern_array(count + 1)
         for slot, index in self._from_glue:
@@ -129,12 +172,15 @@ class Program:
 class LinkedGuest:
     """A guest that is ready to run, on one thread, once."""
 
-    __slots__ = ("_exports", "_started", "_store")
+    __slots__ = ("_exports", "_started", "_status", "_store")
 
-    def __init__(self, store: wasmtime.Store, exports: Any, started: Any) -> None:
+    def __init__(
+        self, store: wasmtime.Store, exports: ExternArray, started: Extern, status: Extern
+    ) -> None:
         self._store = store
         self._exports = exports
         self._started = bindings.UncheckedFunction(store, started, 1)
+        self._status = status
 
     def run(self, thread: int) -> None:
         """Run `_start` to its end; `thread` is the kernel's record of this thread.
@@ -144,6 +190,10 @@ class LinkedGuest:
         """
         self._started.call(thread)
         bindings.run_start(self._store, self._exports[1])
+
+    def exit_status(self) -> int:
+        """Return what the guest gave to `proc_exit`."""
+        return bindings.get_global_i32(self._store, self._status)
 
     def memory_bytes(self) -> int:
         """Return the size of the guest's memory."""

@@ -1,13 +1,15 @@
 """Runs guests over one fabric: the engine's face to the pod node.
 
-Owns the fabric, the programs made from images, and the bridge from the fabric's doorbell to the event loop.
-All methods run on the loop's thread; guests run on threads of their own, without the GIL.
+Owns the fabric, the programs made from images, and the bridge from the fabric's doorbell to the
+event loop. All methods run on the loop's thread; guests run on threads of their own, without the
+GIL.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -15,11 +17,14 @@ from typing import TYPE_CHECKING
 
 from pod_node.engine import bindings
 from pod_node.engine.compiler import Compiler
+from pod_node.engine.errors import TooManyNetworksError
 from pod_node.engine.fabric import DEFAULT_FABRIC_BYTES, Fabric
-from pod_node.engine.guest import Guest, create_process
+from pod_node.engine.guest import Guest
 from pod_node.engine.pod import EnginePod
+from pod_node.engine.process import check_bootable, create_process
 from pod_node.engine.program import Program
-from pod_node.errors import BootError, NetworkConflictError
+from pod_node.errors import BootError, NetworkConflictError, NetworkNotAttachedError
+from vnet.errors import SubnetOverlapError
 from vnet.host import HostEndpoint, Watches
 
 if TYPE_CHECKING:
@@ -52,6 +57,7 @@ class EngineRuntime:
         self._networks: dict[str, tuple[int, IPv4Network]] = {}
         self._published: dict[str, set[str]] = {}
         self._pods: dict[EnginePod, None] = {}
+        self._closing = False
         self._epoch = bindings.epoch_callback(self._may_end)
         self.fabric.ring(self._ring)
 
@@ -62,7 +68,7 @@ class EngineRuntime:
 
     def _ring(self, tokens: list[int]) -> None:
         """Take a batch from the doorbell's thread."""
-        if not self._loop.is_closed():
+        with suppress(RuntimeError):  # the loop is closed: nobody is left to tell
             self._loop.call_soon_threadsafe(self._watches.deliver, tokens)
 
     def _may_end(self, thread: int) -> bool:
@@ -78,19 +84,32 @@ class EngineRuntime:
 
         Raises:
             NetworkConflictError: it exists with another subnet.
+            SubnetOverlapError: another network has some of its addresses.
+            TooManyNetworksError: the host cannot be on one more.
         """
         known = self._networks.get(name)
         if known is not None:
             if known[1] != subnet:
                 raise NetworkConflictError(name, str(subnet), str(known[1]))
             return
+        for other, (_, taken) in self._networks.items():
+            if subnet.overlaps(taken):
+                raise SubnetOverlapError(name, str(subnet), other, str(taken))
         number = len(self._networks) + 1
         gateway = subnet.network_address + 1
-        self.fabric.call("host_attach", number, int(gateway), subnet.prefixlen)
+        result = self.fabric.try_call("host_attach", number, int(gateway), subnet.prefixlen)
+        if result < 0:
+            raise TooManyNetworksError(name, len(self._networks))
         self._networks[name] = (number, subnet)
 
     def publish(self, network: str, names: Mapping[str, Sequence[IPv4Address]]) -> None:
-        """Replace all names that pods on `network` can look up."""
+        """Replace all names that pods on `network` can look up.
+
+        Raises:
+            NetworkNotAttachedError: there is no such network.
+        """
+        if network not in self._networks:
+            raise NetworkNotAttachedError(network)
         number = self._networks[network][0]
         before = self._published.get(network, set())
         for name in sorted(before - names.keys()):
@@ -105,8 +124,11 @@ class EngineRuntime:
         """Start a guest on a thread of its own and return without waiting for it.
 
         Raises:
-            BootError: an address is taken, a mount is missing, or the fabric is full.
+            BootError: an address is taken, a mount is missing, a text cannot be a C string, or
+                there is no room.
+            NetworkNotAttachedError: an interface is on a network that was not attached.
             UnsupportedModuleError: the module is not one that pods can run.
+            DamagedArtifactError: the compiled module cannot be read.
         """
         full = replace(
             spec,
@@ -125,33 +147,33 @@ class EngineRuntime:
         on_exit: OnExit,
     ) -> EnginePod:
         """As `boot`, from a compiled module, with nothing added to `spec`."""
-        for mount in spec.mounts:
-            if not mount.source.is_dir():
-                raise BootError(
-                    spec.name, f"{mount.source} is no directory; it was to be {mount.target}"
-                )
+        if self._closing:
+            raise BootError(spec.name, "the node is shutting down; boot it on another one")
+        check_bootable(spec, argv)
         program = self._program(artifact, spec.image)
         networks = {name: number for name, (number, _) in self._networks.items()}
         process = create_process(self.fabric, spec, networks)
         guest = Guest(self.fabric, program, spec, argv, process, self._epoch)
         pod = EnginePod(self.fabric, self._watches, self._loop, guest, on_output, on_exit)
-        self._pods[pod] = None
         pod.start(self._forget)
+        self._pods[pod] = None
         return pod
 
     def _program(self, artifact: Path, image: str) -> Program:
         if artifact not in self._programs:
             module = self._compiler.load(artifact)
-            self._programs[artifact] = Program(self.fabric, module, image)
+            self._programs[artifact] = Program(self.fabric, self._compiler, module, image)
         return self._programs[artifact]
 
     def _forget(self, pod: EnginePod) -> None:
         self._pods.pop(pod, None)
 
     async def close(self) -> None:
-        """Kill every guest, join its thread and stop the doorbell."""
+        """Kill every guest, join its thread, end the host's connections and stop the doorbell."""
+        self._closing = True
         for pod in list(self._pods):
             pod.kill()
         for pod in list(self._pods):
             await pod.wait()
+        self._endpoint.close()
         self.fabric.stop()

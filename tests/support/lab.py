@@ -1,7 +1,7 @@
-"""Real guests for tests: compile WebAssembly text, boot it on a fabric, talk to it, wait for its end.
+"""Real guests for tests: compile WebAssembly text, boot it on a fabric, wait for its end.
 
-Owns one engine for the whole test process, as a node does. `lab()` gives a fabric with two networks; guests
-get addresses in turn.
+Owns one engine for the whole test process, as a node does. `lab()` gives a fabric with two
+networks; guests get addresses in turn.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from typing import TYPE_CHECKING
 import wasmtime
 
 from pod_node.engine import Compiler, EngineRuntime, create_engine, create_library
+from pod_node.engine.fabric import is_internal
 from pod_node.engine.program import NATIVE
 from pod_node.images import CacheFolder, CompiledImage, cache_root
 from pod_node.spec import Interface, Limits, Mount, PodExit, PodSpec
 from tests.support.puppet import Puppet, PuppetServer
-from tests.support.wasi import MODULE
 from tests.support.wat import Import, puppet_text, script_text
 
 if TYPE_CHECKING:
@@ -69,39 +69,15 @@ def compile_text(text: str) -> Path:
 def pod_imports() -> tuple[Import, ...]:
     """Every function that pods may import: what the kernel exports, and the engine's own."""
     kernel = shared_compiler().kernel()
-    found = {
-        export.name: export.type
-        for export in kernel.exports
-        if isinstance(export.type, wasmtime.FuncType) and not _is_internal(export.name or "")
-    }
     imports = [
-        Import(
-            name or "",
-            tuple(str(kind) for kind in kinds.params),
-            tuple(str(kind) for kind in kinds.results),
-        )
-        for name, kinds in found.items()
+        Import(export.name, tuple(map(str, kind.params)), tuple(map(str, kind.results)))
+        for export in kernel.exports
+        if isinstance(kind := export.type, wasmtime.FuncType) and not is_internal(export.name)
     ]
-    known = {function.name for function in imports}
-    imports += [function for function in _NATIVE_IMPORTS if function.name not in known]
+    imports += [
+        Import(name, signature.parameters, signature.results) for name, signature in NATIVE.items()
+    ]
     return tuple(sorted(imports, key=lambda function: function.name))
-
-
-def _is_internal(name: str) -> bool:
-    return name.startswith(("host_", "__"))
-
-
-_NATIVE_IMPORTS = [
-    Import("args_get", ("i32", "i32"), ("i32",)),
-    Import("args_sizes_get", ("i32", "i32"), ("i32",)),
-    Import("clock_res_get", ("i32", "i32"), ("i32",)),
-    Import("environ_get", ("i32", "i32"), ("i32",)),
-    Import("environ_sizes_get", ("i32", "i32"), ("i32",)),
-    Import("proc_exit", ("i32",), ()),
-    Import("proc_raise", ("i32",), ("i32",)),
-    Import("random_get", ("i32", "i32"), ("i32",)),
-]
-assert {function.name for function in _NATIVE_IMPORTS} >= NATIVE
 
 
 def declare(*names: str) -> tuple[Import, ...]:
@@ -213,7 +189,11 @@ class Lab:
     ) -> Guest:
         """Boot a module in the text format."""
         return self.boot(
-            compile_text(text), *(argv or ("guest",)), networks=networks, mounts=mounts, limits=limits
+            compile_text(text),
+            *(argv or ("guest",)),
+            networks=networks,
+            mounts=mounts,
+            limits=limits,
         )
 
     def boot_script(self, folder: Path) -> Guest:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pod_node.errors import BootError
 from pod_node.images import CompiledImage, find_manifest
-from pod_node.runtime import OnExit, OnOutput
 from pod_node.spec import ExitKind, HealthCheck, Interface, PodExit, PodSpec, ProbeKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from pod_node.runtime import OnExit, OnOutput
 
 LOOPBACK = IPv4Address("127.0.0.1")
 FRONT = IPv4Network("127.0.0.0/24")

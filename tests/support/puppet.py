@@ -1,6 +1,7 @@
 """A guest under remote control: the test calls any import, and reads and writes the guest's memory.
 
-Descriptors 0 to 2 are standard streams, then come the mounts, then `/net`, then the connection to the test.
+Descriptors 0 to 2 are standard streams, then come the mounts, then `/net`, then the connection to
+the test.
 """
 
 from __future__ import annotations
@@ -18,9 +19,7 @@ if TYPE_CHECKING:
     from tests.support.lab import Guest
     from vnet.host import FabricServer, HostEndpoint
 
-_IOVECS, _ANSWER, _PATH, _SECOND_PATH, _BUFFER = (
-    FREE_MEMORY + 4096 * index for index in range(5)
-)
+_IOVECS, _ANSWER, _PATH, _SECOND_PATH, _BUFFER = (FREE_MEMORY + 4096 * index for index in range(5))
 BUFFER = _BUFFER
 """Where tests may put what they like; the rest of the second page is free from here on."""
 BUFFER_SIZE = (2 << 16) - BUFFER
@@ -200,8 +199,10 @@ class Puppet:
         path: str | bytes,
         flags: FdFlag = FdFlag.NONE,
         create: Open = Open.NONE,
+        *,
+        rights: int = wasi.ALL_RIGHTS,
     ) -> int:
-        error = await self.try_open(directory, path, flags, create)
+        error = await self.try_open(directory, path, flags, create, rights=rights)
         if error:
             raise WasiError(f"path_open {path!r}", error)
         return await self.opened()

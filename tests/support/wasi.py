@@ -1,7 +1,7 @@
-"""WASI preview1 as tests speak it: errno names, flags, and the layouts of structures in guest memory.
+"""WASI preview1 as tests speak it: errno names, flags, and layouts in guest memory.
 
-Owns numbers of the witx definition, written down a second time on purpose: tests do not ask the kernel what
-is right.
+Owns numbers of the witx definition, written down a second time on purpose: tests do not ask the
+kernel what is right.
 """
 
 from __future__ import annotations
@@ -141,6 +141,8 @@ class Subscription(IntEnum):
 
 
 ALL_RIGHTS = 0x1FFFFFFF
+READ_RIGHTS = ALL_RIGHTS & ~(1 << 6 | 1 << 8)
+"""All but to write and to allocate: what `open(O_RDONLY)` asks for."""
 SYMLINK_FOLLOW = 1
 SET_ATIM, SET_ATIM_NOW, SET_MTIM, SET_MTIM_NOW = 1, 2, 4, 8
 ABSTIME = 1

@@ -1,8 +1,8 @@
 """Small guests as WebAssembly text: every import that a pod offers, callable with any arguments.
 
-A *record* in guest memory is one operation: `op i32, function i32, nine arguments i64`. The guests here differ
-in where their records come from: a *puppet* reads them from a connection to the test and answers each; a
-*script* finds them in a file and runs them all.
+A *record* in guest memory is one operation: `op i32, function i32, nine arguments i64`. The guests
+here differ in where their records come from: a *puppet* reads them from a connection to the test
+and answers each; a *script* finds them in a file and runs them all.
 """
 
 from __future__ import annotations
@@ -69,7 +69,10 @@ class Import:
 def record(op: Op, function: int = 0, *arguments: int) -> bytes:
     padded = [*arguments, *[0] * (ARGUMENTS_MOST - len(arguments))]
     return struct.pack(
-        f"<II{ARGUMENTS_MOST}Q", op, function, *(argument & 0xFFFFFFFFFFFFFFFF for argument in padded)
+        f"<II{ARGUMENTS_MOST}Q",
+        op,
+        function,
+        *(argument & 0xFFFFFFFFFFFFFFFF for argument in padded),
     )
 
 
@@ -88,20 +91,22 @@ def _prologue(imports: Sequence[Import], pages: str) -> list[str]:
 
 
 # Does what the record at $at says, all but reading and writing the test's connection.
-_ACT = f"""
+_ACT = """
 (func $recurse (param i64) (result i64)
   (i64.add (local.get 0) (call $recurse (i64.add (local.get 0) (i64.const 1)))))
 (func $call_at_depth (param $at i32) (param $depth i32) (result i32)
   (if (result i32) (local.get $depth)
     (then (i32.add (i32.const 1)
       (call $call_at_depth (local.get $at) (i32.sub (local.get $depth) (i32.const 1)))))
-    (else (call_indirect $calls (type $wrapper) (local.get $at) (i32.load offset=4 (local.get $at))))))
+    (else (call $call_record (local.get $at)))))
+(func $call_record (param $at i32) (result i32)
+  (call_indirect $calls (type $wrapper) (local.get $at) (i32.load offset=4 (local.get $at))))
 (func $act (param $at i32) (result i32)
   (block $table_grow (block $call_at_depth (block $out_of_bounds (block $grow (block $recurse
     (block $unreachable (block $spin (block $call
       (br_table $call $call $call $spin $unreachable $recurse $grow $out_of_bounds $call
                 $call_at_depth $table_grow $call (i32.load (local.get $at))))
-      (return (call_indirect $calls (type $wrapper) (local.get $at) (i32.load offset=4 (local.get $at)))))
+      (return (call $call_record (local.get $at))))
       (loop $for_ever (br $for_ever)))
       unreachable)
     (return (i32.wrap_i64 (call $recurse (i64.const 0)))))
@@ -126,8 +131,10 @@ _PUPPET = f"""
     (i32.store offset=4 (i32.const {_IOVEC}) (local.get $size))
     (i32.store (i32.const {_SIZE}) (i32.const 0))
     (local.set $error (if (result i32) (local.get $sending)
-      (then (call $fd_write (global.get $control) (i32.const {_IOVEC}) (i32.const 1) (i32.const {_SIZE})))
-      (else (call $fd_read (global.get $control) (i32.const {_IOVEC}) (i32.const 1) (i32.const {_SIZE})))))
+      (then (call $fd_write
+        (global.get $control) (i32.const {_IOVEC}) (i32.const 1) (i32.const {_SIZE})))
+      (else (call $fd_read
+        (global.get $control) (i32.const {_IOVEC}) (i32.const 1) (i32.const {_SIZE})))))
     (if (i32.or (local.get $error) (i32.eqz (i32.load (i32.const {_SIZE}))))
       (then (call $proc_exit (i32.const 99))))
     (local.set $at (i32.add (local.get $at) (i32.load (i32.const {_SIZE}))))
@@ -172,17 +179,20 @@ SCRIPT_FILE = "script"
 SCRIPT_AT = 1 << 16
 SCRIPT_PAGES = 4
 
-# Reads the file `script` below descriptor 3 and runs its records; ends like any program when there are no more.
+# Reads the file `script` below descriptor 3 and runs its records; ends like any program when there
+# are no more.
 _SCRIPT = f"""
 (data (i32.const {_ARGV}) "{SCRIPT_FILE}")
 (func (export "_start")
   (local $at i32) (local $end i32)
-  (if (call $path_open (i32.const 3) (i32.const 0) (i32.const {_ARGV}) (i32.const {len(SCRIPT_FILE)})
+  (if (call $path_open (i32.const 3) (i32.const 0)
+      (i32.const {_ARGV}) (i32.const {len(SCRIPT_FILE)})
       (i32.const 0) (i64.const 2) (i64.const 0) (i32.const 0) (i32.const {_OPENED}))
     (then unreachable))
   (i32.store (i32.const {_IOVEC}) (i32.const {SCRIPT_AT}))
   (i32.store offset=4 (i32.const {_IOVEC}) (i32.const {(SCRIPT_PAGES - 1) << 16}))
-  (if (call $fd_read (i32.load (i32.const {_OPENED})) (i32.const {_IOVEC}) (i32.const 1) (i32.const {_SIZE}))
+  (if (call $fd_read
+      (i32.load (i32.const {_OPENED})) (i32.const {_IOVEC}) (i32.const 1) (i32.const {_SIZE}))
     (then unreachable))
   (drop (call $fd_close (i32.load (i32.const {_OPENED}))))
   (local.set $at (i32.const {SCRIPT_AT}))

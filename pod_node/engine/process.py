@@ -1,0 +1,157 @@
+"""The kernel's side of a guest: a pod with one process in the fabric, made from a specification.
+
+Owns the layout of the request and the checks of what the kernel and C strings cannot hold. The
+guest's thread is `guest.py`'s.
+"""
+
+from __future__ import annotations
+
+import errno
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pod_node.errors import BootError, NetworkNotAttachedError
+
+if TYPE_CHECKING:
+    from pod_node.engine.fabric import Fabric
+    from pod_node.spec import PodSpec
+
+_INTERFACES_MOST = 8
+_HOSTNAME_BYTES = 64
+"""With the NUL that ends it."""
+_REQUEST = struct.Struct(f"<QIIII{3 * _INTERFACES_MOST}I{_HOSTNAME_BYTES}s")
+_REPLY = struct.Struct("<6I")
+_U32_MOST, _U64_MOST = (1 << 32) - 1, (1 << 64) - 1
+_ARGUMENTS_MOST = 2 << 20
+"""Bytes of arguments and environment together: Linux's ARG_MAX for the default stack of 8 MiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class KernelProcess:
+    """A process in the fabric, and the host's ends of its stdio."""
+
+    number: int
+    thread: int
+    stack_top: int
+    input: int
+    output: int
+    error: int
+
+
+def check_bootable(spec: PodSpec, argv: list[str]) -> None:
+    """Refuse what a guest could not be given as it was asked for.
+
+    Raises:
+        BootError: text that no C string can hold, too many interfaces, a mount that is no
+            directory.
+    """
+    _check_texts(spec, argv)
+    if len(spec.interfaces) > _INTERFACES_MOST:
+        raise BootError(
+            spec.name,
+            f"it has {len(spec.interfaces)} interfaces and {_INTERFACES_MOST} are possible; "
+            "put it on fewer networks",
+        )
+    for mount in spec.mounts:
+        if not mount.source.is_dir():
+            raise BootError(
+                spec.name, f"{mount.source} is no directory; it was to be {mount.target}"
+            )
+
+
+def _check_texts(spec: PodSpec, argv: list[str]) -> None:
+    total = 0
+    for place, text in _texts(spec, argv):
+        try:
+            encoded = text.encode()
+        except UnicodeEncodeError as error:
+            raise BootError(
+                spec.name, f"{place} is not valid Unicode ({text!a}); use UTF-8"
+            ) from error
+        if "\0" in text:
+            raise BootError(spec.name, f"{place} has a NUL character ({text!a}); remove it")
+        total += len(encoded)
+    if total > _ARGUMENTS_MOST:
+        raise BootError(
+            spec.name,
+            f"its arguments and environment take {total} bytes and {_ARGUMENTS_MOST} are possible; "
+            "put large values into a file on a volume",
+        )
+    if not 0 < len(spec.name.encode()) < _HOSTNAME_BYTES:
+        raise BootError(
+            spec.name,
+            f"its name is also its hostname, which has 1 to {_HOSTNAME_BYTES - 1} bytes; "
+            "use another one",
+        )
+
+
+def _texts(spec: PodSpec, argv: list[str]) -> Iterator[tuple[str, str]]:
+    yield "its name", spec.name
+    yield "its working folder", spec.working_dir
+    for index, argument in enumerate(argv):
+        yield f"argument {index}", argument
+    for name, value in spec.environment:
+        yield "a variable's name", name
+        yield f"the variable {name}", value
+    for mount in spec.mounts:
+        yield "a mount's source", str(mount.source)
+        yield "a mount's target", mount.target
+
+
+def create_process(fabric: Fabric, spec: PodSpec, networks: Mapping[str, int]) -> KernelProcess:
+    """Make a pod with one process in the fabric; `spec` has passed `check_bootable`.
+
+    Raises:
+        BootError: an address is taken, or the fabric is full.
+        NetworkNotAttachedError: an interface is on a network that the node does not know.
+    """
+    interfaces: list[int] = []
+    for interface in spec.interfaces:
+        if interface.network not in networks:
+            raise NetworkNotAttachedError(interface.network)
+        interfaces += (networks[interface.network], int(interface.address), interface.prefix)
+    padding = [0] * (3 * _INTERFACES_MOST - len(interfaces))
+    limits = spec.limits
+    request = _REQUEST.pack(
+        min(limits.fabric_bytes, _U64_MOST),
+        min(limits.sockets, _U32_MOST),
+        min(limits.descriptors, _U32_MOST),
+        len(spec.mounts),
+        len(spec.interfaces),
+        *interfaces,
+        *padding,
+        spec.name.encode(),
+    )
+    at = fabric.staging
+    fabric.view[at : at + len(request)] = request
+    result = fabric.try_call("host_pod_create", at)
+    if result < 0:
+        raise BootError(spec.name, _refusal(-result, spec))
+    return KernelProcess(*_REPLY.unpack_from(fabric.view, at + fabric.reply_offset))
+
+
+def reap_process(fabric: Fabric, process: KernelProcess) -> None:
+    """Free what the guest had and take its pod off the network; its thread is no more."""
+    fabric.call("host_pod_reap", process.number)
+
+
+def _refusal(error: int, spec: PodSpec) -> str:
+    if error == errno.EADDRINUSE:
+        addresses = ", ".join(str(interface.address) for interface in spec.interfaces)
+        return (
+            f"one of its addresses ({addresses}) is another pod's or the network's gateway; "
+            "end that pod first, or choose another address"
+        )
+    if error == errno.EMFILE:
+        return (
+            f"its limit of {spec.limits.descriptors} descriptors has no room for its standard "
+            f"streams, mounts and /net; raise it to {4 + len(spec.mounts)} at least"
+        )
+    if error in (errno.ENOBUFS, errno.ENOMEM):
+        return (
+            "the fabric has no room for it, or its own limit of fabric bytes is too small to begin "
+            "with; run fewer pods, enlarge the fabric, or raise the limit"
+        )
+    return f"the kernel refused it with {errno.errorcode.get(error, error)}"

@@ -1,0 +1,60 @@
+"""Plans that tests deploy, built by hand."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING
+
+from orchestrator.plan import (
+    Condition,
+    Dependency,
+    Plan,
+    PlannedNetwork,
+    PlannedPod,
+    PlannedPortal,
+    PublishedName,
+)
+from orchestrator.topology.values import RestartPolicy
+from tests.support.pods import FRONT, LOOPBACK, make_spec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pod_node.spec import HealthCheck
+
+
+def planned_pod(
+    name: str,
+    *,
+    needs: dict[str, Condition] | None = None,
+    restart: RestartPolicy | None = None,
+    check: HealthCheck | None = None,
+    image: str = "python",
+) -> PlannedPod:
+    spec = make_spec(name, check=check, image=image)
+    return PlannedPod(
+        spec=spec,
+        replica=int(name.rpartition("-")[2]),
+        names=tuple(
+            PublishedName(name=known, network="front", address=LOOPBACK)
+            for known in (spec.service, name)
+        ),
+        depends_on=tuple(
+            Dependency(service=service, condition=condition)
+            for service, condition in (needs or {}).items()
+        ),
+        restart=restart or RestartPolicy(),
+        cpus=None,
+    )
+
+
+def make_plan(*pods: PlannedPod, portals: Sequence[PlannedPortal] = ()) -> Plan:
+    network = PlannedNetwork(name="front", subnet=FRONT, gateway=IPv4Address("127.0.0.254"))
+    return Plan(
+        name="test",
+        networks=(network,),
+        levels=(),
+        pods=pods,
+        portals=tuple(portals),
+        volumes=(),
+    )
