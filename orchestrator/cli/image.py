@@ -1,0 +1,137 @@
+"""`podnet image ls|pull`: the images that topologies can name, and bringing them here beforehand.
+
+Works on the user's image cache directly and needs no running node. Compiling is left to the first
+boot, because it depends on the node's engine.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pod_node.images import (
+    CacheFolder,
+    ModuleStore,
+    OnProgress,
+    Phase,
+    Progress,
+    Reporter,
+    absolute_reference,
+    cache_root,
+    find_manifest,
+    known_images,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+DIGEST_DIGITS = 12
+"""Enough to tell images apart in a table; `--format json` has all of them."""
+
+
+@click.group("image", help="List and fetch images.")
+def command() -> None:
+    """Group of the image commands."""
+
+
+@command.command("ls")
+@click.option(
+    "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
+)
+def list_images(form: str) -> None:
+    """List the images that come with podnet."""
+    store = ModuleStore(CacheFolder(cache_root(os.environ)))
+    rows = [_row(name, store) for name in known_images()]
+    if form == "json":
+        click.echo(json.dumps(rows, indent=2))
+    else:
+        _print_table(rows)
+
+
+@command.command("pull")
+@click.argument("images", nargs=-1, metavar="[IMAGE]...")
+def pull_images(images: tuple[str, ...]) -> None:
+    """Fetch images, so that the first `up` need not.
+
+    An IMAGE is a name that `podnet image ls` shows, or a path to a module (.wasm) or manifest
+    (.toml) of your own. Without any, all that come with podnet are fetched.
+    """
+    store = ModuleStore(CacheFolder(cache_root(os.environ)))
+    with _shown_progress() as on_progress:
+        for image in dict.fromkeys(images or known_images()):
+            manifest = find_manifest(absolute_reference(image, Path.cwd()))
+            store.pull(manifest, Reporter(image, on_progress, time.monotonic))
+            click.echo(f"{image}: sha256 {manifest.sha256}, {manifest.size_bytes} bytes")
+
+
+def _row(name: str, store: ModuleStore) -> dict[str, str | int | bool | None]:
+    manifest = find_manifest(name)
+    path = store.path_of(manifest)
+    return {
+        "name": name,
+        "sha256": manifest.sha256,
+        "size_bytes": manifest.size_bytes,
+        "pulled": path is not None,
+        "path": str(path) if path else None,
+        "source": str(manifest.sources[0]),
+    }
+
+
+def _print_table(rows: list[dict[str, str | int | bool | None]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("NAME", "SHA256", "SIZE", "PULLED", "SOURCE"):
+        table.add_column(heading, overflow="fold", justify="right" if heading == "SIZE" else "left")
+    for row in rows:
+        megabytes = f"{int(row['size_bytes'] or 0) / 1e6:.1f} MB"
+        digest = str(row["sha256"])[:DIGEST_DIGITS]
+        pulled = "yes" if row["pulled"] else "no"
+        table.add_row(str(row["name"]), digest, megabytes, pulled, str(row["source"]))
+    Console().print(table)
+
+
+@contextmanager
+def _shown_progress() -> Iterator[OnProgress]:
+    """Show a bar to a person, and one line for each step to a file."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _line_per_step(lambda line: click.echo(line, err=True))
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeElapsedColumn())
+    with Bars(*columns, console=console, transient=True) as bars:
+        task = bars.add_task("", total=None)
+
+        def show(progress: Progress) -> None:
+            bars.update(
+                task,
+                description=f"{progress.image}: {progress.phase.value}",
+                completed=progress.done_bytes,
+                total=progress.total_bytes or None,
+            )
+
+        yield show
+
+
+def _line_per_step(write: Callable[[str], None]) -> OnProgress:
+    seen: set[tuple[str, Phase, str]] = set()
+
+    def show(progress: Progress) -> None:
+        step = (progress.image, progress.phase, progress.source)
+        if step not in seen:
+            seen.add(step)
+            origin = f" from {progress.source}" if progress.source else ""
+            write(f"{progress.image}: {progress.phase.value}{origin}")
+
+    return show

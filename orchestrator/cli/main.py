@@ -1,0 +1,103 @@
+"""The entry of the `podnet` command: verbs, errors, exit statuses.
+
+Owns the list of verbs and the last word on errors: whatever a person can cause is one message on
+standard error and exit status 1, usage errors are 2, an interrupt is 130. A verb's module is
+imported only when the verb is used, so that `podnet --help` needs neither gRPC nor pydantic.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from typing import TYPE_CHECKING
+
+import click
+
+from orchestrator.errors import OrchestratorError
+from pod_node.errors import PodNodeError
+from vnet.errors import VnetError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+VERBS = {
+    "image": "List and fetch images.",
+    "ps": "List the pods of running deployments.",
+    "up": "Boot a topology and show its logs until Ctrl-C.",
+    "validate": "Check a topology file.",
+}
+"""Each with the line that `podnet --help` shows."""
+INTERRUPTED = 130
+DEBUG = "PODNET_DEBUG"
+QUIET_GRPC = ("GRPC_VERBOSITY", "NONE")
+"""gRPC notes lost connections on standard error; our own errors say what they mean."""
+
+
+class Verbs(click.Group):
+    """Finds verbs by name."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name all verbs."""
+        return sorted(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a verb's module and take its command."""
+        if cmd_name not in VERBS:
+            return None
+        module = importlib.import_module(f"orchestrator.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the verbs without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, VERBS[name]) for name in self.list_commands(ctx)])
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="podnet", prog_name="podnet")
+def podnet() -> None:
+    """Run many WebAssembly pods, wired by a virtual network, from one topology file."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    os.environ.setdefault(*QUIET_GRPC)
+    try:
+        status = podnet.main(args=arguments, prog_name="podnet", standalone_mode=False)
+    except click.UsageError as error:
+        error.show()
+        return error.exit_code
+    except click.ClickException as error:
+        return _fail(error.format_message())
+    except (OrchestratorError, PodNodeError, VnetError) as error:
+        return _fail(str(error))
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Python flushes standard output once more at exit, which would fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:  # noqa: BLE001 - no traceback reaches a person unasked
+        return _internal(error)
+    return status if isinstance(status, int) else 0
+
+
+def _fail(message: str) -> int:
+    click.echo(f"error: {message}", err=True)
+    return 1
+
+
+def _internal(error: Exception) -> int:
+    if os.environ.get(DEBUG):
+        traceback.print_exception(error)
+    kind = type(error).__name__
+    return _fail(
+        f"podnet made a mistake ({kind}: {error}); set {DEBUG}=1 to see where, and report it"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

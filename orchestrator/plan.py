@@ -1,0 +1,324 @@
+"""From a topology to everything that has to exist for it: networks, pods, names, portals, volumes.
+
+Owns the order of the start, the names and addresses of pods, and the complete description that a
+pod node boots each one from. Pure: the same topology, folder and leases always give the same plan.
+Which step of the plan comes when is `deploy.py`'s business, finding mistakes in a topology is
+`topology/`'s.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+import networkx as nx
+
+from orchestrator.topology.schema import DEFAULT_NETWORK
+from orchestrator.topology.values import Condition, RestartPolicy
+from pod_node.spec import HealthCheck, Interface, Limits, Mount, PodSpec, ProbeKind
+from vnet.errors import AddressTakenError
+from vnet.ipam import AddressPlan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from ipaddress import IPv4Address, IPv4Network
+    from pathlib import Path
+
+    from orchestrator.topology.schema import HealthcheckSection, ServiceSection, Topology
+    from vnet.ipam import AddressPool
+
+__all__ = [
+    "Condition",
+    "Dependency",
+    "Plan",
+    "PlannedNetwork",
+    "PlannedPod",
+    "PlannedPortal",
+    "PlannedVolume",
+    "PublishedName",
+    "make_plan",
+    "pod_name",
+]
+
+_VOLUMES_FOLDER = "volumes"
+
+Leases: TypeAlias = "Mapping[tuple[str, str], IPv4Address]"
+"""Addresses that pods of a running deployment hold, by network and pod name."""
+
+_Addresses: TypeAlias = "dict[tuple[str, str], IPv4Address]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedNetwork:
+    """A network and its range."""
+
+    name: str
+    subnet: IPv4Network
+    gateway: IPv4Address
+    """The network's own address; no pod has it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedName:
+    """A name under which a pod is found, and the address that it gives on one network."""
+
+    name: str
+    network: str
+    address: IPv4Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dependency:
+    """What a pod waits for before it starts."""
+
+    service: str
+    condition: Condition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedPod:
+    """One replica of a service."""
+
+    spec: PodSpec
+    replica: int
+    """Counts from 1."""
+    names: tuple[PublishedName, ...]
+    """Names shared with other replicas (`api`, `api.back`) come before its own."""
+    depends_on: tuple[Dependency, ...]
+    restart: RestartPolicy
+    cpus: float | None
+    """Share of the machine's cores that the pod may use; None is without limit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedPortal:
+    """A port of a service that is opened on this machine, served by its pods in turn."""
+
+    service: str
+    port: int
+    """The port inside the pods."""
+    host_port: int | None
+    """The port on this machine; None leaves the choice to the portal."""
+    pods: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedVolume:
+    """A named volume and the folder that holds it."""
+
+    name: str
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything that has to exist for a topology."""
+
+    name: str
+    networks: tuple[PlannedNetwork, ...]
+    levels: tuple[tuple[str, ...], ...]
+    """Services in the order of their start; those of one level wait for none of each other."""
+    pods: tuple[PlannedPod, ...]
+    """In the order of the levels."""
+    portals: tuple[PlannedPortal, ...]
+    volumes: tuple[PlannedVolume, ...]
+
+
+def make_plan(topology: Topology, *, state_dir: Path, leases: Leases | None = None) -> Plan:
+    """Work out everything that has to exist for a topology.
+
+    Preconditions: the topology was loaded without errors.
+
+    Args:
+        topology: What is declared.
+        state_dir: The deployment's folder; named volumes live below it.
+        leases: Addresses to keep. Without any, an address follows from its service's place in the
+            file and the replica's number alone, as long as the replicas fit into the service's
+            share of the network.
+    """
+    address_plan = _address_plan(topology)
+    addresses = _allocate(topology, address_plan, leases or {})
+    folder = state_dir / _VOLUMES_FOLDER
+    levels = _levels(topology)
+    return Plan(
+        name=topology.name,
+        networks=tuple(
+            PlannedNetwork(name=pool.network, subnet=pool.subnet, gateway=pool.gateway)
+            for pool in address_plan.pools
+        ),
+        levels=levels,
+        pods=tuple(
+            _pod(service, topology.services[service], replica, address_plan, addresses, folder)
+            for level in levels
+            for service in level
+            for replica in _replicas(topology.services[service])
+        ),
+        portals=tuple(_portals(topology)),
+        volumes=tuple(PlannedVolume(name=name, folder=folder / name) for name in topology.volumes),
+    )
+
+
+def pod_name(service: str, replica: int) -> str:
+    """The name of a service's replica, which counts from 1."""
+    return f"{service}-{replica}"
+
+
+def _replicas(service: ServiceSection) -> range:
+    return range(1, service.deploy.replicas + 1)
+
+
+def _address_plan(topology: Topology) -> AddressPlan:
+    plan = AddressPlan()
+    undeclared: list[str] = []
+    for name, network in topology.networks.items():
+        if network.subnet is None:
+            undeclared.append(name)
+        else:
+            plan.add(name, network.subnet)
+    attached = {name for service in topology.services.values() for name in service.attached}
+    if DEFAULT_NETWORK in attached and DEFAULT_NETWORK not in topology.networks:
+        undeclared.append(DEFAULT_NETWORK)
+    for name in undeclared:
+        plan.add_automatic(name)
+    return plan
+
+
+def _allocate(topology: Topology, plan: AddressPlan, leases: Leases) -> _Addresses:
+    """Give every pod an address on each of its networks."""
+    addresses: _Addresses = {}
+    for pool in plan.pools:
+        members = [
+            (group, replica, pod_name(service, replica))
+            for group, (service, section) in enumerate(_attached(topology, pool.network))
+            for replica in _replicas(section)
+        ]
+        granted = _keep(pool, [name for _, _, name in members], leases)
+        for group, replica, name in members:
+            wanted = pool.preferred(group, replica - 1)
+            if name not in granted and wanted is not None and pool.holder(wanted) is None:
+                pool.claim(wanted, name)
+                granted[name] = wanted
+        for _, _, name in members:
+            addresses[pool.network, name] = granted.get(name) or pool.allocate(name)
+    return addresses
+
+
+def _attached(topology: Topology, network: str) -> list[tuple[str, ServiceSection]]:
+    return [item for item in topology.services.items() if network in item[1].attached]
+
+
+def _keep(pool: AddressPool, names: Sequence[str], leases: Leases) -> dict[str, IPv4Address]:
+    """Honour the leases that still make sense on a network."""
+    kept: dict[str, IPv4Address] = {}
+    for name in names:
+        address = leases.get((pool.network, name))
+        if address is None:
+            continue
+        try:
+            pool.claim(address, name)
+        except AddressTakenError:
+            continue  # The network's range has changed since; the pod gets a fresh address.
+        kept[name] = address
+    return kept
+
+
+def _levels(topology: Topology) -> tuple[tuple[str, ...], ...]:
+    position = {service: index for index, service in enumerate(topology.services)}
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    graph.add_nodes_from(topology.services)
+    for service, section in topology.services.items():
+        graph.add_edges_from((dependency, service) for dependency in section.depends_on)
+    generations = nx.topological_generations(graph)
+    return tuple(tuple(sorted(level, key=position.__getitem__)) for level in generations)
+
+
+def _pod(
+    service: str,
+    section: ServiceSection,
+    replica: int,
+    plan: AddressPlan,
+    addresses: _Addresses,
+    folder: Path,
+) -> PlannedPod:
+    name = pod_name(service, replica)
+    interfaces = tuple(
+        Interface(
+            network=network,
+            address=addresses[network, name],
+            prefix=plan[network].subnet.prefixlen,
+        )
+        for network in section.attached
+    )
+    limits = section.deploy.resources.limits
+    return PlannedPod(
+        spec=PodSpec(
+            name=name,
+            service=service,
+            image=section.image,
+            command=section.command,
+            environment=tuple((key, text or "") for key, text in section.environment.items()),
+            working_dir=section.working_dir or "/",
+            mounts=_mounts(section, folder),
+            interfaces=interfaces,
+            limits=Limits() if limits.memory is None else Limits(memory_bytes=limits.memory),
+            healthcheck=_healthcheck(section.healthcheck),
+        ),
+        replica=replica,
+        names=tuple(_names(service, name, interfaces)),
+        depends_on=tuple(
+            Dependency(service=other, condition=entry.condition)
+            for other, entry in section.depends_on.items()
+        ),
+        restart=section.restart,
+        cpus=limits.cpus,
+    )
+
+
+def _mounts(section: ServiceSection, folder: Path) -> tuple[Mount, ...]:
+    return tuple(
+        Mount(
+            # A bind's source is absolute, so joining leaves it as it is.
+            source=folder / volume.source,
+            target=volume.target,
+            read_only=volume.read_only,
+        )
+        for volume in section.volumes
+    )
+
+
+def _names(service: str, pod: str, interfaces: Sequence[Interface]) -> Iterator[PublishedName]:
+    for name in (service, pod):
+        for interface in interfaces:
+            network, address = interface.network, interface.address
+            yield PublishedName(name=name, network=network, address=address)
+            yield PublishedName(name=f"{name}.{network}", network=network, address=address)
+
+
+def _healthcheck(section: HealthcheckSection | None) -> HealthCheck | None:
+    if section is None or section.disable:
+        return None
+    if section.http is not None:
+        kind, port, path = ProbeKind.HTTP, section.http.port, section.http.path
+    elif section.tcp is not None:
+        kind, port, path = ProbeKind.TCP, section.tcp, "/"
+    else:
+        raise AssertionError("the schema refuses a healthcheck without a probe")
+    return HealthCheck(
+        kind=kind,
+        port=port,
+        path=path,
+        interval_s=section.interval,
+        timeout_s=section.timeout,
+        retries=section.retries,
+        start_period_s=section.start_period,
+        start_interval_s=section.start_interval,
+    )
+
+
+def _portals(topology: Topology) -> Iterator[PlannedPortal]:
+    for service, section in topology.services.items():
+        pods = tuple(pod_name(service, replica) for replica in _replicas(section))
+        for port in section.ports:
+            yield PlannedPortal(
+                service=service, port=port.target, host_port=port.published, pods=pods
+            )

@@ -1,0 +1,124 @@
+"""Read a topology file: the shell around the pure stages.
+
+Owns what happens before and after the text is parsed: opening the file, the `.env` beside it, and
+whatever the topology refers to. It never raises for something that a file may contain.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.topology.document import MAX_BYTES
+from orchestrator.topology.parsing import Parsed, decode, parse
+from orchestrator.topology.problems import Problem, Severity, TopologyError, sort_problems
+from orchestrator.topology.resolution import read_bytes, read_variables, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from orchestrator.topology.schema import Topology
+
+STANDARD_INPUT = "-"
+ENVIRONMENT_FILE = ".env"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What became of a file."""
+
+    file: str
+    topology: Topology | None
+    """Complete and consistent; None when there is any error."""
+    problems: tuple[Problem, ...] = ()
+    """Errors and warnings, in the order of the file."""
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        """The problems that keep the topology from being used."""
+        return tuple(p for p in self.problems if p.severity is Severity.ERROR)
+
+
+def load_topology(file: str | Path, environ: Mapping[str, str]) -> Topology:
+    """Read a topology file that is expected to be right.
+
+    Args:
+        file: A path, or `-` for standard input.
+        environ: The process environment, for `${NAME}`.
+
+    Raises:
+        TopologyError: With everything that is wrong.
+    """
+    reading = read_topology(file, environ)
+    if reading.topology is None:
+        raise TopologyError(reading.file, reading.errors)
+    return reading.topology
+
+
+def read_topology(file: str | Path, environ: Mapping[str, str]) -> Reading:
+    """Read a topology file and find everything that is wrong with it.
+
+    Args:
+        file: A path, or `-` for standard input, whose relative paths start in the current folder.
+        environ: The process environment, for `${NAME}`.
+    """
+    name = str(file)
+    if name == STANDARD_INPUT:
+        return read_topology_bytes(sys.stdin.buffer.read(MAX_BYTES + 1), "<stdin>", Path(), environ)
+    raw = read_bytes(Path(name))
+    if isinstance(raw, str):
+        problem = Problem(file=name, mark=None, path=(), message=raw)
+        return Reading(file=name, topology=None, problems=(problem,))
+    return read_topology_bytes(raw, name, Path(name).parent, environ)
+
+
+def read_topology_bytes(
+    raw: bytes, file: str, directory: Path, environ: Mapping[str, str]
+) -> Reading:
+    """Read the bytes of a topology file.
+
+    Args:
+        raw: The bytes.
+        file: What to call the file in messages.
+        directory: Where relative paths start, and where `.env` is looked for.
+        environ: The process environment, for `${NAME}`.
+    """
+    source = decode(raw, file)
+    if isinstance(source, Problem):
+        return Reading(file=file, topology=None, problems=(source,))
+    variables, problems = _variables(directory, environ)
+    parsed = parse(source, variables)
+    topology = _resolved(parsed, directory, variables, problems)
+    found = sort_problems([*problems, *parsed.problems])
+    usable = all(problem.severity is Severity.WARNING for problem in found)
+    return Reading(file=file, topology=topology if usable else None, problems=found)
+
+
+def _variables(
+    directory: Path, environ: Mapping[str, str]
+) -> tuple[Mapping[str, str], list[Problem]]:
+    """The variables of `.env` under those of the process, as in Compose."""
+    path = directory / ENVIRONMENT_FILE
+    if not path.is_file():
+        return environ, []
+    raw = read_bytes(path)
+    if isinstance(raw, str):
+        return environ, [Problem(file=str(path), mark=None, path=(), message=raw)]
+    values, problems = read_variables(raw, str(path), environ)
+    return {**values, **environ}, problems
+
+
+def _resolved(
+    parsed: Parsed, directory: Path, variables: Mapping[str, str], problems: list[Problem]
+) -> Topology | None:
+    if parsed.validated.topology is None:
+        return None
+    resolution = resolve(parsed.validated.topology, directory, variables)
+    parsed.report(
+        replace(finding, path=parsed.validated.original(finding.path))
+        for finding in resolution.findings
+    )
+    problems += resolution.problems
+    return resolution.topology

@@ -1,0 +1,141 @@
+"""What a topology refers to on this machine: folders to mount and files of environment variables.
+
+Owns the reading of those, and the finished model: absolute folders, complete environments, nothing
+left that depends on where or when it is read again.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from orchestrator.topology.document import MAX_BYTES
+from orchestrator.topology.envfile import parse_env_file
+from orchestrator.topology.parsing import decode
+from orchestrator.topology.problems import Path as NodePath
+from orchestrator.topology.problems import Problem, quoted
+from orchestrator.topology.schema import (
+    EnvFileEntry,
+    ServiceSection,
+    Topology,
+    VolumeEntry,
+    VolumeKind,
+)
+from orchestrator.topology.validation import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+@dataclass(slots=True)
+class Resolution:
+    """A finished model, and what is wrong with the things it refers to."""
+
+    topology: Topology
+    findings: list[Finding] = field(default_factory=list)
+    """In the topology file; paths are those of the model."""
+    problems: list[Problem] = field(default_factory=list)
+    """In other files."""
+
+
+def resolve(topology: Topology, directory: Path, variables: Mapping[str, str]) -> Resolution:
+    """Finish a model.
+
+    Args:
+        topology: What the file says.
+        directory: Where relative paths start.
+        variables: Values for variables that are listed without one.
+    """
+    result = Resolution(topology)
+    services = {
+        name: _resolved(name, service, directory, variables, result)
+        for name, service in topology.services.items()
+    }
+    result.topology = topology.model_copy(update={"services": services})
+    return result
+
+
+def read_bytes(path: Path) -> bytes | str:
+    """Read a text file, or say in a few words why it cannot be read.
+
+    Of a file that is too large to be used, no more is read than it takes to see that.
+    """
+    try:
+        if path.is_dir():
+            return "is a folder, not a file"
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        return "does not exist"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+
+
+def _resolved(
+    name: str,
+    service: ServiceSection,
+    directory: Path,
+    variables: Mapping[str, str],
+    result: Resolution,
+) -> ServiceSection:
+    volumes = tuple(
+        _resolved_volume(volume, ("services", name, "volumes", index), directory, result)
+        for index, volume in enumerate(service.volumes)
+    )
+    environment: dict[str, str] = {}
+    for index, entry in enumerate(service.env_file):
+        path = ("services", name, "env_file", index)
+        environment |= _read_env_file(entry, path, directory, {**variables, **environment}, result)
+    for variable, value in service.environment.items():
+        given = variables.get(variable) if value is None else value
+        if given is not None:
+            environment[variable] = given
+    changes = {"volumes": volumes, "environment": environment, "env_file": ()}
+    return service.model_copy(update=changes)
+
+
+def _resolved_volume(
+    volume: VolumeEntry, path: NodePath, directory: Path, result: Resolution
+) -> VolumeEntry:
+    if volume.type is VolumeKind.VOLUME:
+        return volume
+    source = os.path.abspath(directory / os.path.expanduser(volume.source))
+    if not os.path.exists(source):
+        message = f"the folder {quoted(source)} does not exist; create it or correct the path"
+        result.findings.append(Finding(path, message))
+    elif not os.path.isdir(source):
+        message = f"{quoted(source)} is a file, and pods mount folders; mount the folder around it"
+        result.findings.append(Finding(path, message))
+    return volume.model_copy(update={"source": source})
+
+
+def _read_env_file(
+    entry: EnvFileEntry,
+    path: NodePath,
+    directory: Path,
+    variables: Mapping[str, str],
+    result: Resolution,
+) -> dict[str, str]:
+    file = directory / os.path.expanduser(entry.path)
+    if not entry.required and not os.path.exists(file):
+        return {}
+    raw = read_bytes(file)
+    if isinstance(raw, str):
+        result.findings.append(Finding(path, f"the file {quoted(str(file))} {raw}"))
+        return {}
+    values, problems = read_variables(raw, str(file), variables)
+    result.problems += problems
+    return values
+
+
+def read_variables(
+    raw: bytes, file: str, variables: Mapping[str, str]
+) -> tuple[dict[str, str], list[Problem]]:
+    """Read the bytes of a file of environment variables."""
+    source = decode(raw, file)
+    if isinstance(source, Problem):
+        return {}, [source]
+    parsed = parse_env_file(source.text, variables)
+    return parsed.values, [source.problem(fault) for fault in parsed.faults]

@@ -1,0 +1,77 @@
+"""Keys of Compose files and of podnet's design that podnet does not have yet.
+
+Owns one table per section of the file: the key, and what to do instead where there is something.
+They are refused by name, so that nobody mistakes a feature that is not there for a spelling
+mistake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+Refusals: TypeAlias = Mapping[str, str]
+"""Key and remedy; an empty remedy means that there is none."""
+
+
+def _refuse(keys: str, **remedies: str) -> Refusals:
+    return dict.fromkeys(keys.split(), "") | remedies
+
+
+TOPOLOGY = _refuse(
+    "configs defaults egress groups include kinds links models policies profiles requests"
+    " requirements routers schedule secrets seed",
+    version="topologies have no version; remove it",
+)
+
+NETWORK = _refuse(
+    "attachable driver driver_opts egress enable_ipv4 enable_ipv6 external internal labels link"
+    " mtu name",
+    ipam='write the range as "subnet: 10.10.0.0/24"',
+)
+
+SERVICE = _refuse(
+    "annotations attach blkio_config build cap_add cap_drop cgroup cgroup_parent configs"
+    " container_name cpu_count cpu_percent cpu_period cpu_quota cpu_rt_period cpu_rt_runtime"
+    " cpu_shares cpuset credential_spec develop device_cgroup_rules devices dns dns_opt"
+    " dns_search domainname egress expose extends external_links extra_hosts gpus group_add"
+    " hostname init ipc isolation label_file labels link links logging mac_address"
+    " mem_reservation mem_swappiness memswap_limit models network_mode oom_kill_disable"
+    " oom_score_adj pid pids_limit platform policies post_start pre_stop privileged profiles"
+    " provider pull_policy read_only requests requirements runtime secrets security_opt shm_size"
+    " stdin_open stop_grace_period stop_signal storage_opt sysctls tmpfs tty ulimits"
+    " use_api_socket user userns_mode uts volumes_from",
+    cpus='write "deploy: {resources: {limits: {cpus: 0.5}}}"',
+    entrypoint='write the whole command line as "command"',
+    mem_limit='write "deploy: {resources: {limits: {memory: 128M}}}"',
+    scale='write "deploy: {replicas: 2}"',
+)
+
+ATTACHMENT = _refuse(
+    "aliases driver_opts gw_priority interface_name ipv4_address ipv6_address link_local_ips"
+    " mac_address priority"
+)
+
+PORT = _refuse("app_protocol host_ip mode name")
+
+VOLUME_ENTRY = _refuse("bind consistency image tmpfs volume")
+
+VOLUME = _refuse("driver driver_opts external labels name")
+
+ENV_FILE = _refuse("format")
+
+DEPLOY = _refuse(
+    "endpoint_mode labels mode placement rollback_config update_config",
+    restart_policy='write "restart: on-failure" in the service',
+)
+
+RESOURCES = _refuse("reservations")
+
+LIMITS = _refuse("descriptors devices disk pids processes sockets")
+
+DEPENDENCY = _refuse("required restart")
+
+HEALTHCHECK = _refuse(
+    "",
+    test='use "http: http://:8080/health" or "tcp: :9000" instead of a command',
+)

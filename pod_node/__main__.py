@@ -1,0 +1,129 @@
+"""The node process: `python -m pod_node --socket PATH --state FOLDER`.
+
+Owns the process: its arguments, its socket, its signals and its end. Says `ready` on standard
+output once the socket answers, and what goes wrong on standard error. Ends on SIGTERM, SIGINT and,
+with `--until-eof`, when standard input does, which is how it notices that its parent is gone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from pod_node.engine import Compiler, EngineRuntime, create_engine, create_library
+from pod_node.errors import PodNodeError, StateFolderError
+from pod_node.images import CacheFolder, cache_root
+from pod_node.node import Node
+from pod_node.service import PodNodeService, create_server
+from pod_node.shelf import ImageShelf
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from grpc import aio
+
+ENDING_S = 3.0
+"""A process whose parent is gone and that has not ended by now is stuck and ends by force."""
+
+
+def main() -> None:
+    """Run the node until it is told to end."""
+    arguments = _parse_arguments()
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
+    try:
+        asyncio.run(_run(arguments))
+    except PodNodeError as error:
+        sys.exit(f"error: {error}")
+
+
+def _parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m pod_node", description=__doc__)
+    parser.add_argument("--socket", type=Path, required=True, help="unix socket to serve on")
+    parser.add_argument("--state", type=Path, required=True, help="folder for logs")
+    parser.add_argument("--until-eof", action="store_true", help="end when standard input ends")
+    return parser.parse_args()
+
+
+async def _run(arguments: argparse.Namespace) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    compiler = Compiler(create_engine())
+    runtime = EngineRuntime(compiler)
+    shelf = ImageShelf(create_library(compiler, CacheFolder(cache_root(os.environ))))
+    async with Node(runtime, shelf, _logs_folder(arguments.state)) as node:
+        service = PodNodeService(node, shelf, lambda: runtime.fabric.statistics()[:2])
+        server = create_server(service)
+        _bind(server, arguments.socket)
+        await server.start()
+        if arguments.until_eof:
+            _watch_input(lambda: loop.call_soon_threadsafe(stop.set))
+        _announce()
+        await stop.wait()
+        await server.stop(grace=None)
+    _exit(arguments.socket)
+
+
+def _logs_folder(state: Path) -> Path:
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        state.chmod(0o700)
+        logs = state / "logs"
+        logs.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise StateFolderError(str(state), error.strerror or str(error)) from error
+    return logs
+
+
+def _bind(server: aio.Server, socket: Path) -> None:
+    """Bind the socket such that nobody but its owner can ever open it."""
+    socket.unlink(missing_ok=True)
+    before = os.umask(0o177)
+    try:
+        server.add_insecure_port(f"unix:{socket}")
+    except RuntimeError as error:
+        raise StateFolderError(str(socket), f"cannot serve on this socket: {error}") from error
+    finally:
+        os.umask(before)
+
+
+def _exit(socket: Path) -> NoReturn:
+    """Leave nothing behind and end at once.
+
+    A compilation under way cannot be interrupted, and the interpreter would wait for its thread.
+    """
+    socket.unlink(missing_ok=True)
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def _announce() -> None:
+    """Say that the node is ready; whatever else is printed goes where errors go."""
+    os.write(1, b"ready\n")
+    os.dup2(2, 1)
+
+
+def _watch_input(on_end: Callable[[], object]) -> None:
+    """Call `on_end` when standard input ends, and see to it that the process does then, too."""
+
+    def wait() -> None:
+        while os.read(0, 4096):
+            pass
+        on_end()
+        time.sleep(ENDING_S)
+        os._exit(1)
+
+    threading.Thread(target=wait, name="input", daemon=True).start()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,328 @@
+"""The pods of one node: boot them, watch over them, end them.
+
+Owns the table of pods and their lives (the generations of a name), their health checks, their
+output's way into the log book, and the events that tell of all this. Does not know gRPC, topologies
+or restarts: whoever drives the node decides what runs, which names exist and which pods a portal
+leads to. Everything here runs on one event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol, Self
+
+from pod_node.errors import (
+    ImageNotPreparedError,
+    NetworkConflictError,
+    NetworkNotAttachedError,
+    PodExistsError,
+    UnknownPodError,
+)
+from pod_node.fanout import Fanout
+from pod_node.health import Health, HealthChanged
+from pod_node.logs import LogBook, LogTrouble
+from pod_node.portals import Portals
+from pod_node.probe import watch
+from pod_node.status import (
+    EventsLost,
+    Happening,
+    LogNotice,
+    NodeEvent,
+    PodExisting,
+    PodExited,
+    PodHealthChanged,
+    PodState,
+    PodStateChanged,
+    PodStatus,
+    Synced,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+    from ipaddress import IPv4Address, IPv4Network
+    from pathlib import Path
+    from types import TracebackType
+
+    from pod_node.images import CompiledImage
+    from pod_node.records import LogLines
+    from pod_node.runtime import Pod, Runtime
+    from pod_node.spec import PodExit, PodSpec
+
+WATCHER_EVENTS = 8192
+"""Events that a slow watcher may have waiting: several for each of a thousand pods."""
+CLOSE_S = 1.0
+"""How long closing waits for guests that were killed; the runtime promises a tenth of it."""
+
+
+class Images(Protocol):
+    """Where a boot finds its image."""
+
+    def find(self, reference: str) -> CompiledImage | None:
+        """Return an image that is ready."""
+
+
+@dataclass(slots=True)
+class _Life:
+    """One life of a pod, from boot to exit."""
+
+    status: PodStatus
+    pod: Pod
+    checks: asyncio.Task[None] | None = None
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Node:
+    """All pods of one node process; a context manager that leaves no guest behind."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        images: Images,
+        logs_folder: Path,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.logs = LogBook(logs_folder, self._on_log_trouble, wall)
+        self.portals = Portals(runtime.endpoint.open_connection)
+        self._runtime = runtime
+        self._wall = wall
+        self._tasks = asyncio.TaskGroup()
+        self._lives: dict[str, _Life] = {}
+        self._images = images
+        self._networks: dict[str, IPv4Network] = {}
+        self._events: Fanout[NodeEvent] = Fanout(WATCHER_EVENTS)
+        self._sequence = 0
+
+    async def __aenter__(self) -> Self:
+        await self._tasks.__aenter__()
+        self._tasks.create_task(self.logs.run(), name="logs")
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            await self.portals.stop()
+            await self._end_all()
+            self.logs.close()
+            # A group would wrap an error of the block's own; only a failed task is to be wrapped.
+            cancelled = isinstance(error, asyncio.CancelledError)
+            ending = (kind, error, traceback) if cancelled else (None, None, None)
+            await self._tasks.__aexit__(*ending)
+        finally:
+            self._events.close()
+            await self._runtime.close()
+
+    def attach_network(self, name: str, subnet: IPv4Network) -> None:
+        """Declare a network; repeating it changes nothing.
+
+        Raises:
+            NetworkConflictError: it exists with another subnet.
+        """
+        existing = self._networks.get(name)
+        if existing is None:
+            self._runtime.attach_network(name, subnet)
+            self._networks[name] = subnet
+        elif existing != subnet:
+            raise NetworkConflictError(name, str(subnet), str(existing))
+
+    def publish(self, network: str, names: Mapping[str, Sequence[IPv4Address]]) -> None:
+        """Replace all names that pods on a network can look up.
+
+        Raises:
+            NetworkNotAttachedError: there is no such network.
+        """
+        self._require_network(network)
+        self._runtime.publish(network, names)
+
+    def boot(self, spec: PodSpec) -> PodStatus:
+        """Boot a pod, under a new name or one whose pod has ended.
+
+        Raises:
+            PodExistsError: the name's pod has not ended.
+            ImageNotPreparedError: the image was not prepared.
+            NetworkNotAttachedError: one of its networks was not attached.
+            PodNodeError: the runtime refused.
+        """
+        previous = self._lives.get(spec.name)
+        if previous is not None and not previous.ended.is_set():
+            raise PodExistsError(spec.name, previous.status.state.value)
+        image = self._images.find(spec.image)
+        if image is None:
+            raise ImageNotPreparedError(spec.name, spec.image)
+        for interface in spec.interfaces:
+            self._require_network(interface.network)
+        life = self._start(spec, image, previous.status.generation + 1 if previous else 1)
+        self._lives[spec.name] = life
+        status = life.status
+        self._tell(
+            PodStateChanged(
+                pod=spec.name,
+                generation=status.generation,
+                state=status.state,
+                boot_s=status.boot_s,
+            )
+        )
+        self._start_checks(life)
+        return status
+
+    async def stop(self, name: str, grace_s: float) -> PodStatus:
+        """Give a pod time to end by itself, then kill it; return when it has ended.
+
+        Raises:
+            UnknownPodError: no pod of that name was booted.
+        """
+        life = self._life(name)
+        if life.status.state is PodState.RUNNING:
+            self.portals.remove_pod(name)
+            _cancel_checks(life)
+            life.status = replace(life.status, state=PodState.STOPPING)
+            generation = life.status.generation
+            self._tell(PodStateChanged(pod=name, generation=generation, state=PodState.STOPPING))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace_s):
+                await life.ended.wait()
+        return await self.kill(name)
+
+    async def kill(self, name: str) -> PodStatus:
+        """End a pod at once; return when it has ended.
+
+        Raises:
+            UnknownPodError: no pod of that name was booted.
+        """
+        life = self._life(name)
+        if not life.ended.is_set():
+            life.pod.kill()
+            await life.ended.wait()
+        return life.status
+
+    def statuses(self) -> list[PodStatus]:
+        """Every pod as it stands, those that ended included, in the order of their first boot."""
+        return [life.status for life in self._lives.values()]
+
+    async def watch(self) -> AsyncGenerator[NodeEvent, None]:
+        """Report every pod as it stands, then `Synced`, then each change as it happens."""
+        with self._events.subscribe() as subscription:
+            for status in self.statuses():
+                yield self._event(PodExisting(status=status))
+            yield self._event(Synced())
+            async for event in subscription:
+                if subscription.lost:
+                    yield self._event(EventsLost(subscription.lost))
+                    return
+                yield event
+
+    def read_logs(
+        self, pods: Sequence[str], *, tail: int | None, since_s: float, follow: bool
+    ) -> AsyncGenerator[tuple[LogLines, int], None]:
+        """Read what pods wrote; see `LogBook.read`.
+
+        Raises:
+            UnknownPodError: one of the names was never booted.
+        """
+        for pod in pods:
+            self._life(pod)
+        return self.logs.read(pods, tail=tail, since_s=since_s, follow=follow)
+
+    def _life(self, name: str) -> _Life:
+        life = self._lives.get(name)
+        if life is None:
+            raise UnknownPodError(name)
+        return life
+
+    def _require_network(self, name: str) -> None:
+        if name not in self._networks:
+            raise NetworkNotAttachedError(name)
+
+    def _start(self, spec: PodSpec, image: CompiledImage, generation: int) -> _Life:
+        clock = asyncio.get_running_loop().time
+        self.logs.begin(spec.name)
+        booted_at_s, started_at = self._wall(), clock()
+        pod = self._runtime.boot(
+            spec,
+            image,
+            lambda descriptor, chunk: self.logs.write(spec.name, descriptor, chunk),
+            lambda end: self._on_exit(spec.name, end),
+        )
+        status = PodStatus(
+            spec=spec,
+            state=PodState.RUNNING,
+            generation=generation,
+            health=Health.STARTING if spec.healthcheck else None,
+            booted_at_s=booted_at_s,
+            boot_s=clock() - started_at,
+        )
+        return _Life(status, pod)
+
+    def _start_checks(self, life: _Life) -> None:
+        spec = life.status.spec
+        if spec.healthcheck is None or not spec.interfaces:
+            return
+        checking = watch(
+            spec.healthcheck,
+            spec.interfaces[0].address,
+            self._runtime.endpoint.open_connection,
+            lambda change: self._on_health(life, change),
+        )
+        life.checks = self._tasks.create_task(checking, name=f"health of {spec.name}")
+
+    def _on_health(self, life: _Life, change: HealthChanged) -> None:
+        life.status = replace(life.status, health=change.health, health_reason=change.reason)
+        self._tell(
+            PodHealthChanged(
+                pod=life.status.spec.name,
+                generation=life.status.generation,
+                health=change.health,
+                reason=change.reason,
+            )
+        )
+
+    def _on_exit(self, name: str, end: PodExit) -> None:
+        life = self._lives[name]
+        _cancel_checks(life)
+        self.logs.end(name)
+        exited_at_s = self._wall()
+        life.status = replace(life.status, state=PodState.EXITED, exit=end, exited_at_s=exited_at_s)
+        life.ended.set()
+        self._tell(
+            PodExited(
+                pod=name,
+                generation=life.status.generation,
+                exit=end,
+                last_error_line=self.logs.last_error_line(name),
+            )
+        )
+
+    def _on_log_trouble(self, trouble: LogTrouble) -> None:
+        message = (
+            f"{trouble.path}: {trouble.reason}; the pod goes on without its log, "
+            "which resumes by itself when writing works again"
+        )
+        self._tell(LogNotice(pod=trouble.pod, message=message))
+
+    def _tell(self, happening: Happening) -> None:
+        self._sequence += 1
+        self._events.publish(self._event(happening))
+
+    def _event(self, happening: Happening) -> NodeEvent:
+        return NodeEvent(sequence=self._sequence, time_s=self._wall(), happening=happening)
+
+    async def _end_all(self) -> None:
+        living = [life for life in self._lives.values() if not life.ended.is_set()]
+        for life in living:
+            life.pod.kill()
+            _cancel_checks(life)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_S):
+                for life in living:
+                    await life.ended.wait()
+
+
+def _cancel_checks(life: _Life) -> None:
+    if life.checks is not None:
+        life.checks.cancel()

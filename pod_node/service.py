@@ -1,0 +1,267 @@
+"""The node's gRPC face: messages in, messages out.
+
+Owns the mapping of calls to the node and of its errors to statuses; nothing is decided here. A text
+that goes out with a status is fit to be shown to a person.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing, asynccontextmanager
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+import grpc
+from grpc import aio
+
+from pod_node.codec import (
+    US,
+    backends_from_message,
+    event_to_message,
+    lines_to_message,
+    names_from_message,
+    network_from_message,
+    pod_spec_from_message,
+    pod_to_message,
+    port_number,
+    portal_to_message,
+    progress_to_message,
+    usage_to_message,
+)
+from pod_node.errors import (
+    BootError,
+    ImageNotPreparedError,
+    InvalidMessageError,
+    NetworkConflictError,
+    NetworkNotAttachedError,
+    PodExistsError,
+    PodNodeError,
+    UnknownPodError,
+    UnknownPortalError,
+)
+from pod_node.images import Phase
+from pod_node.images.errors import CacheFullError, UnknownImageError
+from pod_node.status import PodState
+from pod_node.usage import process_usage
+from protos.node.v1 import node_pb2 as pb
+from protos.node.v1.node_pb2_grpc import (
+    PodNodeServiceServicer,
+    add_PodNodeServiceServicer_to_server,
+)
+from vnet.edge import PortInUseError
+from vnet.errors import VnetError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from pod_node.node import Node
+    from pod_node.shelf import ImageShelf
+
+_Request = TypeVar("_Request")
+_Response = TypeVar("_Response")
+Context: TypeAlias = aio.ServicerContext[_Request, _Response]
+
+_STATUSES: tuple[tuple[type[Exception], grpc.StatusCode], ...] = (
+    (UnknownPodError, grpc.StatusCode.NOT_FOUND),
+    (UnknownPortalError, grpc.StatusCode.NOT_FOUND),
+    (UnknownImageError, grpc.StatusCode.NOT_FOUND),
+    (PodExistsError, grpc.StatusCode.ALREADY_EXISTS),
+    (PortInUseError, grpc.StatusCode.ALREADY_EXISTS),
+    (NetworkConflictError, grpc.StatusCode.ALREADY_EXISTS),
+    (InvalidMessageError, grpc.StatusCode.INVALID_ARGUMENT),
+    (ImageNotPreparedError, grpc.StatusCode.FAILED_PRECONDITION),
+    (NetworkNotAttachedError, grpc.StatusCode.FAILED_PRECONDITION),
+    (CacheFullError, grpc.StatusCode.RESOURCE_EXHAUSTED),
+    (BootError, grpc.StatusCode.ABORTED),
+    (PodNodeError, grpc.StatusCode.FAILED_PRECONDITION),
+    (VnetError, grpc.StatusCode.FAILED_PRECONDITION),
+)
+"""The first class that fits decides."""
+
+
+@asynccontextmanager
+async def _statuses(context: Context[_Request, _Response]) -> AsyncIterator[None]:
+    """Answer an error of ours with its status; any other is a fault of the node's and stays one."""
+    try:
+        yield
+    except (PodNodeError, VnetError) as error:
+        code = next(code for kind, code in _STATUSES if isinstance(error, kind))
+        await context.abort(code, str(error))
+
+
+class PodNodeService(PodNodeServiceServicer):
+    """Answers the calls of node.v1."""
+
+    def __init__(
+        self, node: Node, shelf: ImageShelf, fabric_usage: Callable[[], tuple[int, int]]
+    ) -> None:
+        """Answer for a node.
+
+        Args:
+            node: The pods.
+            shelf: Their images.
+            fabric_usage: Tells the size of the fabric and how much of it is in use, in bytes.
+        """
+        self._node = node
+        self._shelf = shelf
+        self._fabric_usage = fabric_usage
+
+    async def PrepareImages(
+        self,
+        request: pb.PrepareImagesRequest,
+        context: Context[pb.PrepareImagesRequest, pb.PrepareImagesResponse],
+    ) -> AsyncIterator[pb.PrepareImagesResponse]:
+        """Prepare images, telling each step."""
+        async with _statuses(context), aclosing(self._shelf.prepare(request.images)) as steps:
+            async for step in steps:
+                ready = self._shelf.find(step.image) if step.phase is Phase.READY else None
+                yield progress_to_message(ready, step)
+
+    async def AttachNetworks(
+        self,
+        request: pb.AttachNetworksRequest,
+        context: Context[pb.AttachNetworksRequest, pb.AttachNetworksResponse],
+    ) -> pb.AttachNetworksResponse:
+        """Declare networks."""
+        async with _statuses(context):
+            for name, subnet in [network_from_message(message) for message in request.networks]:
+                self._node.attach_network(name, subnet)
+        return pb.AttachNetworksResponse()
+
+    async def PublishNames(
+        self,
+        request: pb.PublishNamesRequest,
+        context: Context[pb.PublishNamesRequest, pb.PublishNamesResponse],
+    ) -> pb.PublishNamesResponse:
+        """Replace the names of a network."""
+        async with _statuses(context):
+            self._node.publish(request.network, names_from_message(request.records))
+        return pb.PublishNamesResponse()
+
+    async def BootPod(
+        self,
+        request: pb.BootPodRequest,
+        context: Context[pb.BootPodRequest, pb.BootPodResponse],
+    ) -> pb.BootPodResponse:
+        """Boot a pod."""
+        async with _statuses(context):
+            status = self._node.boot(pod_spec_from_message(request.spec))
+        return pb.BootPodResponse(pod=pod_to_message(status))
+
+    async def StopPod(
+        self,
+        request: pb.StopPodRequest,
+        context: Context[pb.StopPodRequest, pb.StopPodResponse],
+    ) -> pb.StopPodResponse:
+        """End a pod in order."""
+        async with _statuses(context):
+            status = await self._node.stop(request.name, request.grace_ms / 1000)
+        return pb.StopPodResponse(pod=pod_to_message(status))
+
+    async def KillPod(
+        self,
+        request: pb.KillPodRequest,
+        context: Context[pb.KillPodRequest, pb.KillPodResponse],
+    ) -> pb.KillPodResponse:
+        """End a pod at once."""
+        async with _statuses(context):
+            status = await self._node.kill(request.name)
+        return pb.KillPodResponse(pod=pod_to_message(status))
+
+    async def ListPods(
+        self,
+        request: pb.ListPodsRequest,
+        context: Context[pb.ListPodsRequest, pb.ListPodsResponse],
+    ) -> pb.ListPodsResponse:
+        """List every pod."""
+        return pb.ListPodsResponse(pods=[pod_to_message(pod) for pod in self._node.statuses()])
+
+    async def Watch(
+        self,
+        request: pb.WatchRequest,
+        context: Context[pb.WatchRequest, pb.WatchResponse],
+    ) -> AsyncIterator[pb.WatchResponse]:
+        """Report every pod, then each change."""
+        async with aclosing(self._node.watch()) as events:
+            async for event in events:
+                yield event_to_message(event)
+
+    async def OpenPortal(
+        self,
+        request: pb.OpenPortalRequest,
+        context: Context[pb.OpenPortalRequest, pb.OpenPortalResponse],
+    ) -> pb.OpenPortalResponse:
+        """Open a portal."""
+        async with _statuses(context):
+            portal = await self._node.portals.open(
+                request.service,
+                port_number("port", request.port),
+                port_number("host_port", request.host_port) if request.host_port else 0,
+                backends_from_message(request.backends),
+            )
+        return pb.OpenPortalResponse(portal=portal_to_message(portal))
+
+    async def ClosePortal(
+        self,
+        request: pb.ClosePortalRequest,
+        context: Context[pb.ClosePortalRequest, pb.ClosePortalResponse],
+    ) -> pb.ClosePortalResponse:
+        """Close a portal."""
+        async with _statuses(context):
+            self._node.portals.close(request.portal_id)
+        return pb.ClosePortalResponse()
+
+    async def SetPortalBackends(
+        self,
+        request: pb.SetPortalBackendsRequest,
+        context: Context[pb.SetPortalBackendsRequest, pb.SetPortalBackendsResponse],
+    ) -> pb.SetPortalBackendsResponse:
+        """Replace the pods behind a portal."""
+        async with _statuses(context):
+            backends = backends_from_message(request.backends)
+            self._node.portals.set_backends(request.portal_id, backends)
+        return pb.SetPortalBackendsResponse()
+
+    async def ListPortals(
+        self,
+        request: pb.ListPortalsRequest,
+        context: Context[pb.ListPortalsRequest, pb.ListPortalsResponse],
+    ) -> pb.ListPortalsResponse:
+        """List the open portals."""
+        views = self._node.portals.views()
+        return pb.ListPortalsResponse(portals=[portal_to_message(view) for view in views])
+
+    async def Logs(
+        self,
+        request: pb.LogsRequest,
+        context: Context[pb.LogsRequest, pb.LogsResponse],
+    ) -> AsyncIterator[pb.LogsResponse]:
+        """Read logs."""
+        tail = request.tail_lines if request.HasField("tail_lines") else None
+        async with _statuses(context):
+            reading = self._node.read_logs(
+                list(request.pods),
+                tail=tail,
+                since_s=request.since_unix_us / US,
+                follow=request.follow,
+            )
+            async with aclosing(reading) as chunks:
+                async for lines, lost in chunks:
+                    yield lines_to_message(lines, lost)
+
+    async def Statistics(
+        self,
+        request: pb.StatisticsRequest,
+        context: Context[pb.StatisticsRequest, pb.StatisticsResponse],
+    ) -> pb.StatisticsResponse:
+        """Say what the node uses."""
+        usage = await asyncio.to_thread(process_usage)
+        limit, used = self._fabric_usage()
+        running = sum(pod.state is not PodState.EXITED for pod in self._node.statuses())
+        return usage_to_message(usage, running, used, limit)
+
+
+def create_server(service: PodNodeService) -> aio.Server:
+    """Create a server for the service; it still needs an address."""
+    server = aio.server()
+    add_PodNodeServiceServicer_to_server(service, server)
+    return server

@@ -1,0 +1,42 @@
+"""How long a CPython pod takes to its first printed line."""
+
+from __future__ import annotations
+
+from tests.bench.bare import BareFigures, BareRun, serve_bare
+from tests.bench.node import PodNode, Program
+from tests.bench.rows import Bound, Row
+from tests.bench.sampling import alternate
+from tests.bench.worker import Worker
+
+ROUNDS = 20
+ARGUMENTS = ("-c", "print('up')")
+
+
+def measure() -> list[Row]:
+    with PodNode() as node, Worker(serve_bare) as bare:
+
+        def boot_pod() -> float:
+            return node.boot_and_end(Program(("python", *ARGUMENTS))) * 1e3
+
+        def run_bare() -> float:
+            figures = bare.ask(BareRun(ARGUMENTS))
+            assert isinstance(figures, BareFigures)
+            return figures.first_line_s * 1e3
+
+        boot_pod()
+        run_bare()
+        samples = alternate(boot_pod, run_bare, ROUNDS)
+    return [
+        Row(
+            name="CPython pod, boot to first line",
+            unit="ms",
+            value=samples.value,
+            baseline=samples.reference,
+            bound=Bound(1.2, at_least=False),
+            spread=samples.spread,
+            note=(
+                "python -c \"print('up')\", warm; baseline: Store, WasiConfig, Linker.instantiate "
+                "and _start of the same module in wasmtime, in a process that has done so before"
+            ),
+        )
+    ]

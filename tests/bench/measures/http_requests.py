@@ -1,0 +1,45 @@
+"""HTTP requests a second, `http.client` to `http.server`, CPython to CPython."""
+
+from __future__ import annotations
+
+from tests.bench.cases import Case, Report, Side
+from tests.bench.native import run_natively
+from tests.bench.node import PodNode
+from tests.bench.rows import Bound, Row
+from tests.bench.sampling import alternate
+
+ROUNDS = 5
+SECONDS = 1.5
+
+WAYS = {"new": "a new connection each", "keep": "keep-alive"}
+
+
+def _case(way: str) -> Case:
+    return Case(
+        server=("http_server.py",),
+        client=("http_client.py", way, "{address}", "{port}", str(SECONDS)),
+        reporter=Side.CLIENT,
+    )
+
+
+def _rate(reports: list[Report]) -> float:
+    return reports[0]["requests"] / reports[0]["seconds"]
+
+
+def measure() -> list[Row]:
+    with PodNode() as node:
+        return [_measure_way(node, way, words) for way, words in WAYS.items()]
+
+
+def _measure_way(node: PodNode, way: str, words: str) -> Row:
+    case = _case(way)
+    samples = alternate(lambda: _rate(node.run(case)), lambda: _rate(run_natively(case)), ROUNDS)
+    return Row(
+        name=f"HTTP requests, CPython to CPython, {words}",
+        unit="1/s",
+        value=samples.value,
+        baseline=samples.reference,
+        bound=Bound(0.8, at_least=True),
+        spread=samples.spread,
+        note=f"{SECONDS} s after a warm-up; baseline: the same two files run by the host's CPython",
+    )

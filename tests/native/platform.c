@@ -1,0 +1,240 @@
+/* The kernel's platform on Linux, below sanitizers: futexes, a clock that tests can push forward, guest memory
+ * that is ordinary memory, and a WASI of the engine that has no files.
+ *
+ * Waits wake up without a reason now and then, and threads yield at odd places: what is legal on a machine with
+ * many cores should happen on one with two.
+ */
+#define _GNU_SOURCE
+#include "tests/native/platform.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "pod_node/kernel/native.h"
+#include "pod_node/kernel/wasi.h"
+
+/* A wait looks at the clock this often, because tests push it. */
+#define WAIT_SLICE_NS (2 * 1000000ull)
+#define NOISE_ONE_IN 16u
+/* A longer sleep counts as one for ever, so that the clock does not run over. */
+#define SKIP_MOST_NS (3600 * NSEC_PER_SEC)
+
+static _Thread_local struct identity identity;
+static _Atomic u64 clock_skew;
+
+void *map_low(size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT | MAP_NORESERVE, -1, 0);
+	if (memory == MAP_FAILED) {
+		perror("mmap below 4 GiB");
+		exit(2);
+	}
+	return memory;
+}
+
+struct identity identity_set(struct identity next)
+{
+	struct identity previous = identity;
+	identity = next;
+	return previous;
+}
+
+struct thread *current(void)
+{
+	return identity.thread;
+}
+
+u64 random_next(u64 *state) /* splitmix64 */
+{
+	u64 mixed = *state += 0x9e3779b97f4a7c15ull;
+	mixed = (mixed ^ mixed >> 30) * 0xbf58476d1ce4e5b9ull;
+	mixed = (mixed ^ mixed >> 27) * 0x94d049bb133111ebull;
+	return mixed ^ mixed >> 31;
+}
+
+static bool disturb(void)
+{
+	if (!identity.noise || random_next(&identity.noise) % NOISE_ONE_IN)
+		return false;
+	sched_yield();
+	return true;
+}
+
+bool user_range_ok(uaddr address, u64 size)
+{
+	if (!identity.memory)
+		return true;
+	return address >= identity.memory && size <= identity.memory_size &&
+	       address - identity.memory <= identity.memory_size - size;
+}
+
+void user_copy_in(void *to, uaddr from, u32 size)
+{
+	if (!user_range_ok(from, size))
+		kernel_panic(); /* in wasm this would be a trap inside the kernel */
+	disturb();
+	if (size)
+		memcpy(to, (const void *)from, size);
+}
+
+void user_copy_out(uaddr to, const void *from, u32 size)
+{
+	if (!user_range_ok(to, size))
+		kernel_panic();
+	disturb();
+	if (size)
+		memcpy((void *)to, from, size);
+}
+
+u64 clock_now(u32 clock_id)
+{
+	struct timespec now;
+	clock_gettime(clock_id == CLOCK_ID_REALTIME ? CLOCK_REALTIME : CLOCK_MONOTONIC, &now);
+	return (u64)now.tv_sec * NSEC_PER_SEC + (u64)now.tv_nsec + atomic_load(&clock_skew);
+}
+
+void clock_advance(u64 nanoseconds)
+{
+	atomic_fetch_add(&clock_skew, nanoseconds);
+}
+
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+
+void memory_conceal(void *start, u64 size)
+{
+	ASAN_POISON_MEMORY_REGION(start, size);
+}
+
+void memory_reveal(void *start, u64 size)
+{
+	ASAN_UNPOISON_MEMORY_REGION(start, size);
+}
+#else
+void memory_conceal(void *start, u64 size)
+{
+	(void)start, (void)size;
+}
+
+void memory_reveal(void *start, u64 size)
+{
+	(void)start, (void)size;
+}
+#endif
+
+static long futex(_Atomic u32 *word, int operation, u32 value, const struct timespec *timeout)
+{
+	return syscall(SYS_futex, word, operation | FUTEX_PRIVATE_FLAG, value, timeout, NULL, 0);
+}
+
+/* One slice of a wait: as `word_wait`. */
+static int wait_slice(_Atomic u32 *word, u32 expected, u64 slice)
+{
+	struct timespec timeout = {.tv_sec = (time_t)(slice / NSEC_PER_SEC), .tv_nsec = (long)(slice % NSEC_PER_SEC)};
+	if (futex(word, FUTEX_WAIT, expected, slice == NEVER ? NULL : &timeout) == 0)
+		return 0;
+	if (errno == EAGAIN)
+		return 1;
+	return errno == ETIMEDOUT ? 2 : 0;
+}
+
+int word_wait(_Atomic u32 *word, u32 expected, i64 timeout_ns)
+{
+	if (disturb())
+		return 0;
+	bool naps = identity.thread && word == &identity.thread->nap;
+	if (identity.skip_time && !naps && timeout_ns >= 0 && (u64)timeout_ns <= SKIP_MOST_NS && atomic_load(word) == expected) {
+		clock_advance((u64)timeout_ns);
+		return 2;
+	}
+	if (timeout_ns < 0 && !identity.abandon_wait) /* a notify that is missing must be missed */
+		return wait_slice(word, expected, NEVER);
+	u64 end = timeout_ns < 0 ? NEVER : clock_now(CLOCK_ID_MONOTONIC) + (u64)timeout_ns;
+	for (;;) {
+		u64 now = clock_now(CLOCK_ID_MONOTONIC);
+		if (now >= end)
+			return 2;
+		int result = wait_slice(word, expected, MIN(end - now, WAIT_SLICE_NS));
+		if (result != 2)
+			return result;
+		if (!naps && identity.abandon_wait && identity.abandon_wait()) {
+			atomic_store(&identity.thread->killed, 1);
+			thread_unpark(identity.thread);
+			return 0;
+		}
+	}
+}
+
+void word_notify(_Atomic u32 *word)
+{
+	disturb();
+	futex(word, FUTEX_WAKE, 1, NULL);
+}
+
+void native_proc_exit(u32 status)
+{
+	(void)status;
+	longjmp(*identity.on_exit, 1);
+}
+
+/* There is one thing to open on the host, under a new number each time. */
+u32 native_path_open(u32 fd, u32 lookup, uaddr path, u32 length, u32 open, u64 base, u64 inheriting, u32 flags, uaddr opened)
+{
+	static _Atomic u32 next = 1000;
+	(void)fd, (void)lookup, (void)open, (void)base, (void)inheriting, (void)flags;
+	if (!user_range_ok(path, length))
+		return WASI_FAULT;
+	u32 number = atomic_fetch_add(&next, 1);
+	return guest_store(opened, &number, sizeof(number)) ? WASI_SUCCESS : WASI_FAULT;
+}
+
+u32 native_fd_close(u32 fd)
+{
+	(void)fd;
+	return WASI_SUCCESS;
+}
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+#define ABSENT(name, ...)            \
+	u32 native_##name(__VA_ARGS__) \
+	{                              \
+		return WASI_NOSYS;     \
+	}
+
+ABSENT(fd_advise, u32 fd, u64 offset, u64 length, u32 advice)
+ABSENT(fd_allocate, u32 fd, u64 offset, u64 length)
+ABSENT(fd_datasync, u32 fd)
+ABSENT(fd_fdstat_get, u32 fd, uaddr stat)
+ABSENT(fd_fdstat_set_flags, u32 fd, u32 flags)
+ABSENT(fd_fdstat_set_rights, u32 fd, u64 base, u64 inheriting)
+ABSENT(fd_filestat_get, u32 fd, uaddr stat)
+ABSENT(fd_filestat_set_size, u32 fd, u64 size)
+ABSENT(fd_filestat_set_times, u32 fd, u64 atim, u64 mtim, u32 flags)
+ABSENT(fd_pread, u32 fd, uaddr iovs, u32 count, u64 offset, uaddr size)
+ABSENT(fd_prestat_get, u32 fd, uaddr stat)
+ABSENT(fd_prestat_dir_name, u32 fd, uaddr path, u32 size)
+ABSENT(fd_pwrite, u32 fd, uaddr iovs, u32 count, u64 offset, uaddr size)
+ABSENT(fd_read, u32 fd, uaddr iovs, u32 count, uaddr size)
+ABSENT(fd_readdir, u32 fd, uaddr buffer, u32 length, u64 cookie, uaddr size)
+ABSENT(fd_seek, u32 fd, u64 offset, u32 whence, uaddr position)
+ABSENT(fd_sync, u32 fd)
+ABSENT(fd_tell, u32 fd, uaddr position)
+ABSENT(fd_write, u32 fd, uaddr iovs, u32 count, uaddr size)
+ABSENT(path_create_directory, u32 fd, uaddr path, u32 length)
+ABSENT(path_filestat_get, u32 fd, u32 flags, uaddr path, u32 length, uaddr stat)
+ABSENT(path_filestat_set_times, u32 fd, u32 flags, uaddr path, u32 length, u64 atim, u64 mtim, u32 times)
+ABSENT(path_link, u32 old_fd, u32 flags, uaddr old, u32 old_length, u32 new_fd, uaddr new, u32 new_length)
+ABSENT(path_readlink, u32 fd, uaddr path, u32 length, uaddr to, u32 size, uaddr used)
+ABSENT(path_remove_directory, u32 fd, uaddr path, u32 length)
+ABSENT(path_rename, u32 fd, uaddr old, u32 old_length, u32 new_fd, uaddr new, u32 new_length)
+ABSENT(path_symlink, uaddr old, u32 old_length, u32 fd, uaddr new, u32 new_length)
+ABSENT(path_unlink_file, u32 fd, uaddr path, u32 length)
+#pragma GCC diagnostic pop

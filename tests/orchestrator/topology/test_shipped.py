@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from orchestrator.plan import make_plan
+from orchestrator.topology import load_topology
+from orchestrator.topology.schema_json import topology_schema, topology_schema_text
+
+ROOT = Path(__file__).parents[3]
+SHIPPED = sorted((ROOT / "topologies").glob("*/*.yaml"))
+
+
+def test_topologies_are_shipped() -> None:
+    assert SHIPPED
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_a_shipped_topology_is_right_and_can_be_planned(path: Path) -> None:
+    plan = make_plan(load_topology(path, {}), state_dir=Path("/state"))
+    assert plan.pods
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_a_shipped_topology_agrees_with_the_json_schema(path: Path) -> None:
+    jsonschema.validate(yaml.safe_load(path.read_text()), topology_schema())
+
+
+def test_the_json_schema_is_one() -> None:
+    jsonschema.Draft202012Validator.check_schema(topology_schema())
+    assert json.loads(topology_schema_text()) == topology_schema()
+
+
+FORMS = """
+name: t
+x-any: {thing: 1}
+services:
+  web:
+    image: python
+    command: python a.py
+    ports: [8080, "80:81", {target: 82}]
+    volumes: ["./a:/b", {type: volume, source: c, target: /d}]
+    environment: [A=1]
+    env_file: one.env
+    networks: {a: }
+    depends_on: [api]
+    deploy: {replicas: "${N:-2}", resources: {limits: {memory: 64k}}}
+    x-note: 1
+  api:
+    image: python
+    command: [python]
+    ports: 8080
+    environment: {A: 1, B: , C: x}
+    env_file: [{path: a, required: false}, b]
+    networks: [a]
+    healthcheck: {tcp: 80, interval: 1m30s}
+    restart: on-failure:3
+networks: {a: , b: {subnet: 10.0.0.0/24}}
+volumes: {c: }
+"""
+
+
+def test_the_json_schema_accepts_composes_forms() -> None:
+    jsonschema.validate(yaml.safe_load(FORMS), topology_schema())
+
+
+@pytest.mark.parametrize(
+    "service",
+    [
+        {"prots": []},
+        {"image": "x", "build": "."},
+        {"image": "x", "healthcheck": {"tcp": 80, "interval": 20}},
+        {"image": "x", "healthcheck": {"tcp": 80, "interval": "20"}},
+        {"image": "x", "deploy": {"replicas": -1}},
+        {"image": "x", "deploy": {"resources": {"limits": {"memory": "128"}}}},
+        {"image": "x", "restart": "sometimes"},
+        {"image": "x", "working_dir": "app"},
+        {"image": "x", "depends_on": {"api": {"condition": "service_up"}}},
+    ],
+)
+def test_the_json_schema_refuses_mistakes(service: dict[str, object]) -> None:
+    document = {"name": "t", "services": {"web": service}}
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(document, topology_schema())
+
+
+def test_the_json_schema_refuses_service_names_that_are_no_labels() -> None:
+    document = {"name": "t", "services": {"My_Web": {"image": "x"}}}
+    with pytest.raises(jsonschema.ValidationError, match="My_Web"):
+        jsonschema.validate(document, topology_schema())

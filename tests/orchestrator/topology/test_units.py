@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck as Check
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchestrator.topology.units import (
+    MAX_DURATION_S,
+    format_duration,
+    format_size,
+    parse_duration,
+    parse_size,
+)
+
+calm = settings(deadline=None, suppress_health_check=[Check.too_slow])
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("20ms", 0.02),
+        ("1s", 1.0),
+        ("1m30s", 90.0),
+        ("1.5s", 1.5),
+        ("1500ms", 1.5),
+        ("2h", 7200.0),
+        ("1d", 86_400.0),
+        ("7us", 7e-6),
+        ("7µs", 7e-6),
+        ("3ns", 3e-9),
+        ("0s", 0.0),
+    ],
+)
+def test_durations_are_read_in_seconds(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["20", "0", "1.5", "-3"])
+def test_a_duration_without_a_unit_is_refused_with_the_remedy(text: str) -> None:
+    with pytest.raises(ValueError, match=f'has no unit; write for example "{text}s"'):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "s", "1 s", "1s ", "s1", "1x", "-1s", "1s2", "1.s", "\N{ARABIC-INDIC DIGIT ONE}s"]
+)
+def test_what_is_no_duration_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(ValueError, match='such as "20ms"'):
+        parse_duration(text)
+
+
+def test_a_duration_has_an_end() -> None:
+    with pytest.raises(ValueError, match="longer than 30 days"):
+        parse_duration("31d")
+
+
+@calm
+@given(st.integers(0, MAX_DURATION_S * 10**9))
+def test_a_duration_that_was_written_is_read_back(nanoseconds: int) -> None:
+    seconds = parse_duration(f"{nanoseconds}ns")
+    assert parse_duration(format_duration(seconds)) == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("64k", 65_536),
+        ("64kb", 65_536),
+        ("64KiB", 65_536),
+        ("128M", 128 * 1024**2),
+        ("128 mb", 128 * 1024**2),
+        ("1G", 1024**3),
+        ("0.5g", 512 * 1024**2),
+        ("100b", 100),
+    ],
+)
+def test_sizes_are_read_in_bytes(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
+def test_a_size_without_a_unit_is_refused_with_the_remedy() -> None:
+    with pytest.raises(ValueError, match='size "128" has no unit; write for example "128M"'):
+        parse_size("128")
+
+
+@pytest.mark.parametrize("text", ["", "M", "-1M", "1X", "1Mi2", "1ib", "1  M", "M1"])
+def test_what_is_no_size_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(ValueError, match='such as "64k"'):
+        parse_size(text)
+
+
+def test_half_a_byte_is_refused() -> None:
+    with pytest.raises(ValueError, match="not a whole number of bytes"):
+        parse_size("0.3k")
+
+
+@calm
+@given(st.integers(0, 2**50))
+def test_a_size_that_was_written_is_read_back(size: int) -> None:
+    assert parse_size(format_size(size)) == size

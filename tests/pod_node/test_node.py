@@ -1,0 +1,244 @@
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from ipaddress import IPv4Network
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pod_node import node as node_module
+from pod_node.errors import (
+    BootError,
+    ImageNotPreparedError,
+    NetworkConflictError,
+    NetworkNotAttachedError,
+    PodExistsError,
+    UnknownPodError,
+)
+from pod_node.health import Health
+from pod_node.node import Node
+from pod_node.spec import ExitKind, PodExit
+from pod_node.status import (
+    EventsLost,
+    Happening,
+    LogNotice,
+    NodeEvent,
+    PodExisting,
+    PodExited,
+    PodHealthChanged,
+    PodState,
+    PodStateChanged,
+    PortalBackend,
+    Synced,
+)
+from tests.support.pods import FRONT, LOOPBACK, FakeImages, FakeRuntime, make_spec, tcp_check
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator
+    from pathlib import Path
+
+
+@pytest.fixture
+async def runtime() -> FakeRuntime:
+    return FakeRuntime()
+
+
+@pytest.fixture
+async def node(runtime: FakeRuntime, tmp_path: Path) -> AsyncIterator[Node]:
+    async with Node(runtime, FakeImages(), tmp_path / "logs") as node:
+        node.attach_network("front", FRONT)
+        yield node
+
+
+async def next_of(events: AsyncGenerator[NodeEvent, None], kind: type[Happening]) -> Happening:
+    async for event in events:
+        if isinstance(event.happening, kind):
+            return event.happening
+    raise AssertionError(f"the events ended without {kind.__name__}")
+
+
+async def test_a_booted_pod_runs_under_its_name(node: Node, runtime: FakeRuntime) -> None:
+    status = node.boot(make_spec("web-1"))
+    assert status.state is PodState.RUNNING
+    assert status.generation == 1
+    assert node.statuses() == [status]
+    assert runtime.boots == ["web-1"]
+
+
+async def test_a_name_can_be_booted_again_only_after_its_pod_ended(
+    node: Node, runtime: FakeRuntime
+) -> None:
+    node.boot(make_spec("web-1"))
+    with pytest.raises(PodExistsError, match="web-1 already exists and is running"):
+        node.boot(make_spec("web-1"))
+    runtime.pods["web-1"].exit(1)
+    assert node.boot(make_spec("web-1")).generation == 2
+
+
+async def test_a_pod_needs_its_image_and_its_networks(node: Node) -> None:
+    with pytest.raises(ImageNotPreparedError, match="prepare it first"):
+        node.boot(make_spec(image="ruby"))
+    with pytest.raises(NetworkNotAttachedError, match="back"):
+        node.boot(make_spec(network="back"))
+
+
+async def test_a_refused_boot_leaves_the_name_free(node: Node, runtime: FakeRuntime) -> None:
+    runtime.refusals["web-1"] = "no room"
+    with pytest.raises(BootError, match="no room"):
+        node.boot(make_spec("web-1"))
+    assert node.statuses() == []
+    del runtime.refusals["web-1"]
+    node.boot(make_spec("web-1"))
+
+
+async def test_an_exit_is_told_with_the_guests_last_words(node: Node, runtime: FakeRuntime) -> None:
+    async with aclosing(node.watch()) as events:
+        await next_of(events, Synced)
+        node.boot(make_spec("web-1"))
+        runtime.pods["web-1"].write(2, b"python: can't open file 'x'\n")
+        runtime.pods["web-1"].exit(2)
+        exited = await next_of(events, PodExited)
+    assert exited == PodExited(
+        pod="web-1",
+        generation=1,
+        exit=PodExit(kind=ExitKind.EXITED, status=2),
+        last_error_line="python: can't open file 'x'",
+    )
+    assert node.statuses()[0].state is PodState.EXITED
+
+
+async def test_a_kill_returns_when_the_pod_has_ended(node: Node) -> None:
+    node.boot(make_spec("web-1"))
+    status = await node.kill("web-1")
+    assert status.exit is not None
+    assert status.exit.kind is ExitKind.KILLED
+    assert await node.kill("web-1") == status, "killing the dead is no error"
+
+
+async def test_a_stop_gives_a_pod_time_to_end_by_itself(node: Node, runtime: FakeRuntime) -> None:
+    node.boot(make_spec("web-1"))
+    async with asyncio.TaskGroup() as group:
+        stopping = group.create_task(node.stop("web-1", 60.0))
+        async with aclosing(node.watch()) as events:
+            existing = await next_of(events, PodExisting)
+            assert isinstance(existing, PodExisting)
+            if existing.status.state is not PodState.STOPPING:
+                await next_of(events, PodStateChanged)
+        runtime.pods["web-1"].exit(0)
+    assert (await stopping).exit == PodExit(kind=ExitKind.EXITED, status=0)
+    assert runtime.pods["web-1"].killed == 0
+
+
+async def test_a_stop_kills_after_the_grace_period(node: Node) -> None:
+    node.boot(make_spec("web-1"))
+    status = await node.stop("web-1", 0.0)
+    assert status.exit is not None
+    assert status.exit.kind is ExitKind.KILLED
+
+
+async def test_a_stopping_pod_gets_no_more_requests(node: Node) -> None:
+    node.boot(make_spec("web-1"))
+    backends = [PortalBackend("web-1", LOOPBACK), PortalBackend("web-2", LOOPBACK)]
+    await node.portals.open("web", 8080, 0, backends)
+    await node.stop("web-1", 0.0)
+    assert [b.pod for b in node.portals.views()[0].backends] == ["web-2"]
+
+
+async def test_an_unknown_name_is_an_error(node: Node) -> None:
+    with pytest.raises(UnknownPodError, match="no pod named web-9"):
+        await node.kill("web-9")
+    with pytest.raises(UnknownPodError):
+        node.read_logs(["web-9"], tail=None, since_s=0.0, follow=False)
+
+
+async def test_watching_begins_with_what_exists(node: Node) -> None:
+    node.boot(make_spec("web-1"))
+    node.boot(make_spec("web-2"))
+    async with aclosing(node.watch()) as events:
+        first = [(await anext(events)).happening for _ in range(3)]
+    assert [type(happening) for happening in first] == [PodExisting, PodExisting, Synced]
+
+
+async def test_a_watcher_that_is_too_slow_is_told_and_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node_module, "WATCHER_EVENTS", 16)
+    runtime = FakeRuntime()
+    async with Node(runtime, FakeImages(), tmp_path / "logs") as node:
+        node.attach_network("front", FRONT)
+        async with aclosing(node.watch()) as events:
+            await next_of(events, Synced)
+            for _ in range(16):
+                node.boot(make_spec("web-1"))
+                runtime.pods["web-1"].exit(0)
+            happenings = [event.happening async for event in events]
+    assert happenings == [EventsLost(16)]
+
+
+async def test_sequence_numbers_have_no_gaps(node: Node, runtime: FakeRuntime) -> None:
+    async with aclosing(node.watch()) as events:
+        start = (await anext(events)).sequence
+        for _ in range(5):
+            node.boot(make_spec("web-1"))
+            runtime.pods["web-1"].exit(0)
+        numbers = [(await anext(events)).sequence for _ in range(10)]
+    assert numbers == list(range(start + 1, start + 11))
+
+
+async def test_health_checks_run_while_a_pod_does(node: Node, runtime: FakeRuntime) -> None:
+    listener = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    port = listener.sockets[0].getsockname()[1]
+    async with aclosing(node.watch()) as events:
+        status = node.boot(make_spec("web-1", check=tcp_check(port)))
+        assert status.health is Health.STARTING
+        healthy = await next_of(events, PodHealthChanged)
+        assert isinstance(healthy, PodHealthChanged)
+        assert healthy.health is Health.HEALTHY
+        listener.close()
+        await listener.wait_closed()
+        unhealthy = await next_of(events, PodHealthChanged)
+        assert isinstance(unhealthy, PodHealthChanged)
+        assert unhealthy.health is Health.UNHEALTHY
+        assert node.statuses()[0].health_reason == unhealthy.reason
+    runtime.pods["web-1"].exit(0)
+
+
+async def test_a_network_can_be_attached_twice_but_not_changed(
+    node: Node, runtime: FakeRuntime
+) -> None:
+    node.attach_network("front", FRONT)
+    with pytest.raises(NetworkConflictError, match=r"10\.0\.0\.0/8.*127\.0\.0\.0/24"):
+        node.attach_network("front", IPv4Network("10.0.0.0/8"))
+    assert runtime.networks == {"front": FRONT}
+
+
+async def test_names_reach_the_runtime(node: Node, runtime: FakeRuntime) -> None:
+    node.publish("front", {"api": [LOOPBACK], "gone": []})
+    assert runtime.names == {"front": {"api": ["127.0.0.1"], "gone": []}}
+    with pytest.raises(NetworkNotAttachedError):
+        node.publish("back", {})
+
+
+async def test_closing_kills_everything_and_keeps_the_last_output(tmp_path: Path) -> None:
+    runtime = FakeRuntime()
+    async with Node(runtime, FakeImages(), tmp_path / "logs") as node:
+        node.attach_network("front", FRONT)
+        node.boot(make_spec("web-1"))
+        node.boot(make_spec("web-2", check=tcp_check(1)))
+        runtime.pods["web-1"].write(1, b"last words\n")
+    assert [pod.alive for pod in runtime.pods.values()] == [False, False]
+    assert runtime.closed
+    assert (tmp_path / "logs" / "web-1.log").read_text().endswith(" stdout F last words\n")
+
+
+async def test_a_full_log_disk_is_told_and_the_pod_goes_on(
+    node: Node, runtime: FakeRuntime, tmp_path: Path
+) -> None:
+    (tmp_path / "logs" / "web-1.log").symlink_to(tmp_path)
+    async with aclosing(node.watch()) as events:
+        node.boot(make_spec("web-1"))
+        runtime.pods["web-1"].write(1, b"x\n")
+        notice = await next_of(events, LogNotice)
+    assert str(tmp_path / "logs" / "web-1.log") in str(notice)
+    assert node.statuses()[0].state is PodState.RUNNING

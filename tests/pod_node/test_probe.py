@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck as Suppress
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pod_node.health import Health, HealthChanged, ProbeFailed, ProbeSucceeded
+from pod_node.probe import probe, watch
+from pod_node.spec import HealthCheck, ProbeKind
+from tests.support.pods import LOOPBACK, tcp_check
+
+MANY = 100
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def server(serve: Serve) -> AsyncIterator[int]:
+    writers: list[asyncio.StreamWriter] = []
+    busy = asyncio.Semaphore(MANY)
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        async with busy:
+            with suppress(OSError, EOFError):
+                await serve(reader, writer)
+            await closed(writer)
+
+    listener = await asyncio.start_server(connected, "127.0.0.1", 0)
+    try:
+        yield listener.sockets[0].getsockname()[1]
+    finally:
+        listener.close()
+        for writer in writers:
+            await closed(writer)
+        for _ in range(MANY):
+            await busy.acquire()
+
+
+async def closed(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()
+
+
+def answering(answer: bytes, seen: list[bytes] | None = None) -> Serve:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        if seen is not None:
+            seen.append(head)
+        writer.write(answer)
+        await writer.drain()
+
+    return serve
+
+
+async def until_closed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read()
+
+
+def http_check(port: int, path: str = "/health", timeout_s: float = 5.0) -> HealthCheck:
+    return HealthCheck(kind=ProbeKind.HTTP, port=port, path=path, timeout_s=timeout_s)
+
+
+async def test_a_tcp_probe_succeeds_when_the_connection_opens() -> None:
+    async with server(until_closed) as port:
+        outcome = await probe(tcp_check(port), LOOPBACK, asyncio.open_connection)
+    assert outcome == ProbeSucceeded()
+
+
+async def test_a_tcp_probe_fails_when_nobody_listens() -> None:
+    async with server(until_closed) as port:
+        pass
+    outcome = await probe(tcp_check(port), LOOPBACK, asyncio.open_connection)
+    assert isinstance(outcome, ProbeFailed)
+    assert f"127.0.0.1:{port}" in outcome.reason
+
+
+@pytest.mark.parametrize("status", [200, 204, 301, 399])
+async def test_an_http_probe_takes_2xx_and_3xx(status: int) -> None:
+    seen: list[bytes] = []
+    async with server(answering(f"HTTP/1.1 {status} X\r\n\r\n".encode(), seen)) as port:
+        outcome = await probe(http_check(port), LOOPBACK, asyncio.open_connection)
+    assert outcome == ProbeSucceeded()
+    assert seen[0].startswith(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1:")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 400 Bad\r\n\r\n",
+        b"HTTP/1.1 503 Busy\r\n\r\n",
+        b"HTTP/1.1 199 X\r\n\r\n",
+        b"SSH-2.0-OpenSSH\r\n",
+        b"HTTP/1.1 2x0 X\r\n",
+        b"HTTP/1.1\r\n",
+        b"HTTP/1.1 200",
+        b"HTTP/1.1 " + b"2" * 100_000,
+        b"",
+    ],
+)
+async def test_an_http_probe_refuses_everything_else(answer: bytes) -> None:
+    async with server(answering(answer)) as port:
+        outcome = await probe(http_check(port), LOOPBACK, asyncio.open_connection)
+    assert isinstance(outcome, ProbeFailed)
+
+
+async def test_a_probe_without_an_answer_fails_after_its_timeout() -> None:
+    async with server(until_closed) as port:
+        check = http_check(port, timeout_s=0.02)
+        outcome = await probe(check, LOOPBACK, asyncio.open_connection)
+    assert outcome == ProbeFailed(f"127.0.0.1:{port}: no answer in 0.02 s")
+
+
+@given(path=st.text(max_size=40))
+@settings(max_examples=25, deadline=None, suppress_health_check=[Suppress.too_slow])
+def test_no_path_can_break_the_request(path: str) -> None:
+    seen: list[bytes] = []
+
+    async def ask() -> None:
+        async with server(answering(b"HTTP/1.1 200 OK\r\n\r\n", seen)) as port:
+            await probe(http_check(port, "/" + path), LOOPBACK, asyncio.open_connection)
+
+    asyncio.run(ask())
+    assert seen[0].count(b"\r\n") == 4
+    assert seen[0].split(b"\r\n")[0].count(b" ") == 2
+
+
+@given(answer=st.binary(max_size=64))
+@settings(max_examples=25, deadline=None, suppress_health_check=[Suppress.too_slow])
+def test_no_answer_can_break_the_probe(answer: bytes) -> None:
+    async def ask() -> None:
+        async with server(answering(answer)) as port:
+            outcome = await probe(http_check(port), LOOPBACK, asyncio.open_connection)
+            assert isinstance(outcome, ProbeSucceeded | ProbeFailed)
+
+    asyncio.run(ask())
+
+
+async def test_watching_tells_each_change_of_health() -> None:
+    changes: asyncio.Queue[HealthChanged] = asyncio.Queue()
+    answer = [b"HTTP/1.1 200 OK\r\n\r\n"]
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await answering(answer[0])(reader, writer)
+
+    async with server(serve) as port, asyncio.TaskGroup() as group:
+        check = replace(http_check(port), interval_s=0.005, retries=2)
+        watching = group.create_task(
+            watch(check, LOOPBACK, asyncio.open_connection, changes.put_nowait)
+        )
+        assert (await changes.get()).health is Health.HEALTHY
+        answer[0] = b"HTTP/1.1 500 Oh\r\n\r\n"
+        unhealthy = await changes.get()
+        assert unhealthy.health is Health.UNHEALTHY
+        assert unhealthy.reason.endswith("/health: answered 500")
+        answer[0] = b"HTTP/1.1 200 OK\r\n\r\n"
+        assert (await changes.get()).health is Health.HEALTHY
+        watching.cancel()
