@@ -1,16 +1,18 @@
 """The host as one more machine on the pods' networks: connect and listen, with asyncio's streams.
 
-Used by portals, health checks and anything else on the host that talks to pods. Names are not resolved here:
-callers have addresses.
+Used by portals, health checks and anything else on the host that talks to pods. Names are not
+resolved here: callers have addresses.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from collections.abc import Awaitable, Callable
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from vnet.host.transport import FabricTransport
 from vnet.host.watches import Event
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 DEFAULT_BACKLOG = 128
 STREAM_LIMIT = 64 * 1024
 """asyncio's default for `StreamReader`."""
+CONNECT_TIMEOUT_S = 127.0
+"""What Linux waits for an answer to a SYN; the kernel leaves it to whoever waits to look at the
+time."""
 
 ClientConnected = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None] | None]
 
@@ -33,9 +38,12 @@ class HostEndpoint:
         self._switch = switch
         self._watches = watches
         self._loop = loop
+        self._connecting: dict[asyncio.Future[None], None] = {}
+        self._transports: dict[FabricTransport, None] = {}
+        self._servers: dict[FabricServer, None] = {}
 
     async def open_connection(
-        self, address: str, port: int, *, timeout_s: float | None = None
+        self, address: str, port: int, *, timeout_s: float | None = None, limit: int = STREAM_LIMIT
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Connect to a pod, with the shapes and exceptions of `asyncio.open_connection`.
 
@@ -44,40 +52,89 @@ class HostEndpoint:
         """
         descriptor = self._switch.connect(int(IPv4Address(address)), port)
         try:
-            async with asyncio.timeout(timeout_s):
+            async with asyncio.timeout(CONNECT_TIMEOUT_S if timeout_s is None else timeout_s):
                 await self._connected(descriptor)
         except BaseException:
             self._watches.forget(descriptor)
             self._switch.close(descriptor)
             raise
-        reader = asyncio.StreamReader(limit=STREAM_LIMIT, loop=self._loop)
+        reader = asyncio.StreamReader(limit=limit, loop=self._loop)
         protocol = asyncio.StreamReaderProtocol(reader, loop=self._loop)
-        transport = FabricTransport(self._loop, self._switch, self._watches, descriptor, protocol)
+        transport = self._adopt(descriptor, protocol)
         return reader, asyncio.StreamWriter(transport, protocol, reader, self._loop)
 
+    def _adopt(self, descriptor: int, protocol: asyncio.Protocol) -> FabricTransport:
+        transport = FabricTransport(
+            self._loop, self._switch, self._watches, descriptor, protocol, self._transports.pop
+        )
+        self._transports[transport] = None
+        return transport
+
     async def _connected(self, descriptor: int) -> None:
+        """Wait until the connect is decided.
+
+        A token may be a stale one of an earlier descriptor of this number, so the switch is asked
+        after each.
+        """
+        while not self._switch.watch(descriptor, writing=True):
+            await self._told(descriptor)
+        error = self._switch.error(descriptor)
+        if error:
+            raise OSError(error, os.strerror(error))
+
+    async def _told(self, descriptor: int) -> None:
+        """Wait for a token."""
         ready = self._loop.create_future()
+        self._connecting[ready] = None
 
         def done() -> None:
             if not ready.done():
                 ready.set_result(None)
 
-        self._watches.watch(descriptor, Event.WRITE, done)
-        await ready
-        error = self._switch.error(descriptor)
-        if error:
-            raise OSError(error, os.strerror(error))
+        try:
+            self._watches.watch(descriptor, Event.WRITE, done)
+            await ready
+        finally:
+            del self._connecting[ready]
 
     async def start_server(
-        self, client_connected: ClientConnected, address: str, port: int
+        self,
+        client_connected: ClientConnected,
+        address: str,
+        port: int,
+        *,
+        limit: int = STREAM_LIMIT,
     ) -> FabricServer:
         """Listen where pods can reach it, as `asyncio.start_server` does on a real socket.
 
         Raises:
-            OSError: the address is not the host's (EADDRNOTAVAIL) or the port is taken (EADDRINUSE).
+            OSError: the address is not the host's (EADDRNOTAVAIL) or the port is taken
+                (EADDRINUSE).
         """
+
+        def serve(accepted: int) -> FabricTransport:
+            reader = asyncio.StreamReader(limit=limit, loop=self._loop)
+            protocol = asyncio.StreamReaderProtocol(reader, client_connected, loop=self._loop)
+            return self._adopt(accepted, protocol)
+
         descriptor = self._switch.listen(int(IPv4Address(address)), port, DEFAULT_BACKLOG)
-        return FabricServer(self._switch, self._watches, self._loop, descriptor, client_connected)
+        server = FabricServer(
+            self._switch, self._watches, self._loop, descriptor, serve, self._servers.pop
+        )
+        self._servers[server] = None
+        return server
+
+    def close(self) -> None:
+        """End everything at once: connects fail, listeners close, connections are aborted."""
+        for connecting in list(self._connecting):
+            if not connecting.done():
+                connecting.set_exception(
+                    ConnectionAbortedError(errno.ECONNABORTED, "the network is shutting down")
+                )
+        for server in list(self._servers):
+            server.close()
+        for transport in list(self._transports):
+            transport.abort()
 
 
 class FabricServer:
@@ -89,14 +146,16 @@ class FabricServer:
         watches: Watches,
         loop: asyncio.AbstractEventLoop,
         descriptor: int,
-        client_connected: ClientConnected,
+        serve: Callable[[int], FabricTransport],
+        on_closed: Callable[[FabricServer], None],
     ) -> None:
         self._switch = switch
         self._watches = watches
         self._loop = loop
         self._descriptor: int | None = descriptor
-        self._client_connected = client_connected
-        self._transports: dict[FabricTransport, None] = {}
+        self._serve = serve
+        self._on_closed = on_closed
+        self._clients: WeakSet[FabricTransport] = WeakSet()
         self.address = switch.endpoint(descriptor, remote=False)
         self._arm()
 
@@ -112,10 +171,11 @@ class FabricServer:
             self._watches.forget(self._descriptor)
             self._switch.close(self._descriptor)
             self._descriptor = None
+            self._on_closed(self)
 
     def abort_clients(self) -> None:
         """Close every open connection now."""
-        for transport in list(self._transports):
+        for transport in list(self._clients):
             transport.abort()
 
     def _arm(self) -> None:
@@ -123,20 +183,16 @@ class FabricServer:
             self._watches.watch(self._descriptor, Event.READ, self._acceptable)
 
     def _acceptable(self) -> None:
-        while self._descriptor is not None:
-            descriptor = self._switch.accept(self._descriptor)
-            if descriptor is None:
-                break
-            self._serve(descriptor)
+        for _ in range(DEFAULT_BACKLOG):
+            if self._descriptor is None:
+                return
+            try:
+                descriptor = self._switch.accept(self._descriptor)
+                if descriptor is None:
+                    break
+                self._clients.add(self._serve(descriptor))
+            except OSError as error:  # one connection was lost; asyncio's own servers go on, too
+                self._loop.call_exception_handler(
+                    {"message": "a connection could not be accepted", "exception": error}
+                )
         self._arm()
-
-    def _serve(self, descriptor: int) -> None:
-        reader = asyncio.StreamReader(limit=STREAM_LIMIT, loop=self._loop)
-        protocol = asyncio.StreamReaderProtocol(reader, self._client_connected, loop=self._loop)
-        transport = FabricTransport(
-            self._loop, self._switch, self._watches, descriptor, protocol, self._forget
-        )
-        self._transports[transport] = None
-
-    def _forget(self, transport: FabricTransport) -> None:
-        self._transports.pop(transport, None)

@@ -1,6 +1,8 @@
-"""What the host needs of a fabric. Owns the protocol only; the engine implements it over the kernel.
+"""What the host needs of a fabric.
 
-Descriptors are the host's own, small numbers. Calls never block; failures are `OSError` with Linux's numbers.
+Owns the protocol only; the engine implements it over the kernel.
+Descriptors are the host's own, small numbers. Calls never block; failures are `OSError` with
+Linux's numbers.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ class Switch(Protocol):
         """Return the local or remote address and port."""
 
     def watch(self, descriptor: int, *, writing: bool) -> bool:
-        """Ask for one token when the descriptor is ready; True when it is ready now and none will come."""
+        """Ask for one token on readiness; True when it is ready now and none will come."""
 
     def close(self, descriptor: int) -> None:
         """Give the descriptor back; a connection with unread bytes is reset."""

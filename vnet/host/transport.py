@@ -1,7 +1,8 @@
 """An asyncio transport over one of the host's descriptors.
 
-Behaves as asyncio's own socket transport: the same flow control, half close, `abort`, and errors handed to
-`connection_lost`. It reads when it is told of readiness and writes at once what the stream takes.
+Behaves as asyncio's own socket transport: the same flow control, half close, `abort`, and errors
+handed to `connection_lost`. It reads when it is told of readiness and writes at once what the
+stream takes.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class FabricTransport(asyncio.Transport):
         self._closing = self._lost = False
         self._reading_paused = self._read_armed = False
         self._writing_paused = self._write_armed = False
-        self._end_wanted = self._end_sent = False
+        self._end_received = self._end_wanted = self._end_sent = False
         loop.call_soon(self._start)
 
     def _start(self) -> None:
@@ -86,10 +87,16 @@ class FabricTransport(asyncio.Transport):
             self._arm_read()
 
     def _arm_read(self) -> None:
-        if self._read_armed or self._reading_paused or self._closing:
+        if self._read_armed or self._reading_paused or self._closing or self._end_received:
             return
         self._read_armed = True
-        self._watches.watch(self._descriptor, Event.READ, self._readable)
+        self._watch(Event.READ, self._readable)
+
+    def _watch(self, event: Event, callback: Callable[[], None]) -> None:
+        try:
+            self._watches.watch(self._descriptor, event, callback)
+        except OSError as error:
+            self._fail(error)
 
     def _readable(self) -> None:
         self._read_armed = False
@@ -101,6 +108,7 @@ class FabricTransport(asyncio.Transport):
             self._fail(error)
             return
         if data == b"":
+            self._end_received = True
             self._received_end()
             return
         if data is not None:
@@ -144,7 +152,7 @@ class FabricTransport(asyncio.Transport):
     def _arm_write(self) -> None:
         if not self._write_armed:
             self._write_armed = True
-            self._watches.watch(self._descriptor, Event.WRITE, self._writable)
+            self._watch(Event.WRITE, self._writable)
 
     def _writable(self) -> None:
         self._write_armed = False
@@ -222,12 +230,12 @@ class FabricTransport(asyncio.Transport):
     def abort(self) -> None:
         """Close now and drop what is left."""
         self._closing = True
-        self._outgoing.clear()
+        self._outgoing = bytearray()
         self._loop.call_soon(self._lose, None)
 
     def _fail(self, error: OSError) -> None:
         self._closing = True
-        self._outgoing.clear()
+        self._outgoing = bytearray()  # not cleared: the error's traceback still has views of it
         self._loop.call_soon(self._lose, error)
 
     def _lose(self, error: OSError | None) -> None:

@@ -1,7 +1,9 @@
 """One-shot watches on descriptors, delivered as callbacks on the event loop.
 
-The doorbell thread hands over batches of tokens; a token is `descriptor << 1 | writing`. A token may be stale
-(its descriptor closed, its number reused), so callbacks look again and take a readiness only as a hint.
+The doorbell thread hands over batches of tokens; a token is `descriptor << 1 | writing`. A token
+may be stale (its descriptor closed, its number reused), so callbacks look again and take a
+readiness only as a hint. Each callback is a turn of the loop of its own: one that fails does not
+keep the others from running.
 """
 
 from __future__ import annotations
@@ -32,10 +34,15 @@ class Watches:
         self._callbacks: dict[int, Callable[[], None]] = {}
 
     def watch(self, descriptor: int, event: Event, callback: Callable[[], None]) -> None:
-        """Call `callback` once, soon after the descriptor is ready; a second watch replaces the first."""
+        """Call `callback` once, soon after readiness; a second watch replaces the first.
+
+        Raises:
+            OSError: the descriptor is closed, or the fabric is full.
+        """
         token = descriptor << 1 | event.value
+        ready = self._switch.watch(descriptor, writing=event is Event.WRITE)
         self._callbacks[token] = callback
-        if self._switch.watch(descriptor, writing=event is Event.WRITE):
+        if ready:
             self._loop.call_soon(self._fire, token)
 
     def forget(self, descriptor: int) -> None:
@@ -46,7 +53,8 @@ class Watches:
     def deliver(self, tokens: Sequence[int]) -> None:
         """Run the callbacks of a batch of tokens."""
         for token in tokens:
-            self._fire(token)
+            if token in self._callbacks:
+                self._loop.call_soon(self._fire, token)
 
     def _fire(self, token: int) -> None:
         callback = self._callbacks.pop(token, None)
