@@ -1,7 +1,8 @@
 """What a pod is, as plain values: everything the node needs to boot one.
 
-Owns the vocabulary shared by the node, its gRPC codec and the orchestrator's planner. Parses nothing and
-touches no file; a value that reaches this module has been validated at the edge that read it.
+Owns the vocabulary shared by the node, its gRPC codec and the orchestrator's planner. Parses
+nothing and touches no file; a value that reaches this module has been validated at the edge that
+read it.
 """
 
 from __future__ import annotations

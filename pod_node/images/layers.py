@@ -1,9 +1,10 @@
-"""Layers: files that an image mounts into its guests, with bytecode by its own interpreter.
+"""Layers: files that an image mounts into its guests, completed once by the image itself.
 
-Owns `layers/` in the cache folder. A guest sees these files read only, so without this it would
-compile them anew at every start. The interpreter is the guest itself, run once on a writable copy;
-running it is an argument. The bytecode is of the unchecked kind: the guest trusts it without
-looking at the source, because both change only together, under another key.
+Owns `layers/` in the cache folder. A layer may be completed by a command of its manifest
+(`prepare`), and have bytecode: a guest sees it read only, so without this it would compile its
+files anew at every start. The interpreter is the guest itself, run once on a writable copy; running
+it is an argument. The bytecode is of the unchecked kind: the guest trusts it without looking at the
+source, because both change only together, under another key.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pod_node.images.manifest import ImageMount, Manifest
 from pod_node.images.progress import Phase, Reporter
 from pod_node.spec import Mount
 
-FORMAT = 1
+FORMAT = 2
 """Part of every key; changes when a layer is made in another way."""
 OUTPUT_LINES = 5
 """How much of what a failed guest said goes into the error."""
@@ -54,7 +55,7 @@ class LayerCache:
         """
         if not mount.source.is_dir():
             raise LayerError(manifest.name, str(mount.source), "there is no such folder")
-        if not mount.bytecode:
+        if not mount.bytecode and not mount.prepare:
             return Mount(source=mount.source, target=mount.target, read_only=True)
         files = sorted(mount.source.rglob("*.py"))
         final = self._cache.layers() / _key(manifest, mount, files)
@@ -68,9 +69,19 @@ class LayerCache:
                 if not final.is_dir():
                     draft = scratch / "layer"
                     _copy(mount.source, files, draft)
-                    self._compile(manifest, mount, draft, artifact)
+                    if mount.prepare:
+                        self._complete(manifest, mount, draft, artifact)
+                    if mount.bytecode:
+                        self._compile(manifest, mount, draft, artifact)
                     draft.rename(final)
         return Mount(source=final, target=mount.target, read_only=True)
+
+    def _complete(self, manifest: Manifest, mount: ImageMount, draft: Path, artifact: Path) -> None:
+        writable = [Mount(source=draft, target=mount.target)]
+        status, output = self._run_guest(artifact, mount.prepare, writable)
+        if status != 0:
+            reason = f"{' '.join(mount.prepare)} ended with status {status}: {_last_of(output)}"
+            raise LayerError(manifest.name, str(mount.source), reason)
 
     def _compile(self, manifest: Manifest, mount: ImageMount, draft: Path, artifact: Path) -> None:
         program = manifest.entry[0] if manifest.entry else manifest.name
@@ -81,15 +92,21 @@ class LayerCache:
         status, output = self._run_guest(artifact, argv, [Mount(source=draft, target=mount.target)])
         missing = [path.name for path in draft.rglob("*.py") if not _has_bytecode(path)]
         if status != 0 or missing:
-            last = " | ".join(output.strip().splitlines()[-OUTPUT_LINES:])
             reason = (
-                f"compileall ended with status {status}, without bytecode for {missing}: {last}"
+                f"compileall ended with status {status}, without bytecode for {missing}: "
+                f"{_last_of(output)}"
             )
             raise LayerError(manifest.name, str(mount.source), reason)
 
 
+def _last_of(output: str) -> str:
+    return " | ".join(output.strip().splitlines()[-OUTPUT_LINES:])
+
+
 def _key(manifest: Manifest, mount: ImageMount, files: list[Path]) -> str:
-    digest = hashlib.sha256(f"{FORMAT}\n{manifest.sha256}\n{mount.target}".encode())
+    digest = hashlib.sha256(
+        f"{FORMAT}\n{manifest.sha256}\n{mount.target}\n{mount.prepare!r}".encode()
+    )
     for path in files:
         content = path.read_bytes()
         digest.update(f"\n{path.relative_to(mount.source)}\n{len(content)}\n".encode())

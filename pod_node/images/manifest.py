@@ -18,6 +18,7 @@
     source = "../guests/python"           # relative to the manifest
     target = "/usr/lib/podnet"
     bytecode = true                       # compile the .py files once, with the image itself
+    prepare = ["python", "unpack.py"]     # run this once, with the image itself, on a writable copy
 
 Unknown keys are errors.
 """
@@ -59,6 +60,9 @@ class ImageMount:
     """Absolute path in the guest."""
     bytecode: bool = False
     """Whether its Python files are compiled once, by the image's own interpreter."""
+    prepare: tuple[str, ...] = ()
+    """A command of the image's own that completes a writable copy, once; guests get what it
+    leaves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,7 +223,7 @@ class _Reader:
         return tuple(mounts)
 
     def _mount(self) -> ImageMount:
-        self._only("source", "target", "bytecode")
+        self._only("source", "target", "bytecode", "prepare")
         target = self._get("target", str)
         if not _is_guest_path(target):
             raise ValueError(
@@ -229,7 +233,12 @@ class _Reader:
         if not source or "\0" in source:
             raise ValueError("'source' must name a folder")
         folder = (self._folder / source).absolute()
-        return ImageMount(source=folder, target=target, bytecode=self._get("bytecode", bool, False))
+        return ImageMount(
+            source=folder,
+            target=target,
+            bytecode=self._get("bytecode", bool, False),
+            prepare=self._words("prepare"),
+        )
 
 
 def _is_guest_path(text: str) -> bool:

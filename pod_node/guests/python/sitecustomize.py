@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 HERE = __file__.rpartition("/")[0]
+LIBRARY = "/usr/lib/python3.12"
+"""The interpreter's library, unpacked by the image store; see the image's manifest."""
 PACKAGE = "podnet_guest"
 NO_THREADS = (
     "can't start new thread: this Python is a WebAssembly build without threads; use asyncio, "
@@ -143,9 +145,23 @@ def refuse_thread(*_arguments: object, **_named: object) -> "NoReturn":
     raise RuntimeError(NO_THREADS)
 
 
-def run_next_sitecustomize() -> None:
+def settle_library() -> list[str]:
+    """Put the unpacked library where the interpreter looks for its own; return the user's folders.
+
+    It comes first on `PYTHONPATH`, so that no start reads the archive, but folders of the user go
+    before a library everywhere else.
+    """
+    inherited = [entry for entry in sys.path if entry.startswith(sys.prefix)]
+    users = [entry for entry in sys.path if entry not in (HERE, LIBRARY, *inherited)]
+    if LIBRARY in sys.path:
+        inherited = [entry for entry in inherited if not entry.endswith(".zip")]
+        sys.path[:] = [HERE, *users, LIBRARY, *inherited]
+    return users
+
+
+def run_next_sitecustomize(folders: list[str]) -> None:
     """Run the `sitecustomize` that the interpreter would have found without this one."""
-    spec = PathFinder.find_spec("sitecustomize", [entry for entry in sys.path if entry != HERE])
+    spec = PathFinder.find_spec("sitecustomize", folders) if folders else None
     if spec is not None and spec.loader is not None:
         module = module_from_spec(spec)
         sys.modules["sitecustomize"] = module
@@ -154,6 +170,6 @@ def run_next_sitecustomize() -> None:
 
 sys.meta_path.insert(0, GuestFinder)
 _thread.start_new_thread = _thread.start_new = refuse_thread
-run_next_sitecustomize()
+run_next_sitecustomize(settle_library())
 if environ.get(b"PWD", b"/") != b"/":  # WASI starts every program in `/`
     chdir(environ[b"PWD"])

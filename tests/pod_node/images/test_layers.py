@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -114,3 +114,20 @@ def test_a_folder_that_does_not_exist_is_named(
         LayerCache(cache, HostPython()).prepare(
             manifest, mount_of(folder / "absent"), ARTIFACT, reporter
         )
+
+
+def test_a_command_completes_a_layer_and_its_failure_is_an_error(
+    cache: CacheFolder, folder: Path, manifest: Manifest, reporter: Reporter
+) -> None:
+    def run(artifact: Path, argv: Sequence[str], mounts: Sequence[Mount]) -> tuple[int, str]:
+        (mounts[0].source / "made.txt").write_text(" ".join(argv))
+        return (0, "") if argv[1] == "well" else (3, "first\nlast words\n")
+
+    well = replace(mount_of(folder), bytecode=False, prepare=("make", "well"))
+    layer = LayerCache(cache, run).prepare(manifest, well, ARTIFACT, reporter)
+    assert (layer.source / "made.txt").read_text() == "make well"
+    assert not (folder / "made.txt").exists()
+    badly = replace(well, prepare=("make", "badly"))
+    with pytest.raises(LayerError, match=r"make badly ended with status 3: first \| last words"):
+        LayerCache(cache, run).prepare(manifest, badly, ARTIFACT, reporter)
+    assert [path.name for path in cache.layers().iterdir()] == [layer.source.name]
