@@ -38,6 +38,9 @@ class Phase(Enum):
         return self in (Phase.EXITED, Phase.FAILED, Phase.BLOCKED)
 
 
+_AFTER_AN_EXIT = (Phase.EXITED, Phase.RESTARTING, Phase.CRASH_LOOP)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodView:
     """One pod as a table shows it."""
@@ -55,10 +58,11 @@ class PodView:
     @property
     def state(self) -> str:
         """The phase in words, with the exit status where there is one."""
-        if self.phase is Phase.EXITED and self.exit is not None:
-            word = "exited" if self.exit.kind is ExitKind.EXITED else self.exit.kind.value
-            return f"{word} ({self.exit.status})"
-        return self.phase.value
+        if self.exit is None or self.phase not in _AFTER_AN_EXIT:
+            return self.phase.value
+        traps = self.phase is Phase.EXITED and self.exit.kind is not ExitKind.EXITED
+        word = self.exit.kind.value if traps else self.phase.value
+        return f"{word} ({self.exit.status})"
 
     @property
     def succeeded(self) -> bool:

@@ -130,8 +130,8 @@ class UpScreen:
             url = painted(portal.url, GREEN) if self._colours else portal.url
             text += f"portal to {portal.service}, port {portal.port}: {url}\n"
         if portals:
-            text += self._qr(portals[0].url)
-        self._printer.out(text + "\n")
+            text += self._qr(portals[0].url) + "\n"
+        self._printer.out(text)
 
     def show_lines(self, lines: LogLines, lost: int) -> None:
         """Write a pod's output."""

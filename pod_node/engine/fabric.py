@@ -16,7 +16,7 @@ from ipaddress import IPv4Address
 
 import wasmtime
 
-from pod_node.engine import bindings, modules
+from pod_node.engine import bindings, modules, parking
 from pod_node.engine.bindings import Extern, ExternArray, Instance
 from pod_node.engine.compiler import Compiler
 from pod_node.engine.modules import Function, Signature
@@ -77,7 +77,7 @@ class KernelInstance:
         self.store.set_epoch_deadline(1 << 62)
         linker = wasmtime.Linker(engine)
         linker.define_wasi()
-        bindings.define(linker, self.store, "fabric", "memory", fabric.memory_extern)
+        fabric.define_memories(linker, self.store)
         glue = bindings.link(linker, self.store, fabric.host_glue)
         self._functions: dict[str, bindings.UncheckedFunction] = {}
         self._exports = instantiate_kernel(fabric, self.store, glue)
@@ -154,10 +154,22 @@ class Fabric:
         limits = wasmtime.Limits(pages, pages)
         self.memory = wasmtime.SharedMemory(self.engine, wasmtime.MemoryType(limits, shared=True))
         self.memory_extern = bindings.shared_memory_extern(self.memory)
+        self._parks = self._park_memories()
         self.view = bindings.shared_memory_view(self.memory)
         self.control = KernelInstance(self)
         self._boot(pages * WASM_PAGE, cores or os.cpu_count() or 1)
         self._doorbell: threading.Thread | None = None
+
+    def _park_memories(self) -> list[wasmtime.SharedMemory]:
+        kind = wasmtime.MemoryType(wasmtime.Limits(1, 1), shared=True)
+        return [wasmtime.SharedMemory(self.engine, kind) for _ in range(parking.SHARDS)]
+
+    def define_memories(self, linker: wasmtime.Linker, store: wasmtime.Store) -> None:
+        """Define the shared memories that every glue imports."""
+        bindings.define(linker, store, "fabric", "memory", self.memory_extern)
+        for shard, memory in enumerate(self._parks):
+            extern = bindings.shared_memory_extern(memory)
+            bindings.define(linker, store, "park", str(shard), extern)
 
     def _import_slots(self) -> tuple[list[int], int]:
         functions, memory = [], -1

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pod_node.engine import guards
+from pod_node.engine import guards, parking
 
 WASI = "wasi_snapshot_preview1"
 FABRIC_PAGES_MOST = 65_535
@@ -52,6 +52,9 @@ GLUE_FUNCTIONS = {
     "copy_out": Signature(("i32", "i32", "i32"), ()),
     "user_pages": Signature((), ("i32",)),
     "clock_now": Signature(("i32",), ("i64",)),
+    "park_sequence": Signature(("i32",), ("i32",)),
+    "park_wait": Signature(("i32", "i32", "i64"), ("i32",)),
+    "park_wake": Signature(("i32",), ()),
 }
 """What the glue itself gives the kernel; its other imports are the engine's WASI functions."""
 
@@ -134,6 +137,7 @@ def glue(kernel_imports: Sequence[Function], natives: Sequence[Function]) -> str
     lines = ["(module", *(_native_import(function) for function in wrapped)]
     lines.append('(import "guest" "memory" (memory $guest 0))')
     lines.append(f'(import "fabric" "memory" (memory $fabric 1 {FABRIC_PAGES_MOST} shared))')
+    lines += [parking.imports(), parking.functions()]
     lines.extend(_wrapper(function) for function in wrapped)
     lines += [_GUEST_FUNCTIONS, guards.HELPERS, guards.sizes_of("args"), guards.sizes_of("environ")]
     exports = [_export(f"k{i}", function.name) for i, function in enumerate(kernel_imports)]
@@ -150,6 +154,7 @@ def host_glue(kernel_imports: Sequence[Function]) -> str:
     wrapped = _wasi_functions(kernel_imports)
     lines = ["(module", _native_import(CLOCK_TIME_GET)]
     lines.append(f'(import "fabric" "memory" (memory $fabric 1 {FABRIC_PAGES_MOST} shared))')
+    lines += [parking.imports(), parking.functions()]
     lines.append("(memory $clock 1)")
     lines.extend(
         f"(func ${function.name} {function.signature.text()} unreachable)" for function in wrapped

@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 _INTERFACES_MOST = 8
 _HOSTNAME_BYTES = 64
 """With the NUL that ends it."""
-_REQUEST = struct.Struct(f"<QIIII{3 * _INTERFACES_MOST}I{_HOSTNAME_BYTES}s")
+_REQUEST = struct.Struct(f"<QIIIII{3 * _INTERFACES_MOST}I{_HOSTNAME_BYTES}s")
 _REPLY = struct.Struct("<6I")
+HOST_FILES_MOST = 1024
+"""Open files of the host for one pod (EMFILE), its mounts included: each takes a descriptor of the
+node's process. Linux gives a process as many by default."""
 _U32_MOST, _U64_MOST = (1 << 32) - 1, (1 << 64) - 1
 _ARGUMENTS_MOST = 2 << 20
 """Bytes of arguments and environment together: Linux's ARG_MAX for the default stack of 8 MiB."""
@@ -118,12 +121,14 @@ def create_process(fabric: Fabric, spec: PodSpec, networks: Mapping[str, int]) -
         min(limits.fabric_bytes, _U64_MOST),
         min(limits.sockets, _U32_MOST),
         min(limits.descriptors, _U32_MOST),
+        HOST_FILES_MOST,
         len(spec.mounts),
         len(spec.interfaces),
         *interfaces,
         *padding,
         spec.name.encode(),
     )
+    assert len(request) == fabric.reply_offset, "the kernel's layout is another"
     at = fabric.staging
     fabric.view[at : at + len(request)] = request
     result = fabric.try_call("host_pod_create", at)

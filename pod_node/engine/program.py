@@ -125,6 +125,7 @@ class Program:
         self._thread_started = kernel_exports["host_thread_started"]
         self._linker = wasmtime.Linker(fabric.engine)
         self._linker.define_wasi()
+        fabric.define_memories(self._linker, fabric.control.store)  # they belong to no store
 
     def link(self, store: wasmtime.Store, stack_top: int) -> LinkedGuest:
         """Link one guest in `store`, on the kernel stack that ends at `stack_top`."""
@@ -138,7 +139,6 @@ class Program:
 
         linker = bindings.clone_linker(self._linker, fabric.engine)
         bindings.define(linker, store, "guest", "memory", exports[0])
-        bindings.define(linker, store, "fabric", "memory", fabric.memory_extern)
         glue = bindings.link(linker, store, self._glue)
         glue_exports = bindings.extern_array(self._status + 1)
         bindings.read_exports(store, glue, range(self._status + 1), glue_exports)

@@ -104,7 +104,7 @@ static i32 pipe_read(struct stream *stream, uaddr to, u32 size, bool wait)
 		}
 		if (!wait)
 			return -E_AGAIN;
-		int result = waitq_block(&stream->readers, stream_readable, stream, NEVER);
+		int result = waitq_block(&stream->readers, stream_readable, stream_readable, stream, NEVER);
 		if (result < 0)
 			return result;
 	}
@@ -122,7 +122,7 @@ static i32 pipe_write(struct stream *stream, uaddr from, u32 size, bool wait)
 			return (i32)done;
 		if (!wait)
 			return done ? (i32)done : -E_AGAIN;
-		int result = waitq_block(&stream->writers, stream_writable, stream, NEVER);
+		int result = waitq_block(&stream->writers, stream_has_room, stream_writable, stream, NEVER);
 		if (result < 0)
 			return done ? (i32)done : result;
 	}
@@ -259,6 +259,7 @@ static int table_reserve(struct descriptors *table, u32 number)
 static void table_set(struct descriptors *table, u32 number, struct file *file)
 {
 	table->files[number] = file;
+	table->host_files += file->kind == FILE_HOST;
 	if (file->kind == FILE_SOCKET)
 		file->socket->descriptor = number;
 }
@@ -288,6 +289,7 @@ struct file *descriptor_remove(struct descriptors *table, u32 number)
 	struct file *file = descriptor_get(table, number);
 	if (file) {
 		table->files[number] = NULL;
+		table->host_files -= file->kind == FILE_HOST;
 		table->first = MIN(table->first, number);
 	}
 	return file;

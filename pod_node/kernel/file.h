@@ -53,6 +53,7 @@ struct descriptors {
 	u32 size;  /* slots in `files` */
 	u32 first; /* no slot below is free */
 	u32 limit;
+	u32 host_files, host_limit; /* files of the host take descriptors of the whole node's */
 	struct account *account; /* the pod's; outlives the table */
 };
 

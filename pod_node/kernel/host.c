@@ -95,7 +95,7 @@ struct pod_interface {
 
 struct process_request {
 	u64 fabric_bytes;
-	u32 sockets, descriptors;
+	u32 sockets, descriptors, host_files;
 	u32 preopens; /* host directories that the engine has opened as 3, 4, ... */
 	u32 interface_count;
 	struct pod_interface interfaces[INTERFACES_MOST];
@@ -200,6 +200,7 @@ i32 host_pod_create(uaddr at)
 		pod_release(pod);
 		return -E_NOBUFS;
 	}
+	process->descriptors.host_limit = request->host_files;
 	int result = attach_interfaces(pod, request);
 	if (result == 0)
 		result = install_stdio(process, request);

@@ -262,6 +262,8 @@ static u32 open_on_host(const struct file *directory, u32 lookup, uaddr path, u3
 			u64 inheriting, u32 flags, uaddr opened)
 {
 	struct process *process = current_process();
+	if (process->descriptors.host_files >= process->descriptors.host_limit)
+		return WASI_MFILE;
 	struct file *file = file_create(process->pod->account, FILE_HOST);
 	if (!file)
 		return WASI_NOMEM;

@@ -13,6 +13,7 @@ import traceback
 from importlib import import_module
 
 from tests.bench.builds import ROOT
+from tests.bench.machine import machine_facts
 from tests.bench.rows import Row, print_rows, write_rows
 
 MEASURES = (
@@ -35,6 +36,9 @@ def main() -> int:
     names = parser.parse_args().names or MEASURES
     if unknown := sorted(set(names) - set(MEASURES)):
         parser.error(f"no measure is called {', '.join(unknown)}; there are {', '.join(MEASURES)}")
+    machine = machine_facts()
+    if machine["load_average"] > machine["cores"] / 2:
+        _say(f"the machine is busy (load {machine['load_average']:.1f}): expect figures to vary")
     rows: list[Row] = []
     failures: list[str] = []
     for name in names:
@@ -45,7 +49,7 @@ def main() -> int:
             failures.append(f"{name} failed:\n{traceback.format_exc()}")
         _say(f"{name}: {time.monotonic() - begin:.0f} s")
     print_rows(rows)
-    write_rows(rows, RESULT)
+    write_rows(rows, dict(machine), RESULT)
     for failure in failures:
         _say(failure)
     return 1 if failures or not all(row.ok for row in rows) else 0

@@ -7,12 +7,28 @@ import platform
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
+from typing import TypedDict
 
 
-def machine_facts() -> dict[str, object]:
+class MachineFacts(TypedDict):
+    """The head of the JSON file."""
+
+    cores: int
+    processor: str
+    memory_bytes: int
+    system: str
+    python: str
+    wasmtime: str
+    ziglang: str
+    cc: str
+    load_average: float
+    """Over one minute, before anything was measured."""
+
+
+def machine_facts() -> MachineFacts:
     """Cores, kernel and the versions that move a figure."""
     return {
-        "cores": os.cpu_count(),
+        "cores": os.cpu_count() or 1,
         "processor": _processor(),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "system": f"{platform.system()} {platform.release()}",

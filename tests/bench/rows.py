@@ -6,15 +6,13 @@ Measures nothing itself.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
-
-from tests.bench.machine import machine_facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +91,10 @@ def print_rows(rows: Sequence[Row]) -> None:
     Console(width=None if Console().is_terminal else 120).print(table)
 
 
-def write_rows(rows: Sequence[Row], path: Path) -> None:
+def write_rows(rows: Sequence[Row], machine: Mapping[str, object], path: Path) -> None:
     """Keep the rows, under what they were measured on."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    document = {"machine": machine_facts(), "rows": [row.as_json() for row in rows]}
+    document = {"machine": dict(machine), "rows": [row.as_json() for row in rows]}
     path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.bench.machine import machine_facts
 from tests.bench.rows import Bound, Row, write_rows
 from tests.bench.sampling import alternate
 
@@ -33,7 +34,7 @@ def test_a_row_is_judged_by_its_ratio_or_without_a_baseline_by_its_value(
 
 def test_kept_rows_have_all_that_a_reader_needs(tmp_path: Path) -> None:
     row = Row(name="n", unit="MB/s", value=6.0, baseline=2.0, bound=Bound(3.0, at_least=True))
-    write_rows([row], tmp_path / "bench.json")
+    write_rows([row], machine_facts(), tmp_path / "bench.json")
     document = json.loads((tmp_path / "bench.json").read_text())
     assert {"cores", "system", "wasmtime"} <= document["machine"].keys()
     (kept,) = document["rows"]

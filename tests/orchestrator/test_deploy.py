@@ -215,7 +215,7 @@ def test_a_pod_that_keeps_ending_is_shown_as_looping() -> None:
     rig.running("api-1")
     rig.exit("api-1", 1, "boom")
     view = rig.view("api-1")
-    assert (view.phase, view.restarts, view.reason) == (Phase.CRASH_LOOP, 5, "boom")
+    assert (view.state, view.restarts, view.reason) == ("crash-loop (1)", 5, "boom")
     assert rig.settled()
     assert not rig.finished()
 

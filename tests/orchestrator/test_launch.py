@@ -150,7 +150,7 @@ async def test_a_pod_that_fails_is_started_again() -> None:
         views = await task
     assert served.runtime.boots == ["a-1"] * 3
     assert (views[0].state, views[0].restarts) == ("exited (7)", 2)
-    assert ("a-1", "restarting") in screen.pods
+    assert ("a-1", "restarting (7)") in screen.pods
 
 
 async def test_a_missing_image_ends_it_with_a_clear_error() -> None:

@@ -85,6 +85,12 @@ def declare(*names: str) -> tuple[Import, ...]:
     return tuple(function for function in pod_imports() if function.name in names)
 
 
+async def eventually(condition: Callable[[], object]) -> None:
+    """Let the event loop run until something that nobody announces is true."""
+    while not condition():  # noqa: ASYNC110  # there is no event to wait for
+        await asyncio.sleep(0)
+
+
 @dataclass(eq=False)
 class Guest:
     """A booted pod, with everything that it has printed so far."""
@@ -196,10 +202,10 @@ class Lab:
             limits=limits,
         )
 
-    def boot_script(self, folder: Path) -> Guest:
+    def boot_script(self, folder: Path, at: int, memory: bytes) -> Guest:
         """Boot the guest that runs `folder`'s file `script`; the folder is descriptor 3."""
         mount = Mount(source=folder, target="/work")
-        return self.boot_text(script_text(pod_imports()), mounts=(mount,))
+        return self.boot_text(script_text(pod_imports(), at, memory), mounts=(mount,))
 
     async def puppet(
         self,

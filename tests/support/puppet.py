@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tests.support import wasi
@@ -150,6 +151,11 @@ class Puppet:
 
     def hang_up(self) -> None:
         self._writer.close()
+
+    async def hung_up(self) -> None:
+        """Wait until the host's end of the connection is closed."""
+        with suppress(ConnectionError):
+            await self._writer.wait_closed()
 
     async def end(self) -> PodExit:
         return await self.guest.end()

@@ -86,6 +86,7 @@ def _prologue(imports: Sequence[Import], pages: str) -> list[str]:
         f"(table $calls {len(imports)} funcref) (elem (i32.const 0) func {names})",
         "(table $spare 0 funcref)",
         *(function.wrapper() for function in imports),
+        f"(global $functions i32 (i32.const {len(imports)}))",
         _ACT,
     ]
 
@@ -100,6 +101,8 @@ _ACT = """
       (call $call_at_depth (local.get $at) (i32.sub (local.get $depth) (i32.const 1)))))
     (else (call $call_record (local.get $at)))))
 (func $call_record (param $at i32) (result i32)
+  (if (i32.ge_u (i32.load offset=4 (local.get $at)) (global.get $functions))
+    (then (return (i32.const -1))))
   (call_indirect $calls (type $wrapper) (local.get $at) (i32.load offset=4 (local.get $at))))
 (func $act (param $at i32) (result i32)
   (block $table_grow (block $call_at_depth (block $out_of_bounds (block $grow (block $recurse
@@ -200,9 +203,9 @@ _SCRIPT = f"""
   (loop $next
     (if (i32.lt_u (local.get $at) (local.get $end))
       (then
-        (drop (call $act (local.get $at)))
+        (drop (call $call_record (local.get $at)))
         (local.set $at (i32.add (local.get $at) (i32.const {RECORD_SIZE})))
-        (br $next))))))
+        (br $next)))))
 """
 
 
@@ -211,9 +214,11 @@ def puppet_text(imports: Sequence[Import]) -> str:
     return "\n".join([*_prologue(imports, "2 4096"), _PUPPET])
 
 
-def script_text(imports: Sequence[Import]) -> str:
-    """A guest that runs the records of a file."""
-    return "\n".join([*_prologue(imports, f"{SCRIPT_PAGES} 16"), _SCRIPT])
+def script_text(imports: Sequence[Import], at: int, memory: bytes) -> str:
+    """A guest that makes the calls of a file's records, and has `memory` at `at`."""
+    escaped = "".join(f"\\{byte:02x}" for byte in memory)
+    data = f'(data (i32.const {at}) "{escaped}"))'
+    return "\n".join([*_prologue(imports, f"{SCRIPT_PAGES} 16"), _SCRIPT, data])
 
 
 def command_text(body: str, imports: Iterable[Import] = (), memory: str = "1") -> str:

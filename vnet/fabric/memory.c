@@ -326,19 +326,34 @@ struct memory_statistics memory_statistics(void)
 static struct {
 	struct lock lock;
 	struct thread *free;
+	u32 next_slot; /* each record takes two, for as long as the fabric lives */
 } thread_pool;
+
+/* Under the pool's lock. NULL when the fabric or the park slots are used up. */
+static struct thread *thread_record(void)
+{
+	struct thread *thread = thread_pool.free;
+	if (thread) {
+		thread_pool.free = thread->next_free;
+		return thread;
+	}
+	if (thread_pool.next_slot + 2 > PARK_SLOTS)
+		return NULL;
+	thread = pages_allocate(order_of(KERNEL_STACK_SIZE));
+	if (thread) {
+		thread->slot = thread_pool.next_slot;
+		thread_pool.next_slot += 2;
+	}
+	return thread;
+}
 
 struct thread *thread_create(struct process *process, bool counted)
 {
 	lock_acquire(&thread_pool.lock);
-	struct thread *thread = thread_pool.free;
-	if (thread)
-		thread_pool.free = thread->next_free;
+	struct thread *thread = thread_record();
 	lock_release(&thread_pool.lock);
-	if (!thread)
-		thread = pages_allocate(order_of(KERNEL_STACK_SIZE));
 	if (thread)
-		*thread = (struct thread){.process = process, .counted = counted};
+		*thread = (struct thread){.slot = thread->slot, .process = process, .counted = counted};
 	return thread;
 }
 

@@ -70,7 +70,7 @@ static int attach_locked(struct pod *pod, struct interface *interface)
 {
 	if (interface_find(interface->address))
 		return -E_ADDRINUSE;
-	if (pod->interface_count == INTERFACES_MOST)
+	if (pod->interface_count == NETWORKS_MOST)
 		return -E_NOBUFS;
 	struct interface **bucket = interface_bucket(interface->address);
 	interface->next = *bucket;

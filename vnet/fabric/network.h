@@ -10,7 +10,8 @@
 
 #define HOSTNAME_SIZE 64u /* a DNS label and its NUL */
 #define NAME_SIZE 128u    /* service.network and its NUL */
-#define INTERFACES_MOST 8u
+#define INTERFACES_MOST 8u /* of a guest's pod */
+#define NETWORKS_MOST 64u  /* of a node: its host has an interface on each */
 #define NAME_ADDRESSES_MOST 4096u
 
 struct address {
@@ -63,7 +64,7 @@ struct pod {
 	u32 id;
 	u16 next_ephemeral; /* under network_lock */
 	u32 interface_count;
-	struct interface *interfaces[INTERFACES_MOST];
+	struct interface *interfaces[NETWORKS_MOST];
 	struct account *account; /* held */
 	char hostname[HOSTNAME_SIZE];
 };

@@ -23,8 +23,19 @@ typedef int32_t i32;
 typedef int64_t i64;
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
-#define MIN(a, b) ((a) < (b) ? (a) : (b))
-#define MAX(a, b) ((a) > (b) ? (a) : (b))
+/* Arguments are evaluated once: they may read what another thread is changing. */
+#define MIN(a, b)                            \
+	({                                   \
+		__typeof__(a) first_ = (a);  \
+		__typeof__(b) second_ = (b); \
+		first_ < second_ ? first_ : second_; \
+	})
+#define MAX(a, b)                            \
+	({                                   \
+		__typeof__(a) first_ = (a);  \
+		__typeof__(b) second_ = (b); \
+		first_ > second_ ? first_ : second_; \
+	})
 
 #define NSEC_PER_USEC 1000ull
 #define NSEC_PER_SEC 1000000000ull
@@ -34,6 +45,13 @@ typedef int64_t i64;
 enum clock_id { CLOCK_ID_REALTIME = 0, CLOCK_ID_MONOTONIC = 1 };
 
 struct thread;
+
+/* Where threads sleep. A slot is a word outside of the fabric, in one of a few memories that have nothing else:
+ * the engine guards all sleepers of a memory with one mutex, which a hundred busy threads would fight for.
+ *
+ * `park_wait` sleeps unless the slot has been woken since `park_sequence` gave `sequence`: 0 when woken, 1 when the
+ * sequence had changed, 2 when the time was over. `timeout_ns` < 0 waits for ever. */
+#define PARK_SLOTS 16384u
 
 #ifdef __wasm__
 
@@ -52,16 +70,9 @@ static inline bool user_range_ok(uaddr address, u64 size)
 	return (u64)address + size <= (u64)user_pages() << 16;
 }
 
-/* Returns 0 when woken, 1 when the word differed, 2 when the time was over. `timeout_ns` < 0 waits for ever. */
-static inline int word_wait(_Atomic u32 *word, u32 expected, i64 timeout_ns)
-{
-	return __builtin_wasm_memory_atomic_wait32((int *)word, (int)expected, timeout_ns);
-}
-
-static inline void word_notify(_Atomic u32 *word)
-{
-	__builtin_wasm_memory_atomic_notify((int *)word, 1);
-}
+IMPORT(park_sequence) u32 park_sequence(u32 slot);
+IMPORT(park_wait) int park_wait(u32 slot, u32 sequence, i64 timeout_ns);
+IMPORT(park_wake) void park_wake(u32 slot);
 
 static inline void spin_hint(void) {}
 
@@ -98,8 +109,9 @@ bool user_range_ok(uaddr address, u64 size);
 void user_copy_in(void *to, uaddr from, u32 size);
 void user_copy_out(uaddr to, const void *from, u32 size);
 u64 clock_now(u32 clock_id);
-int word_wait(_Atomic u32 *word, u32 expected, i64 timeout_ns);
-void word_notify(_Atomic u32 *word);
+u32 park_sequence(u32 slot);
+int park_wait(u32 slot, u32 sequence, i64 timeout_ns);
+void park_wake(u32 slot);
 void memory_conceal(void *start, u64 size);
 void memory_reveal(void *start, u64 size);
 

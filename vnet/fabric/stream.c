@@ -35,6 +35,13 @@ bool stream_writable(const void *object)
 	return used < limit - limit / 4 || (stream_flags(stream) & (STREAM_ABANDONED | STREAM_RESET | STREAM_FINISHED));
 }
 
+bool stream_has_room(const void *object)
+{
+	const struct stream *stream = object;
+	u32 room = atomic_load_explicit(&stream->limit, memory_order_relaxed) - stream_used(stream);
+	return room >= STREAM_PIECE || stream_writable(object);
+}
+
 void stream_set_flags(struct stream *stream, u32 flags)
 {
 	atomic_fetch_or(&stream->flags, flags);

@@ -59,8 +59,10 @@ static inline u32 stream_used(const struct stream *stream)
 	return atomic_load(&stream->head) - atomic_load(&stream->tail);
 }
 
-/* Conditions for waiting. Writers wait for a quarter of the limit, so that they are not woken for a byte. */
+/* Conditions for waiting. Writers that park wait for a quarter of the limit, so that they are not woken for a byte;
+ * while they spin, room for one piece is enough. */
 bool stream_readable(const void *stream);
+bool stream_has_room(const void *stream);
 bool stream_writable(const void *stream);
 
 #endif

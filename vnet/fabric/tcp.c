@@ -324,7 +324,7 @@ int tcp_accept(struct socket *listener, bool wait, struct socket **accepted)
 		}
 		if (!wait)
 			return -E_AGAIN;
-		int result = waitq_block(&listener->changes, accept_ready, listener, NEVER);
+		int result = waitq_block(&listener->changes, accept_ready, accept_ready, listener, NEVER);
 		if (result < 0)
 			return result;
 	}
@@ -390,7 +390,7 @@ static void connect_expire(struct socket *socket)
 static int connect_wait(struct socket *socket)
 {
 	while (!connect_decided(socket)) {
-		int result = waitq_block(&socket->changes, connect_decided, socket, socket->connect_deadline);
+		int result = waitq_block(&socket->changes, connect_decided, connect_decided, socket, socket->connect_deadline);
 		if (result == -E_INTR)
 			return result;
 		connect_expire(socket);
@@ -537,7 +537,7 @@ i32 tcp_read(struct socket *socket, uaddr to, u32 size, bool wait, bool peek)
 			return 0;
 		if (!wait)
 			return -E_AGAIN;
-		int result = waitq_block(&stream->readers, stream_readable, stream, NEVER);
+		int result = waitq_block(&stream->readers, stream_readable, stream_readable, stream, NEVER);
 		if (result < 0)
 			return result;
 	}
@@ -581,7 +581,7 @@ i32 tcp_write(struct socket *socket, uaddr from, u32 size, bool wait)
 			return (i32)done;
 		if (!wait)
 			return done ? (i32)done : -E_AGAIN;
-		int result = waitq_block(&stream->writers, stream_writable, stream, NEVER);
+		int result = waitq_block(&stream->writers, stream_has_room, stream_writable, stream, NEVER);
 		if (result < 0)
 			return done ? (i32)done : result;
 	}

@@ -20,7 +20,7 @@ bool lock_try(struct lock *lock)
 	       atomic_exchange(&lock->held, 1) == 0;
 }
 
-/* The holder may have been preempted, so after a short spin nap on the thread's own word; holders never
+/* The holder may have been preempted, so after a short spin nap on the thread's own slot; holders never
  * block, so a nap or two is enough and no queue is needed. */
 void lock_acquire(struct lock *lock)
 {
@@ -31,7 +31,8 @@ void lock_acquire(struct lock *lock)
 				return;
 			spin_hint();
 		}
-		word_wait(&current()->nap, 0, (i64)nap);
+		u32 slot = current()->slot + 1;
+		park_wait(slot, park_sequence(slot), (i64)nap);
 		nap = MIN(nap * 2, NAP_MOST_NS);
 	}
 }
@@ -78,11 +79,11 @@ bool thread_park(struct thread *thread, u64 deadline)
 	if (thread->counted)
 		atomic_fetch_sub(&runnable, 1);
 	for (;;) {
-		int result = word_wait(&thread->park, PARK_PARKED, timeout_until(deadline));
+		u32 sequence = park_sequence(thread->slot);
 		expected = PARK_TOKEN; /* the waker has counted this thread already */
 		if (atomic_compare_exchange_strong(&thread->park, &expected, PARK_EMPTY))
 			return true;
-		if (result != 2)
+		if (park_wait(thread->slot, sequence, timeout_until(deadline)) != 2)
 			continue;
 		expected = PARK_PARKED;
 		if (atomic_compare_exchange_strong(&thread->park, &expected, PARK_EMPTY)) {
@@ -99,7 +100,7 @@ void thread_unpark(struct thread *thread)
 		return;
 	if (thread->counted)
 		atomic_fetch_add(&runnable, 1);
-	word_notify(&thread->park);
+	park_wake(thread->slot);
 }
 
 void waitq_join(struct waitq *queue, struct waiter *waiter)
@@ -164,15 +165,18 @@ void waitq_wake(struct waitq *queue)
 }
 
 /* Spinning pays only while every runnable thread has a core to itself. */
+static bool spinning_allowed(void)
+{
+	u32 cores = atomic_load_explicit(&spinning_cores, memory_order_relaxed);
+	return atomic_load_explicit(&runnable, memory_order_relaxed) <= (i32)cores;
+}
+
 bool spin_until(condition ready, const void *object)
 {
 	u32 budget = current()->spin_budget;
-	u32 cores = atomic_load_explicit(&spinning_cores, memory_order_relaxed);
-	for (u32 spins = 0; spins < budget; spins++) {
+	for (u32 spins = 0; spins < budget && spinning_allowed(); spins++) {
 		if (ready(object))
 			return true;
-		if (atomic_load_explicit(&runnable, memory_order_relaxed) > (i32)cores)
-			return false;
 		spin_hint();
 	}
 	return ready(object);
@@ -190,18 +194,20 @@ static void spin_learn(struct thread *thread, u64 parked_ns)
 
 bool thread_park_learning(struct thread *thread, u64 deadline)
 {
+	if (!spinning_allowed()) /* and how long this takes says nothing about the peer */
+		return thread_park(thread, deadline);
 	u64 start = clock_now(CLOCK_ID_MONOTONIC);
 	bool woken = thread_park(thread, deadline);
 	spin_learn(thread, clock_now(CLOCK_ID_MONOTONIC) - start);
 	return woken;
 }
 
-int waitq_block(struct waitq *queue, condition ready, const void *object, u64 deadline)
+int waitq_block(struct waitq *queue, condition eager, condition ready, const void *object, u64 deadline)
 {
 	struct thread *thread = current();
 	if (atomic_load(&thread->killed)) /* whose peer may keep it busy here for long */
 		return -E_INTR;
-	if (spin_until(ready, object))
+	if (spin_until(eager, object))
 		return 0;
 	struct waiter waiter = {.thread = thread};
 	int result = 0;

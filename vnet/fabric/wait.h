@@ -1,7 +1,7 @@
 /* Waiting: locks, parking, wait queues.
  *
- * Every thread has one park word, allocated once and reused, because the engine keeps a map entry for each
- * address ever waited on. A wait queue holds waiters; a waiter belongs to a thread, or to the host endpoint
+ * Every thread has a park slot, taken once and reused, because the engine keeps a map entry for each address ever
+ * waited on. A wait queue holds waiters; a waiter belongs to a thread, or to the host endpoint
  * as a one-shot watch. There is no global event word and nobody waits on a shared address.
  *
  * The protocol for blocking on an object: join its queue, evaluate the condition, park, leave, evaluate again.
@@ -31,7 +31,7 @@ struct process;
 /* One guest or host thread, at the bottom of its kernel stack slice. */
 struct thread {
 	_Atomic u32 park;      /* enum park_state; any thread */
-	_Atomic u32 nap;       /* never notified: timed naps while a lock is contended; owner */
+	u32 slot;              /* its park slot, and with the next one its nap slot, which nobody wakes; fixed */
 	_Atomic u32 in_kernel; /* owner; read by the node's epoch callback */
 	_Atomic u32 killed;    /* set once by the node */
 	u32 spin_budget;       /* polls worth trying before parking; owner */
@@ -76,8 +76,9 @@ void waitq_wake(struct waitq *queue);
 
 typedef bool (*condition)(const void *object);
 
-/* Block until `ready(object)`. Returns 0, -E_TIMEDOUT or -E_INTR (the thread was killed). */
-int waitq_block(struct waitq *queue, condition ready, const void *object, u64 deadline);
+/* Block until `ready(object)`. Returns 0, -E_TIMEDOUT or -E_INTR (the thread was killed). While it still spins, the
+ * weaker `eager(object)` is enough. */
+int waitq_block(struct waitq *queue, condition eager, condition ready, const void *object, u64 deadline);
 
 /* Spin while it promises more than parking: true as soon as `ready(object)`. */
 bool spin_until(condition ready, const void *object);

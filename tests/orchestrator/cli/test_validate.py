@@ -72,7 +72,7 @@ def test_programs_get_a_json_array() -> None:
 
 @pytest.mark.usefixtures("folder")
 def test_a_warning_does_not_make_a_file_bad() -> None:
-    result = validate("shop.yaml", text=GOOD.replace("python", "py$NO_SUCH_VARIABLE"))
+    result = validate("shop.yaml", text=GOOD.replace("python", "python$NO_SUCH_VARIABLE"))
     assert result.exit_code == 0
     assert "shop.yaml:3:16: warning: services.web.image: variable" in result.output
     assert result.output.endswith("shop.yaml: ok, 1 service, 2 pods, 1 network\n")
@@ -148,3 +148,15 @@ def test_the_verb_loads_no_heavy_module_before_it_runs() -> None:
     root = Path(__file__).parents[3]
     result = subprocess.run([sys.executable, "-c", code], cwd=root, check=False)
     assert result.returncode == 0
+
+
+@pytest.mark.usefixtures("folder")
+def test_an_image_that_up_would_refuse_is_refused_here_too() -> None:
+    text = "name: shop\nservices: {web: {image: pyton}}\n"
+    result = validate("shop.yaml", text=text)
+    assert result.exit_code == 1
+    expected = "shop.yaml: services.web.image: unknown image 'pyton'; did you mean python?"
+    assert result.stdout.startswith(expected)
+    assert result.stderr == "shop.yaml: 1 error\n"
+    (row,) = json.loads(validate("shop.yaml", "--format", "json").stdout)
+    assert row["path"] == "services.web.image"

@@ -202,9 +202,7 @@ def test_a_function_outlives_the_last_other_reference_to_its_store() -> None:
     def make() -> bindings.UncheckedFunction:
         short_lived = wasmtime.Store(shared_compiler().engine)
         short_lived.set_epoch_deadline(FAR)
-        return function(
-            short_lived, '(module (func (export "f") (result i32) (i32.const 4)))', 0
-        )
+        return function(short_lived, '(module (func (export "f") (result i32) (i32.const 4)))', 0)
 
     assert make().call_i32() == 4
 

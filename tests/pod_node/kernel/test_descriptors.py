@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from pod_node.spec import Limits, Mount
 from tests.support import wasi
-from tests.support.lab import Lab
+from tests.support.lab import Lab, declare
 from tests.support.puppet import BUFFER, Puppet
 from tests.support.wasi import Errno, FdFlag, FileType, Open, Whence
+from tests.support.wat import command_text
 
 SCRATCH = BUFFER + 8192
 
@@ -104,10 +106,10 @@ async def test_a_file_of_the_host_refused_by_the_limit_is_closed_again(
     )
     for number in range(8 - guest.control - 1):
         await guest.open(3, f"file-{number}", create=Open.CREATE)
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = len(os.listdir("/proc/self/fd"))
     for _ in range(20):
         assert await guest.try_open(3, "more", create=Open.CREATE) is Errno.MFILE
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 async def test_each_kind_has_its_file_type(guest: Puppet) -> None:
@@ -224,9 +226,6 @@ async def test_buffers_may_touch_the_very_end_of_memory(guest: Puppet) -> None:
 
 
 async def test_a_guest_without_memory_gets_faults(pods: Lab) -> None:
-    from tests.support.lab import declare
-    from tests.support.wat import command_text
-
     body = """
       (if (i32.ne (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 0))
                   (i32.const 21)) (then unreachable))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -34,9 +33,9 @@ def library(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def guest(pods: Lab, work: Path, library: Path) -> AsyncIterator[Puppet]:
+async def guest(pods: Lab, work: Path, library: Path) -> Puppet:
     """A guest with a writable mount as descriptor 3 and a read-only one as 4."""
-    yield await pods.puppet(
+    return await pods.puppet(
         mounts=(
             Mount(source=work, target="/work"),
             Mount(source=library, target="/library", read_only=True),
@@ -122,9 +121,7 @@ async def test_open_flags_create_truncate_and_exclude(guest: Puppet, work: Path)
     assert (work / "note").read_bytes() == b""
 
 
-async def test_append_writes_at_the_end_wherever_the_position_is(
-    guest: Puppet, work: Path
-) -> None:
+async def test_append_writes_at_the_end_wherever_the_position_is(guest: Puppet, work: Path) -> None:
     (work / "log").write_bytes(b"one\n")
     fd = await guest.open(WORK, "log", FdFlag.APPEND)
     assert (await guest.fdstat(fd)).flags & FdFlag.APPEND
@@ -291,7 +288,7 @@ async def test_no_path_leads_out_of_a_mount(guest: Puppet, work: Path, path: str
     }
     await_made = await guest.call("path_create_directory", WORK, *guest.path(path + "-new"))
     assert await_made in refused | {Errno.SUCCESS, Errno.NOENT}
-    assert sorted(entry.name for entry in work.parent.iterdir()) == ["library", "secret", "work"]
+    assert sorted(os.listdir(work.parent)) == ["library", "secret", "work"]
 
 
 @pytest.mark.parametrize("target", ["../secret", "/etc/passwd", "folder/../../secret", "/"])
@@ -317,7 +314,7 @@ async def test_renames_and_links_do_not_lead_out_of_a_mount(guest: Puppet, work:
     (work.parent / "secret").write_text("secret")
     away = await guest.call("path_rename", WORK, *guest.path("../secret"), WORK, *inward)
     assert away in refused
-    assert sorted(entry.name for entry in work.parent.iterdir()) == ["library", "secret", "work"]
+    assert sorted(os.listdir(work.parent)) == ["library", "secret", "work"]
 
 
 async def test_a_read_only_mount_can_be_read(guest: Puppet) -> None:
@@ -355,8 +352,8 @@ async def test_a_read_only_mount_refuses_every_change(guest: Puppet, library: Pa
     assert await guest.call("fd_allocate", fd, 0, 10_000) in refused | {Errno.NOTSUP}
     assert await guest.call("fd_filestat_set_times", fd, 1, 1, both) in refused
     assert (library / "book").read_text() == "once upon a time"
-    assert (library / "book").stat().st_mtime_ns > 1_500_000_000 * 10**9
-    assert sorted(entry.name for entry in library.iterdir()) == ["book", "shelf"]
+    assert os.stat(library / "book").st_mtime_ns > 1_500_000_000 * 10**9
+    assert sorted(os.listdir(library)) == ["book", "shelf"]
 
 
 def _last_path(call: str) -> str:
@@ -397,18 +394,14 @@ async def test_paths_are_below_directories(guest: Puppet) -> None:
         (b"d/" * 2040, {Errno.NAMETOOLONG, Errno.NOENT}),
     ],
 )
-async def test_strange_paths_get_an_errno(
-    guest: Puppet, path: bytes, expected: set[Errno]
-) -> None:
+async def test_strange_paths_get_an_errno(guest: Puppet, path: bytes, expected: set[Errno]) -> None:
     assert await guest.try_open(WORK, path, create=Open.CREATE) in expected
 
 
-async def test_files_closed_by_the_guest_are_closed_on_the_host(
-    guest: Puppet, work: Path
-) -> None:
+async def test_files_closed_by_the_guest_are_closed_on_the_host(guest: Puppet, work: Path) -> None:
     def open_on_host() -> int:
-        targets = (Path(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd"))
-        return sum(os.path.realpath(target).startswith(str(work)) for target in targets)
+        targets = (os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd"))
+        return sum(target.startswith(str(work)) for target in targets)
 
     before = open_on_host()
     fds = [await guest.open(WORK, f"file-{n}", create=Open.CREATE) for n in range(20)]
