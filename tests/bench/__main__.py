@@ -24,6 +24,8 @@ MEASURES = (
     "idle",
     "http_requests",
     "boot",
+    "kill",
+    "connections",
     "serving",
 )
 RESULT = ROOT / "build" / "bench.json"

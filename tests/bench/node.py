@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 
 from pod_node.engine import Compiler, EngineRuntime, create_engine, create_library
 from pod_node.images import CacheFolder, CompiledImage, ImageLibrary, cache_root
-from pod_node.runtime import Pod, Runtime
+from pod_node.runtime import Pod
 from pod_node.spec import ExitKind, Interface, Mount, PodExit, PodSpec
 from tests.bench.builds import PROGRAMS, pod_program
 from tests.bench.calls import CallCounter
@@ -75,6 +75,18 @@ class CountPythonCalls:
     case: Case
 
 
+@dataclass(frozen=True, slots=True)
+class BootAndKill:
+    """Boot one pod, kill it after its first line; answered with the seconds that its end took."""
+
+    program: Program
+
+
+@dataclass(frozen=True, slots=True)
+class FabricBytes:
+    """Answered with the bytes of the fabric in use."""
+
+
 class PodNode(Worker):
     """The handle of such a process."""
 
@@ -96,6 +108,16 @@ class PodNode(Worker):
         seconds = self.ask(BootAndEnd(program))
         assert isinstance(seconds, float)
         return seconds
+
+    def boot_and_kill(self, program: Program) -> float:
+        seconds = self.ask(BootAndKill(program))
+        assert isinstance(seconds, float)
+        return seconds
+
+    def fabric_bytes(self) -> int:
+        count = self.ask(FabricBytes())
+        assert isinstance(count, int)
+        return count
 
     def count_python_calls(self, case: Case) -> int:
         calls = self.ask(CountPythonCalls(case))
@@ -175,7 +197,7 @@ class _LivePod:
 class _Pods:
     """The pods of this process."""
 
-    def __init__(self, runtime: Runtime, images: ImageLibrary) -> None:
+    def __init__(self, runtime: EngineRuntime, images: ImageLibrary) -> None:
         self._runtime = runtime
         self._images = images
         self._prepared: dict[str, CompiledImage] = {}
@@ -194,6 +216,11 @@ class _Pods:
                     return [pod.address for pod in pods]
                 case BootAndEnd(program):
                     return await self._boot_and_end(program)
+                case BootAndKill(program):
+                    return await self._boot_and_kill(program)
+                case FabricBytes():
+                    _, used, _ = self._runtime.fabric.statistics()
+                    return used
                 case CountPythonCalls(case):
                     return await self._count_python_calls(case)
         raise AssertionError(f"unknown request {request!r}")
@@ -227,6 +254,13 @@ class _Pods:
 
     async def _run_program(self, program: Program) -> list[Report]:
         return reports(await _lines_at_end(self._boot(program)))
+
+    async def _boot_and_kill(self, program: Program) -> float:
+        pod = self._boot(program)
+        await _first_lines([pod])
+        begin = time.perf_counter()
+        await _end([pod])
+        return time.perf_counter() - begin
 
     async def _boot_and_end(self, program: Program) -> float:
         pod = self._boot(program)
