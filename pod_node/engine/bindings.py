@@ -178,15 +178,15 @@ class UncheckedFunction:
     """A function called through a prepared buffer: arguments in, one result out.
 
     Types are not checked: the caller must know the function's. Not reentrant. The GIL is held
-    unless the function `blocks`.
+    during a `short` function, which may wait for nothing: not even for a lock.
     """
 
     __slots__ = ("_buffer", "_call", "_context", "_function", "_size", "_store", "_trap")
 
     def __init__(
-        self, store: wasmtime.Store, extern: Extern, size: int, *, blocks: bool = False
+        self, store: wasmtime.Store, extern: Extern, size: int, *, short: bool = False
     ) -> None:
-        self._call = ffi.wasmtime_func_call_unchecked if blocks else _func_call_unchecked
+        self._call = _func_call_unchecked if short else ffi.wasmtime_func_call_unchecked
         self._store = store  # the function lives in it
         self._context = store._context()
         self._function = extern.of.func

@@ -92,13 +92,15 @@ class KernelInstance:
         """Return an exported 32-bit global."""
         return bindings.get_global_i32(self.store, self._exports[name])
 
-    def function(
-        self, name: str, parameters: int, *, blocks: bool = False
-    ) -> bindings.UncheckedFunction:
-        """Return an exported function with that many parameters."""
+    def function(self, name: str, parameters: int) -> bindings.UncheckedFunction:
+        """Return an exported function with that many parameters.
+
+        It is called without the GIL: it may wait for a lock whose holder, a guest inside the
+        kernel, is in the epoch callback and waits for the GIL.
+        """
         if name not in self._functions:
             self._functions[name] = bindings.UncheckedFunction(
-                self.store, self._exports[name], parameters, blocks=blocks
+                self.store, self._exports[name], parameters
             )
         return self._functions[name]
 
@@ -251,7 +253,7 @@ class Fabric:
         instance = KernelInstance(self, record + self.stack_size - STACK_RESERVE)
         tokens = self.call("host_token_buffer", _DOORBELL_BATCH)
 
-        host_wait = instance.function("host_wait", 2, blocks=True)
+        host_wait = instance.function("host_wait", 2)
 
         def wait() -> None:
             while (count := host_wait.call_i32(tokens, _DOORBELL_BATCH)) >= 0:

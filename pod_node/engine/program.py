@@ -179,7 +179,7 @@ class LinkedGuest:
     ) -> None:
         self._store = store
         self._exports = exports
-        self._started = bindings.UncheckedFunction(store, started, 1)
+        self._started = bindings.UncheckedFunction(store, started, 1, short=True)
         self._status = status
 
     def run(self, thread: int) -> None:

@@ -264,7 +264,7 @@ static void table_set(struct descriptors *table, u32 number, struct file *file)
 		file->socket->descriptor = number;
 }
 
-int descriptor_install(struct descriptors *table, struct file *file)
+int descriptor_reserve(struct descriptors *table)
 {
 	u32 number = table->first;
 	while (number < table->size && table->files[number])
@@ -272,11 +272,17 @@ int descriptor_install(struct descriptors *table, struct file *file)
 	if (number >= table->limit)
 		return -E_MFILE;
 	int result = table_reserve(table, number);
-	if (result < 0)
-		return result;
-	table_set(table, number, file);
-	table->first = number + 1;
-	return (int)number;
+	return result < 0 ? result : (int)number;
+}
+
+int descriptor_install(struct descriptors *table, struct file *file)
+{
+	int number = descriptor_reserve(table);
+	if (number < 0)
+		return number;
+	table_set(table, (u32)number, file);
+	table->first = (u32)number + 1;
+	return number;
 }
 
 struct file *descriptor_get(const struct descriptors *table, u32 number)

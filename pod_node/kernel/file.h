@@ -70,6 +70,8 @@ u32 file_available(struct file *file);
 bool file_join(struct file *file, u32 event, struct waiter *waiter);
 void file_idle(struct file *file);
 
+/* See to it that the next install succeeds. The number it will get, -E_MFILE or -E_NOMEM. */
+int descriptor_reserve(struct descriptors *table);
 /* The lowest free number, holding `file`; -E_MFILE or -E_NOMEM leave the reference with the caller. */
 int descriptor_install(struct descriptors *table, struct file *file);
 struct file *descriptor_get(const struct descriptors *table, u32 number);

@@ -152,11 +152,9 @@ static int open_listen(struct process *process, const char *host, u32 port, bool
 static int open_accept(struct process *process, const char *id, bool nonblocking, struct file **opened)
 {
 	struct file *listener = own_socket(process, id);
-	struct socket *accepted;
 	if (!listener)
 		return -E_BADF;
-	int result = tcp_accept(listener->socket, !nonblocking && !listener->nonblocking, &accepted);
-	return result < 0 ? result : open_socket_file(process, accepted, false, opened);
+	return wasi_accept(process, listener->socket, !nonblocking && !listener->nonblocking, opened);
 }
 
 /* The first end is opened as `tcp/pair`; the second waits in it until `tcp/pair/ID`. */

@@ -95,6 +95,26 @@ u32 wasi_install(struct file *file, uaddr number)
 	return WASI_SUCCESS;
 }
 
+int wasi_accept(struct process *process, struct socket *listener, bool wait, struct file **accepted)
+{
+	struct socket *socket;
+	int result = descriptor_reserve(&process->descriptors);
+	if (result < 0)
+		return result;
+	struct file *file = file_create(process->pod->account, FILE_NET_DIRECTORY); /* stands for nothing yet */
+	if (!file)
+		return -E_NOBUFS;
+	result = tcp_accept(listener, wait, &socket);
+	if (result < 0) {
+		file_release(file);
+		return result;
+	}
+	file->kind = FILE_SOCKET;
+	file->socket = socket;
+	*accepted = file;
+	return 0;
+}
+
 /* The outcome of a call whose last part ended with `result`. */
 static i32 transferred(struct file *file, u32 done, i32 result)
 {

@@ -107,6 +107,10 @@ static inline bool guest_store_u32(uaddr to, u32 value)
 /* Give the guest a descriptor for a fresh `file` (consumed) and store its number. A WASI errno. */
 u32 wasi_install(struct file *file, uaddr number);
 
+/* The listener's next connection in a new file. As on Linux it stays in the backlog when there is no room for a
+ * descriptor. 0 or a negative errno. */
+int wasi_accept(struct process *process, struct socket *listener, bool wait, struct file **accepted);
+
 /* Transfer through a kernel object's file. Bytes moved or a negative errno. */
 i32 wasi_transfer_in(struct file *file, uaddr iovs, u32 count, bool wait, bool peek, bool fill);
 i32 wasi_transfer_out(struct file *file, uaddr iovs, u32 count, bool wait);

@@ -25,21 +25,14 @@ static int socket_of(u32 fd, struct file **file)
 
 WASI_CALL(sock_accept, (u32 fd, u32 flags, uaddr accepted), (fd, flags, accepted))
 {
-	struct file *listener;
-	struct socket *socket;
+	struct file *listener, *file;
 	int result = socket_of(fd, &listener);
 	if (result == 0 && !user_range_ok(accepted, sizeof(u32)))
 		result = -E_FAULT;
 	if (result == 0)
-		result = tcp_accept(listener->socket, !listener->nonblocking, &socket);
+		result = wasi_accept(current_process(), listener->socket, !listener->nonblocking, &file);
 	if (result < 0)
 		return wasi_result(result);
-	struct file *file = file_create(current_process()->pod->account, FILE_SOCKET);
-	if (!file) {
-		tcp_close(socket);
-		return WASI_NOBUFS;
-	}
-	file->socket = socket;
 	file->nonblocking = flags & WASI_FDFLAGS_NONBLOCK;
 	return wasi_install(file, accepted);
 }
@@ -338,7 +331,7 @@ WASI_CALL(sock_getaddrinfo,
 		result = -E_FAULT;
 	int found = result == 0 ? resolve(name, addresses) : result;
 	for (result = MIN(found, 0); result == 0 && stored < MIN((u32)found, most) && entry; stored++) {
-		uaddr next;
+		uaddr next = 0;
 		result = store_addrinfo(entry, addresses[stored], port, &next);
 		entry = (u32)next;
 	}

@@ -158,13 +158,13 @@ def test_the_size_of_a_memory_follows_its_growth(store: wasmtime.Store) -> None:
     assert bindings.memory_bytes(store, memory) == 3 << 16
 
 
-@pytest.mark.parametrize("blocks", [False, True])
-def test_unchecked_calls_take_and_give_64_bits(store: wasmtime.Store, blocks: bool) -> None:
+@pytest.mark.parametrize("short", [False, True])
+def test_unchecked_calls_take_and_give_64_bits(store: wasmtime.Store, short: bool) -> None:
     text = """(module (func (export "f") (param i64 i64) (result i64)
       (i64.sub (local.get 0) (local.get 1))))"""
     instance = bindings.instantiate(store, module(text), None)
     f = bindings.UncheckedFunction(
-        store, bindings.export_named(store, instance, "f"), 2, blocks=blocks
+        store, bindings.export_named(store, instance, "f"), 2, short=short
     )
     assert f.call(1 << 62, 1) == (1 << 62) - 1
     assert f.call(0, 1) == -1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from ipaddress import IPv4Address
 
 import pytest
 
@@ -304,6 +305,30 @@ async def test_guests_killed_while_they_talk_to_each_other(pods: Lab, neighbour:
         guest.kill()
     assert {(await guest.end()).kind for guest in guests} == {ExitKind.KILLED}
     await is_unharmed(neighbour)
+
+
+async def test_the_host_and_guests_that_are_asked_whether_to_end_do_not_wait_for_each_other(
+    pods: Lab,
+) -> None:
+    """Guests that are inside the kernel when the epoch changes hold locks and wait for the GIL."""
+    sockets = command_text(
+        """(loop $l
+          (drop (call $path_open (i32.const 3) (i32.const 0) (i32.const 64) (i32.const 8)
+            (i32.const 0) (i64.const 0) (i64.const 0) (i32.const 0) (i32.const 0)))
+          (drop (call $fd_close (i32.load (i32.const 0))))
+          (br $l))) (data (i32.const 64) "tcp/pair") (func""",
+        declare("path_open", "fd_close"),
+    )
+    guests = [pods.boot_text(sockets) for _ in range(4)]
+    fabric = pods.runtime.fabric
+    for _ in range(50):
+        for _ in range(200):
+            fabric.engine.increment_epoch()
+            with pytest.raises(ConnectionRefusedError):
+                pods.runtime.fabric.connect(int(IPv4Address(FRONT_GATEWAY)), 9)
+        await asyncio.sleep(0)
+    for guest in guests:
+        assert await guest.killed() == KILLED
 
 
 async def test_closing_the_runtime_ends_everything(pods: Lab) -> None:
