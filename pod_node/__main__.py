@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import logging
 import os
+import resource
 import signal
 import sys
 import threading
@@ -38,6 +39,7 @@ def main() -> None:
     """Run the node until it is told to end."""
     arguments = _parse_arguments()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
+    _allow_many_files()
     try:
         asyncio.run(_run(arguments))
     except PodNodeError as error:
@@ -50,6 +52,12 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--state", type=Path, required=True, help="folder for logs")
     parser.add_argument("--until-eof", action="store_true", help="end when standard input ends")
     return parser.parse_args()
+
+
+def _allow_many_files() -> None:
+    """Take all the descriptors that the system grants: pods with mounts open files of the host."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def _run(arguments: argparse.Namespace) -> None:

@@ -135,7 +135,7 @@ class EngineRuntime:
             environment=image.environment(spec.environment),
             mounts=(*image.mounts, *spec.mounts),
         )
-        argv = list(image.arguments(spec.command))
+        argv = list(image.arguments(spec.command, spec.working_dir))
         return self.boot_artifact(full, image.artifact, argv, on_output, on_exit)
 
     def boot_artifact(

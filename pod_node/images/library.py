@@ -20,6 +20,7 @@ from pod_node.images.errors import UnknownProgramError
 from pod_node.images.layers import LayerCache, RunGuest
 from pod_node.images.manifest import Manifest
 from pod_node.images.progress import OnProgress, Phase, Reporter
+from pod_node.images.script import resolve_script
 from pod_node.images.store import ModuleStore
 from pod_node.spec import Mount
 
@@ -41,8 +42,10 @@ class CompiledImage:
         """The module's sha256."""
         return self.manifest.sha256
 
-    def arguments(self, command: tuple[str, ...]) -> tuple[str, ...]:
+    def arguments(self, command: tuple[str, ...], working_dir: str = "/") -> tuple[str, ...]:
         """Give the guest's `argv` for a pod's command.
+
+        A script named relative to the working folder becomes an absolute path.
 
         Raises:
             UnknownProgramError: the image has no program of that name.
@@ -51,7 +54,8 @@ class CompiledImage:
         programs = self.manifest.programs
         if programs and argv[0] not in programs:
             raise UnknownProgramError(self.manifest.name, argv[0], programs)
-        return argv
+        rule = self.manifest.script
+        return resolve_script(argv, working_dir, rule) if rule else argv
 
     def environment(self, own: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
         """Give the guest's environment: the image's variables, and the pod's own on top.

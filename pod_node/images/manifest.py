@@ -14,6 +14,10 @@
     [search_paths]                        # the same; a pod's own folders come after, with ':'
     PYTHONPATH = "/usr/lib/podnet"
 
+    [script]                              # a program's script is looked for in the working folder
+    valued_options = ["-X"]               # options that take the next argument
+    instead_of_script = ["-c", "-m"]      # options after which there is no script
+
     [[mounts]]                            # files that every pod of this image sees, read only
     source = "../guests/python"           # relative to the manifest
     target = "/usr/lib/podnet"
@@ -35,6 +39,7 @@ from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from pod_node.images.errors import ManifestError
+from pod_node.images.script import ScriptRule
 from pod_node.images.sources import FileSource, Source, parse_source
 
 T = TypeVar("T")
@@ -83,6 +88,8 @@ class Manifest:
     """Variables of every pod; a pod's own value wins."""
     search_paths: tuple[tuple[str, str], ...] = ()
     """Variables of every pod that list folders; a pod's own folders come after these."""
+    script: ScriptRule | None = None
+    """How a command names its script; None for programs that run none."""
     mounts: tuple[ImageMount, ...] = field(default=())
 
 
@@ -135,6 +142,7 @@ class _Reader:
             "size_bytes",
             "environment",
             "search_paths",
+            "script",
             "mounts",
         )
         return Manifest(
@@ -147,6 +155,7 @@ class _Reader:
             size_bytes=self._size(),
             environment=self._variables("environment"),
             search_paths=self._variables("search_paths"),
+            script=self._script(),
             mounts=self._mounts(),
         )
 
@@ -213,6 +222,16 @@ class _Reader:
                 raise ValueError(f"{key!r} gives {name} the value {value!r}, which is no text")
             pairs.append((name, value))
         return tuple(pairs)
+
+    def _script(self) -> ScriptRule | None:
+        if "script" not in self._table:
+            return None
+        table = _Reader(self._get("script", dict), self._folder)
+        table._only("valued_options", "instead_of_script")
+        return ScriptRule(
+            valued_options=table._words("valued_options"),
+            instead_of_script=table._words("instead_of_script"),
+        )
 
     def _mounts(self) -> tuple[ImageMount, ...]:
         mounts: list[ImageMount] = []
