@@ -24,10 +24,10 @@ class UnknownImageError(ImageError):
 
     def __str__(self) -> str:
         near = difflib.get_close_matches(self.reference, self.known, n=1)
-        guess = f"; did you mean {near[0]}?" if near else "."
+        guess = f"; did you mean {_quoted(near[0])}?" if near else "."
         names = ", ".join(self.known)
         return (
-            f"unknown image {self.reference!r}{guess} Known images: {names}. "
+            f"unknown image {_quoted(self.reference)}{guess} Known images: {names}. "
             "A module of your own is named by its path: ./module.wasm"
         )
 
@@ -53,7 +53,7 @@ class UnknownProgramError(ImageError):
     def __str__(self) -> str:
         listed = ", ".join(self.programs)
         return (
-            f"image {self.image} has no program {self.program!r}; "
+            f"image {self.image} has no program {_quoted(self.program)}; "
             f"a command must begin with: {listed}"
         )
 
@@ -148,3 +148,9 @@ class LayerError(ImageError):
 
     def __str__(self) -> str:
         return f"image {self.image}: cannot prepare the files of {self.folder}: {self.reason}"
+
+
+def _quoted(word: str) -> str:
+    """Quote a word that a person wrote; what no terminal should see is escaped."""
+    printable = "".join(c if c.isprintable() else repr(c)[1:-1] for c in word)
+    return f'"{printable}"'

@@ -26,10 +26,28 @@ def resolve_script(argv: tuple[str, ...], working_dir: str, rule: ScriptRule) ->
     index = 1
     while index < len(argv):
         argument = argv[index]
-        if argument == "-" or argument.startswith(rule.instead_of_script):
-            return argv
         if not argument.startswith("-"):
             script = str(PurePosixPath(working_dir) / argument)
             return (*argv[:index], script, *argv[index + 1 :])
-        index += 2 if argument in rule.valued_options else 1
+        taken = _arguments_taken(argument, rule)
+        if taken == 0:
+            return argv
+        index += taken
     return argv
+
+
+def _arguments_taken(option: str, rule: ScriptRule) -> int:
+    """Say how many arguments an option is, itself included; 0 if no script can follow.
+
+    One-letter options may stand together, `-Bm` for `-B -m`, and a value may follow its letter.
+    """
+    if option.startswith("--"):
+        return 2 if option in rule.valued_options else 1
+    if option == "-":
+        return 0
+    for position, letter in enumerate(option[1:], 2):
+        if f"-{letter}" in rule.instead_of_script:
+            return 0
+        if f"-{letter}" in rule.valued_options:
+            return 2 if position == len(option) else 1
+    return 1

@@ -164,7 +164,7 @@ static u32 poll_wait(struct poll *poll)
 		poll_join(poll);
 		held = poll_round(poll);
 		if (!held)
-			thread_park_learning(current(), poll->deadline);
+			thread_park(current(), poll->deadline);
 		poll_leave(poll);
 		if (!held)
 			held = poll_round(poll);

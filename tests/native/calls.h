@@ -7,74 +7,71 @@
 
 #include "vnet/fabric/platform.h"
 
-#define WASI_CALLS(CALL)                                                                                          \
-	CALL(fd_advise, (u32 fd, u64 offset, u64 length, u32 advice), (FD, LONG, LONG, WORD))                     \
-	CALL(fd_allocate, (u32 fd, u64 offset, u64 length), (FD, LONG, LONG))                                     \
-	CALL(fd_close, (u32 fd), (FD))                                                                            \
-	CALL(fd_datasync, (u32 fd), (FD))                                                                         \
-	CALL(fd_fdstat_get, (u32 fd, uaddr stat), (FD, OUT))                                                      \
-	CALL(fd_fdstat_set_flags, (u32 fd, u32 flags), (FD, FLAGS))                                               \
-	CALL(fd_fdstat_set_rights, (u32 fd, u64 base, u64 inheriting), (FD, LONG, LONG))                          \
-	CALL(fd_filestat_get, (u32 fd, uaddr stat), (FD, OUT))                                                    \
-	CALL(fd_filestat_set_size, (u32 fd, u64 size), (FD, LONG))                                                \
-	CALL(fd_filestat_set_times, (u32 fd, u64 atim, u64 mtim, u32 flags), (FD, LONG, LONG, FLAGS))             \
-	CALL(fd_pread, (u32 fd, uaddr iovs, u32 count, u64 offset, uaddr size), (FD, IOVS, COUNT, LONG, OUT))     \
-	CALL(fd_prestat_dir_name, (u32 fd, uaddr path, u32 size), (FD, OUT, SIZE))                                \
-	CALL(fd_prestat_get, (u32 fd, uaddr stat), (FD, OUT))                                                     \
-	CALL(fd_pwrite, (u32 fd, uaddr iovs, u32 count, u64 offset, uaddr size), (FD, IOVS, COUNT, LONG, OUT))    \
-	CALL(fd_read, (u32 fd, uaddr iovs, u32 count, uaddr size), (FD, IOVS, COUNT, OUT))                        \
-	CALL(fd_readdir, (u32 fd, uaddr buffer, u32 length, u64 cookie, uaddr size), (FD, OUT, SIZE, LONG, OUT))  \
-	CALL(fd_renumber, (u32 from, u32 to), (FD, FD))                                                           \
-	CALL(fd_seek, (u32 fd, u64 offset, u32 whence, uaddr position), (FD, LONG, WORD, OUT))                    \
-	CALL(fd_sync, (u32 fd), (FD))                                                                             \
-	CALL(fd_tell, (u32 fd, uaddr position), (FD, OUT))                                                        \
-	CALL(fd_write, (u32 fd, uaddr iovs, u32 count, uaddr size), (FD, IOVS, COUNT, OUT))                       \
-	CALL(path_create_directory, (u32 fd, uaddr path, u32 length), (FD, TEXT, LENGTH))                         \
-	CALL(path_filestat_get, (u32 fd, u32 flags, uaddr path, u32 length, uaddr stat),                          \
-	     (FD, FLAGS, TEXT, LENGTH, OUT))                                                                      \
-	CALL(path_filestat_set_times, (u32 fd, u32 flags, uaddr path, u32 length, u64 atim, u64 mtim, u32 times), \
-	     (FD, FLAGS, TEXT, LENGTH, LONG, LONG, FLAGS))                                                        \
-	CALL(path_link,                                                                                           \
-	     (u32 old_fd, u32 flags, uaddr old, u32 old_length, u32 fd, uaddr new, u32 new_length),               \
-	     (FD, FLAGS, TEXT, LENGTH, FD, TEXT, LENGTH))                                                         \
-	CALL(path_open,                                                                                           \
-	     (u32 fd, u32 lookup, uaddr path, u32 length, u32 open, u64 base, u64 inheriting, u32 flags,          \
-	      uaddr opened),                                                                                      \
-	     (FD, WORD, TEXT, LENGTH, WORD, LONG, LONG, FLAGS, OUT))                                              \
-	CALL(path_readlink, (u32 fd, uaddr path, u32 length, uaddr to, u32 size, uaddr used),                     \
-	     (FD, TEXT, LENGTH, OUT, SIZE, OUT))                                                                  \
-	CALL(path_remove_directory, (u32 fd, uaddr path, u32 length), (FD, TEXT, LENGTH))                         \
-	CALL(path_rename, (u32 old_fd, uaddr old, u32 old_length, u32 fd, uaddr new, u32 new_length),             \
-	     (FD, TEXT, LENGTH, FD, TEXT, LENGTH))                                                                \
-	CALL(path_symlink, (uaddr old, u32 old_length, u32 fd, uaddr new, u32 new_length),                        \
-	     (TEXT, LENGTH, FD, TEXT, LENGTH))                                                                    \
-	CALL(path_unlink_file, (u32 fd, uaddr path, u32 length), (FD, TEXT, LENGTH))                              \
-	CALL(clock_time_get, (u32 id, u64 precision, uaddr time), (WORD, LONG, OUT))                              \
-	CALL(sched_yield, (void), ())                                                                             \
-	CALL(poll_oneoff, (uaddr subscriptions, uaddr events, u32 count, uaddr held), (POLLS, OUT, COUNT, OUT))   \
-	CALL(sock_accept, (u32 fd, u32 flags, uaddr accepted), (FD, FLAGS, OUT))                                  \
-	CALL(sock_bind, (u32 fd, uaddr address, u32 port), (FD, ADDRESS, PORT))                                   \
-	CALL(sock_connect, (u32 fd, uaddr address, u32 port), (FD, ADDRESS, PORT))                                \
-	CALL(sock_getaddrinfo,                                                                                    \
-	     (uaddr node, u32 node_length, uaddr service, u32 service_length, uaddr hints, uaddr results,         \
-	      u32 most, uaddr count),                                                                             \
-	     (TEXT, LENGTH, TEXT, LENGTH, OUT, OUT, COUNT, OUT))                                                  \
-	CALL(sock_getlocaladdr, (u32 fd, uaddr address, uaddr type, uaddr port), (FD, ADDRESS, OUT, OUT))         \
-	CALL(sock_getpeeraddr, (u32 fd, uaddr address, uaddr type, uaddr port), (FD, ADDRESS, OUT, OUT))          \
-	CALL(sock_getsockopt, (u32 fd, u32 level, u32 name, uaddr value, uaddr size),                             \
-	     (FD, LEVEL, OPTION, OUT, OUT))                                                                       \
-	CALL(sock_listen, (u32 fd, u32 backlog), (FD, COUNT))                                                     \
-	CALL(sock_open, (u32 family, u32 type, uaddr opened), (LEVEL, LEVEL, OUT))                                \
-	CALL(sock_recv, (u32 fd, uaddr iovs, u32 count, u32 flags, uaddr size, uaddr out_flags),                  \
-	     (FD, IOVS, COUNT, FLAGS, OUT, OUT))                                                                  \
-	CALL(sock_recv_from,                                                                                      \
-	     (u32 fd, uaddr iovs, u32 count, uaddr address, u32 flags, uaddr port, uaddr size, uaddr out_flags),  \
-	     (FD, IOVS, COUNT, ADDRESS, FLAGS, OUT, OUT, OUT))                                                    \
-	CALL(sock_send, (u32 fd, uaddr iovs, u32 count, u32 flags, uaddr size), (FD, IOVS, COUNT, FLAGS, OUT))    \
-	CALL(sock_send_to, (u32 fd, uaddr iovs, u32 count, uaddr address, u32 port, u32 flags, uaddr size),       \
-	     (FD, IOVS, COUNT, ADDRESS, PORT, FLAGS, OUT))                                                        \
-	CALL(sock_setsockopt, (u32 fd, u32 level, u32 name, uaddr value, u32 size),                               \
-	     (FD, LEVEL, OPTION, OUT, SIZE))                                                                      \
+#define WASI_CALLS(CALL)                                                                                             \
+	CALL(fd_advise, (u32 fd, u64 offset, u64 length, u32 advice), (FD, LONG, LONG, WORD))                        \
+	CALL(fd_allocate, (u32 fd, u64 offset, u64 length), (FD, LONG, LONG))                                        \
+	CALL(fd_close, (u32 fd), (FD))                                                                               \
+	CALL(fd_datasync, (u32 fd), (FD))                                                                            \
+	CALL(fd_fdstat_get, (u32 fd, uaddr stat), (FD, OUT))                                                         \
+	CALL(fd_fdstat_set_flags, (u32 fd, u32 flags), (FD, FLAGS))                                                  \
+	CALL(fd_fdstat_set_rights, (u32 fd, u64 base, u64 inheriting), (FD, LONG, LONG))                             \
+	CALL(fd_filestat_get, (u32 fd, uaddr stat), (FD, OUT))                                                       \
+	CALL(fd_filestat_set_size, (u32 fd, u64 size), (FD, LONG))                                                   \
+	CALL(fd_filestat_set_times, (u32 fd, u64 atim, u64 mtim, u32 flags), (FD, LONG, LONG, FLAGS))                \
+	CALL(fd_pread, (u32 fd, uaddr iovs, u32 count, u64 offset, uaddr size), (FD, IOVS, COUNT, LONG, OUT))        \
+	CALL(fd_prestat_dir_name, (u32 fd, uaddr path, u32 size), (FD, OUT, SIZE))                                   \
+	CALL(fd_prestat_get, (u32 fd, uaddr stat), (FD, OUT))                                                        \
+	CALL(fd_pwrite, (u32 fd, uaddr iovs, u32 count, u64 offset, uaddr size), (FD, IOVS, COUNT, LONG, OUT))       \
+	CALL(fd_read, (u32 fd, uaddr iovs, u32 count, uaddr size), (FD, IOVS, COUNT, OUT))                           \
+	CALL(fd_readdir, (u32 fd, uaddr buffer, u32 length, u64 cookie, uaddr size), (FD, OUT, SIZE, LONG, OUT))     \
+	CALL(fd_renumber, (u32 from, u32 to), (FD, FD))                                                              \
+	CALL(fd_seek, (u32 fd, u64 offset, u32 whence, uaddr position), (FD, LONG, WORD, OUT))                       \
+	CALL(fd_sync, (u32 fd), (FD))                                                                                \
+	CALL(fd_tell, (u32 fd, uaddr position), (FD, OUT))                                                           \
+	CALL(fd_write, (u32 fd, uaddr iovs, u32 count, uaddr size), (FD, IOVS, COUNT, OUT))                          \
+	CALL(path_create_directory, (u32 fd, uaddr path, u32 length), (FD, TEXT, LENGTH))                            \
+	CALL(path_filestat_get, (u32 fd, u32 flags, uaddr path, u32 length, uaddr stat),                             \
+	     (FD, FLAGS, TEXT, LENGTH, OUT))                                                                         \
+	CALL(path_filestat_set_times, (u32 fd, u32 flags, uaddr path, u32 length, u64 atim, u64 mtim, u32 times),    \
+	     (FD, FLAGS, TEXT, LENGTH, LONG, LONG, FLAGS))                                                           \
+	CALL(path_link, (u32 old_fd, u32 flags, uaddr old, u32 old_length, u32 fd, uaddr new, u32 new_length),       \
+	     (FD, FLAGS, TEXT, LENGTH, FD, TEXT, LENGTH))                                                            \
+	CALL(path_open,                                                                                              \
+	     (u32 fd, u32 lookup, uaddr path, u32 length, u32 open, u64 base, u64 inheriting, u32 flags,             \
+	      uaddr opened),                                                                                         \
+	     (FD, WORD, TEXT, LENGTH, WORD, LONG, LONG, FLAGS, OUT))                                                 \
+	CALL(path_readlink, (u32 fd, uaddr path, u32 length, uaddr to, u32 size, uaddr used),                        \
+	     (FD, TEXT, LENGTH, OUT, SIZE, OUT))                                                                     \
+	CALL(path_remove_directory, (u32 fd, uaddr path, u32 length), (FD, TEXT, LENGTH))                            \
+	CALL(path_rename, (u32 old_fd, uaddr old, u32 old_length, u32 fd, uaddr new, u32 new_length),                \
+	     (FD, TEXT, LENGTH, FD, TEXT, LENGTH))                                                                   \
+	CALL(path_symlink, (uaddr old, u32 old_length, u32 fd, uaddr new, u32 new_length),                           \
+	     (TEXT, LENGTH, FD, TEXT, LENGTH))                                                                       \
+	CALL(path_unlink_file, (u32 fd, uaddr path, u32 length), (FD, TEXT, LENGTH))                                 \
+	CALL(clock_time_get, (u32 id, u64 precision, uaddr time), (WORD, LONG, OUT))                                 \
+	CALL(sched_yield, (void), ())                                                                                \
+	CALL(poll_oneoff, (uaddr subscriptions, uaddr events, u32 count, uaddr held), (POLLS, OUT, COUNT, OUT))      \
+	CALL(sock_accept, (u32 fd, u32 flags, uaddr accepted), (FD, FLAGS, OUT))                                     \
+	CALL(sock_bind, (u32 fd, uaddr address, u32 port), (FD, ADDRESS, PORT))                                      \
+	CALL(sock_connect, (u32 fd, uaddr address, u32 port), (FD, ADDRESS, PORT))                                   \
+	CALL(sock_getaddrinfo,                                                                                       \
+	     (uaddr node, u32 node_length, uaddr service, u32 service_length, uaddr hints, uaddr results, u32 most,  \
+	      uaddr count),                                                                                          \
+	     (TEXT, LENGTH, TEXT, LENGTH, OUT, OUT, COUNT, OUT))                                                     \
+	CALL(sock_getlocaladdr, (u32 fd, uaddr address, uaddr type, uaddr port), (FD, ADDRESS, OUT, OUT))            \
+	CALL(sock_getpeeraddr, (u32 fd, uaddr address, uaddr type, uaddr port), (FD, ADDRESS, OUT, OUT))             \
+	CALL(sock_getsockopt, (u32 fd, u32 level, u32 name, uaddr value, uaddr size), (FD, LEVEL, OPTION, OUT, OUT)) \
+	CALL(sock_listen, (u32 fd, u32 backlog), (FD, COUNT))                                                        \
+	CALL(sock_open, (u32 family, u32 type, uaddr opened), (LEVEL, LEVEL, OUT))                                   \
+	CALL(sock_recv, (u32 fd, uaddr iovs, u32 count, u32 flags, uaddr size, uaddr out_flags),                     \
+	     (FD, IOVS, COUNT, FLAGS, OUT, OUT))                                                                     \
+	CALL(sock_recv_from,                                                                                         \
+	     (u32 fd, uaddr iovs, u32 count, uaddr address, u32 flags, uaddr port, uaddr size, uaddr out_flags),     \
+	     (FD, IOVS, COUNT, ADDRESS, FLAGS, OUT, OUT, OUT))                                                       \
+	CALL(sock_send, (u32 fd, uaddr iovs, u32 count, u32 flags, uaddr size), (FD, IOVS, COUNT, FLAGS, OUT))       \
+	CALL(sock_send_to, (u32 fd, uaddr iovs, u32 count, uaddr address, u32 port, u32 flags, uaddr size),          \
+	     (FD, IOVS, COUNT, ADDRESS, PORT, FLAGS, OUT))                                                           \
+	CALL(sock_setsockopt, (u32 fd, u32 level, u32 name, uaddr value, u32 size), (FD, LEVEL, OPTION, OUT, SIZE))  \
 	CALL(sock_shutdown, (u32 fd, u32 how), (FD, LEVEL))
 
 #define DECLARE(name, parameters, arguments) u32 wasi_##name parameters;

@@ -97,8 +97,10 @@ static u32 draw_port(void)
 	return which < COUNT_OF(usual) ? usual[which] : which;
 }
 
-static const char *const hosts[] = {"10.10.0.30", "127.0.0.1", "0.0.0.0", "10.10.0.20", "10.10.0.1", "echo", "10.9.8.7", "nobody"};
-static const char *const options[] = {"linger", "reuseaddr", "reuseport", "sndbuf", "rcvbuf", "keepidle", "acceptconn", "colour"};
+static const char *const hosts[] = {"10.10.0.30", "127.0.0.1", "0.0.0.0",  "10.10.0.20",
+				    "10.10.0.1",  "echo",      "10.9.8.7", "nobody"};
+static const char *const options[] = {"linger", "reuseaddr", "reuseport",  "sndbuf",
+				      "rcvbuf", "keepidle",  "acceptconn", "colour"};
 
 /* A path below /net or a command to its `ctl`; sometimes with a byte that does not belong there. */
 static void put_text(void)
@@ -110,29 +112,29 @@ static void put_text(void)
 	switch (draw_byte() % 24) {
 #define TEXT(number, ...) \
 	case number: length = snprintf(text, sizeof(text), __VA_ARGS__); break
-	TEXT(0, "tcp/connect/%s/%u", host, port);
-	TEXT(1, "tcp/connect/%s/%u", host, port);
-	TEXT(2, "tcp/listen/%s/%u", host, port);
-	TEXT(3, "tcp/accept/%u", id);
-	TEXT(4, "tcp/socket");
-	TEXT(5, "tcp/pair");
-	TEXT(6, "tcp/pair/%u", id);
-	TEXT(7, "dns/%s", host);
-	TEXT(8, "sock/%u/%s", id, option);
-	TEXT(9, "sock/%u/options", id);
-	TEXT(10, "sock/%u/error", id);
-	TEXT(11, "interfaces");
-	TEXT(12, "ctl");
-	TEXT(13, "bind %u %s %u", id, host, port);
-	TEXT(14, "listen %u %u", id, draw_below(8));
-	TEXT(15, "connect %u %s %u", id, host, port);
-	TEXT(16, "set %u %s %d", id, option, (int)draw_below(100));
-	TEXT(17, "get %u %s", id, option);
-	TEXT(18, "shutdown %u %s", id, draw_byte() & 1 ? "rw" : "w");
-	TEXT(19, "remote %u", id);
-	TEXT(20, "%s %d", option, (int)draw_below(100));
-	TEXT(21, "dns %s", host);
-	TEXT(22, ".");
+		TEXT(0, "tcp/connect/%s/%u", host, port);
+		TEXT(1, "tcp/connect/%s/%u", host, port);
+		TEXT(2, "tcp/listen/%s/%u", host, port);
+		TEXT(3, "tcp/accept/%u", id);
+		TEXT(4, "tcp/socket");
+		TEXT(5, "tcp/pair");
+		TEXT(6, "tcp/pair/%u", id);
+		TEXT(7, "dns/%s", host);
+		TEXT(8, "sock/%u/%s", id, option);
+		TEXT(9, "sock/%u/options", id);
+		TEXT(10, "sock/%u/error", id);
+		TEXT(11, "interfaces");
+		TEXT(12, "ctl");
+		TEXT(13, "bind %u %s %u", id, host, port);
+		TEXT(14, "listen %u %u", id, draw_below(8));
+		TEXT(15, "connect %u %s %u", id, host, port);
+		TEXT(16, "set %u %s %d", id, option, (int)draw_below(100));
+		TEXT(17, "get %u %s", id, option);
+		TEXT(18, "shutdown %u %s", id, draw_byte() & 1 ? "rw" : "w");
+		TEXT(19, "remote %u", id);
+		TEXT(20, "%s %d", option, (int)draw_below(100));
+		TEXT(21, "dns %s", host);
+		TEXT(22, ".");
 	default: /* the words of nobody */
 		for (length = draw_byte(); length < 64; length += 64)
 			for (int i = 0; i < length; i++)
@@ -172,7 +174,8 @@ static void put_polls(void)
 
 static void put_address(void)
 {
-	static const u8 usual[][4] = {{10, 10, 0, SELF}, {127, 0, 0, 1}, {0, 0, 0, 0}, {10, 10, 0, ECHO}, {10, 9, 8, 7}};
+	static const u8 usual[][4] = {
+		{10, 10, 0, SELF}, {127, 0, 0, 1}, {0, 0, 0, 0}, {10, 10, 0, ECHO}, {10, 9, 8, 7}};
 	struct {
 		u32 buffer, length;
 		u8 bytes[16];
@@ -200,9 +203,9 @@ static void put_address(void)
 #define POLLS draw_address(AT_POLLS)
 #define ADDRESS draw_address(AT_ADDRESS)
 
-#define CALLER(name, parameters, arguments) \
-	static u32 call_##name(void)        \
-	{                                   \
+#define CALLER(name, parameters, arguments)   \
+	static u32 call_##name(void)          \
+	{                                     \
 		return wasi_##name arguments; \
 	}
 WASI_CALLS(CALLER)
@@ -264,7 +267,8 @@ static void network_step(void)
 	put_text();
 	uaddr text = (uaddr)guest->memory + AT_TEXTS;
 	if (draw_byte() & 1) {
-		wasi_path_open(guest->net, 0, text, text_length_now, 0, 0, 0, draw_byte() & 7, (uaddr)guest->memory + AT_SCRATCH);
+		wasi_path_open(guest->net, 0, text, text_length_now, 0, 0, 0, draw_byte() & 7,
+			       (uaddr)guest->memory + AT_SCRATCH);
 		return;
 	}
 	struct wasi_iovec iovec = {(u32)text, text_length_now};
@@ -341,6 +345,8 @@ static void echo_main(struct guest *self)
 	CHECK(listener >= 0);
 	atomic_store((_Atomic bool *)self->job, true);
 	for (;;) {
+		struct want want = {.fd = (u32)listener, .type = WANT_READ}; /* while it polls, it holds no memory */
+		CHECK(sys_poll(self, &want, 1) == 1);
 		int fd = sys_accept(self, (u32)listener), got;
 		CHECK(fd >= 0);
 		while ((got = sys_read(self, (u32)fd, AT_BULK, DATA_SIZE)) > 0)

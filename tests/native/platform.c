@@ -23,6 +23,7 @@
 /* A wait looks at the clock this often, because tests push it. */
 #define WAIT_SLICE_NS (2 * 1000000ull)
 #define NOISE_ONE_IN 16u
+#define NOISE_IN_FUNCTIONS_ONE_IN 128u
 /* A longer sleep counts as one for ever, so that the clock does not run over. */
 #define SKIP_MOST_NS (3600 * NSEC_PER_SEC)
 
@@ -31,7 +32,8 @@ static _Atomic u64 clock_skew;
 
 void *map_low(size_t size)
 {
-	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT | MAP_NORESERVE, -1, 0);
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT | MAP_NORESERVE,
+			    -1, 0);
 	if (memory == MAP_FAILED) {
 		perror("mmap below 4 GiB");
 		exit(2);
@@ -59,12 +61,28 @@ u64 random_next(u64 *state) /* splitmix64 */
 	return mixed ^ mixed >> 31;
 }
 
-static bool disturb(void)
+static bool disturb(u32 one_in)
 {
-	if (!identity.noise || random_next(&identity.noise) % NOISE_ONE_IN)
+	if (!identity.noise || random_next(&identity.noise) % one_in)
 		return false;
 	sched_yield();
 	return true;
+}
+
+/* Called wherever the kernel enters or leaves a function (-finstrument-functions). */
+void __cyg_profile_func_enter(void *function, void *caller);
+void __cyg_profile_func_exit(void *function, void *caller);
+
+void __cyg_profile_func_enter(void *function, void *caller)
+{
+	(void)function, (void)caller;
+	disturb(NOISE_IN_FUNCTIONS_ONE_IN);
+}
+
+void __cyg_profile_func_exit(void *function, void *caller)
+{
+	(void)function, (void)caller;
+	disturb(NOISE_IN_FUNCTIONS_ONE_IN);
 }
 
 bool user_range_ok(uaddr address, u64 size)
@@ -79,7 +97,7 @@ void user_copy_in(void *to, uaddr from, u32 size)
 {
 	if (!user_range_ok(from, size))
 		kernel_panic(); /* in wasm this would be a trap inside the kernel */
-	disturb();
+	disturb(NOISE_ONE_IN);
 	if (size)
 		memcpy(to, (const void *)from, size);
 }
@@ -88,7 +106,7 @@ void user_copy_out(uaddr to, const void *from, u32 size)
 {
 	if (!user_range_ok(to, size))
 		kernel_panic();
-	disturb();
+	disturb(NOISE_ONE_IN);
 	if (size)
 		memcpy((void *)to, from, size);
 }
@@ -129,39 +147,54 @@ void memory_reveal(void *start, u64 size)
 }
 #endif
 
+static _Atomic u32 park_slots[PARK_SLOTS];
+
 static long futex(_Atomic u32 *word, int operation, u32 value, const struct timespec *timeout)
 {
 	return syscall(SYS_futex, word, operation | FUTEX_PRIVATE_FLAG, value, timeout, NULL, 0);
 }
 
-/* One slice of a wait: as `word_wait`. */
-static int wait_slice(_Atomic u32 *word, u32 expected, u64 slice)
+/* One slice of a wait: as `park_wait`. */
+static int wait_slice(u32 slot, u32 sequence, u64 slice)
 {
 	struct timespec timeout = {.tv_sec = (time_t)(slice / NSEC_PER_SEC), .tv_nsec = (long)(slice % NSEC_PER_SEC)};
-	if (futex(word, FUTEX_WAIT, expected, slice == NEVER ? NULL : &timeout) == 0)
+	if (futex(&park_slots[slot], FUTEX_WAIT, sequence, slice == NEVER ? NULL : &timeout) == 0)
 		return 0;
 	if (errno == EAGAIN)
 		return 1;
 	return errno == ETIMEDOUT ? 2 : 0;
 }
 
-int word_wait(_Atomic u32 *word, u32 expected, i64 timeout_ns)
+u32 park_sequence(u32 slot)
 {
-	if (disturb())
+	return atomic_load(&park_slots[slot]);
+}
+
+void park_wake(u32 slot)
+{
+	disturb(NOISE_ONE_IN);
+	atomic_fetch_add(&park_slots[slot], 1);
+	futex(&park_slots[slot], FUTEX_WAKE, 1, NULL);
+}
+
+int park_wait(u32 slot, u32 sequence, i64 timeout_ns)
+{
+	bool naps = slot != identity.thread->slot;
+	if (disturb(NOISE_ONE_IN))
 		return 0;
-	bool naps = identity.thread && word == &identity.thread->nap;
-	if (identity.skip_time && !naps && timeout_ns >= 0 && (u64)timeout_ns <= SKIP_MOST_NS && atomic_load(word) == expected) {
+	if (identity.skip_time && !naps && timeout_ns >= 0 && (u64)timeout_ns <= SKIP_MOST_NS &&
+	    park_sequence(slot) == sequence) {
 		clock_advance((u64)timeout_ns);
 		return 2;
 	}
 	if (timeout_ns < 0 && !identity.abandon_wait) /* a notify that is missing must be missed */
-		return wait_slice(word, expected, NEVER);
+		return wait_slice(slot, sequence, NEVER);
 	u64 end = timeout_ns < 0 ? NEVER : clock_now(CLOCK_ID_MONOTONIC) + (u64)timeout_ns;
 	for (;;) {
 		u64 now = clock_now(CLOCK_ID_MONOTONIC);
 		if (now >= end)
 			return 2;
-		int result = wait_slice(word, expected, MIN(end - now, WAIT_SLICE_NS));
+		int result = wait_slice(slot, sequence, MIN(end - now, WAIT_SLICE_NS));
 		if (result != 2)
 			return result;
 		if (!naps && identity.abandon_wait && identity.abandon_wait()) {
@@ -172,12 +205,6 @@ int word_wait(_Atomic u32 *word, u32 expected, i64 timeout_ns)
 	}
 }
 
-void word_notify(_Atomic u32 *word)
-{
-	disturb();
-	futex(word, FUTEX_WAKE, 1, NULL);
-}
-
 void native_proc_exit(u32 status)
 {
 	(void)status;
@@ -185,7 +212,8 @@ void native_proc_exit(u32 status)
 }
 
 /* There is one thing to open on the host, under a new number each time. */
-u32 native_path_open(u32 fd, u32 lookup, uaddr path, u32 length, u32 open, u64 base, u64 inheriting, u32 flags, uaddr opened)
+u32 native_path_open(u32 fd, u32 lookup, uaddr path, u32 length, u32 open, u64 base, u64 inheriting, u32 flags,
+		     uaddr opened)
 {
 	static _Atomic u32 next = 1000;
 	(void)fd, (void)lookup, (void)open, (void)base, (void)inheriting, (void)flags;
@@ -203,7 +231,7 @@ u32 native_fd_close(u32 fd)
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-parameter"
-#define ABSENT(name, ...)            \
+#define ABSENT(name, ...)              \
 	u32 native_##name(__VA_ARGS__) \
 	{                              \
 		return WASI_NOSYS;     \

@@ -4,15 +4,16 @@
 
 #include "tests/native/guest.h"
 
-#define SCENARIOS(SCENARIO)  \
-	SCENARIO(streams)    \
-	SCENARIO(storm)      \
-	SCENARIO(pending)    \
-	SCENARIO(kill)       \
-	SCENARIO(ring)       \
-	SCENARIO(starved)    \
-	SCENARIO(watch)      \
-	SCENARIO(names)      \
+#define SCENARIOS(SCENARIO) \
+	SCENARIO(streams)   \
+	SCENARIO(storm)     \
+	SCENARIO(pending)   \
+	SCENARIO(resets)    \
+	SCENARIO(kill)      \
+	SCENARIO(ring)      \
+	SCENARIO(starved)   \
+	SCENARIO(watch)     \
+	SCENARIO(names)     \
 	SCENARIO(memory)
 
 #define DECLARE_SCENARIO(name) void stress_##name(u64 seed, u32 rounds);

@@ -129,7 +129,10 @@ static void starving(struct guest *self)
 	for (u32 i = 0; i < 400; i++) {
 		u32 fd = random_below(&self->random, 16), size = 1 + random_below(&self->random, BYTES);
 		switch (random_below(&self->random, 12)) {
-		case 0: sys_open(self, OPEN_NONBLOCK, "tcp/connect/10.10.0.%u/%u", SERVER + random_below(&self->random, VICTIMS), PORT); break;
+		case 0:
+			sys_open(self, OPEN_NONBLOCK, "tcp/connect/10.10.0.%u/%u",
+				 SERVER + random_below(&self->random, VICTIMS), PORT);
+			break;
 		case 1: sys_open(self, OPEN_NONBLOCK, "tcp/listen/0.0.0.0/%u", PORT); break;
 		case 2: sys_open(self, OPEN_NONBLOCK, "tcp/pair"); break;
 		case 3: sys_open(self, OPEN_NONBLOCK, "interfaces"); break;

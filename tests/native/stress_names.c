@@ -68,11 +68,13 @@ void stress_names(u64 seed, u32 rounds)
 			guests[i] = guest_boot(FIRST + i, resolver, NULL, seed + round * 100 + i);
 		for (u32 i = 0; i < GENERATIONS || atomic_load(&resolving); i++) {
 			u32 generation = 1 + random_below(&random, 250);
-			publish(random_below(&random, 3), generation, random_below(&random, 4) ? generation % 7 + 1 : 0);
+			publish(random_below(&random, 3), generation,
+				random_below(&random, 4) ? generation % 7 + 1 : 0);
 			if (random_below(&random, 8))
 				continue;
 			struct guest *passer_by = guest_create(generation << 8 | 1, NO_LIMITS, seed);
-			CHECK(passer_by && !guest_create(generation << 8 | 1, NO_LIMITS, seed)); /* the address is taken */
+			CHECK(passer_by &&
+			      !guest_create(generation << 8 | 1, NO_LIMITS, seed)); /* the address is taken */
 			guest_reap(passer_by);
 		}
 		for (u32 service = 0; service < 3; service++)

@@ -4,8 +4,8 @@
 
 #define PORT 9000u
 #define PAIRS 4u
-#define ONE_WAY_BYTES (1u << 20)
-#define BOTH_WAYS_BYTES (512u << 10)
+#define ONE_WAY_BYTES (640u << 10)
+#define BOTH_WAYS_BYTES (320u << 10)
 #define QUESTIONS 60u
 #define CHUNK (160u << 10)
 #define AT_OUT GUEST_DATA
@@ -109,13 +109,24 @@ static struct flow flow_of(const struct pair *pair, u64 which, u64 total)
 	return (struct flow){.key = pair->seed * 977 + which * 0x1000003, .total = total};
 }
 
+/* The larger of the two ends' buffers counts, from one page to more than a chunk. */
+static int open_socket(struct guest *self)
+{
+	int fd = sys_open(self, 0, "tcp/socket");
+	CHECK(fd >= 0);
+	CHECK(sys_control(self, (u32)fd, "set", "sndbuf %u", 1u << random_below(&self->random, 20)) == 0);
+	CHECK(sys_control(self, (u32)fd, "set", "rcvbuf %u", 1u << random_below(&self->random, 20)) == 0);
+	return fd;
+}
+
 static void client(struct guest *self)
 {
 	const struct pair *pair = self->job;
-	int fd;
-	while ((fd = sys_open(self, 0, "tcp/connect/10.10.0.%u/%u", pair->server_host, PORT)) == -WASI_CONNREFUSED)
+	int fd = open_socket(self), result;
+	while ((result = sys_control(self, (u32)fd, "connect", "10.10.0.%u %u", pair->server_host, PORT)) ==
+	       -WASI_CONNREFUSED)
 		;
-	CHECK(fd >= 0);
+	CHECK(result == 0);
 	struct flow one_way = flow_of(pair, 0, ONE_WAY_BYTES);
 	send_all(self, (u32)fd, &one_way);
 	struct flow out = flow_of(pair, 1, BOTH_WAYS_BYTES), in = flow_of(pair, 2, BOTH_WAYS_BYTES);
@@ -134,11 +145,8 @@ static void client(struct guest *self)
 static void server(struct guest *self)
 {
 	const struct pair *pair = self->job;
-	int listener = sys_open(self, 0, "tcp/socket");
-	CHECK(listener >= 0);
+	int listener = open_socket(self);
 	CHECK(sys_control(self, (u32)listener, "bind", "0.0.0.0 %u", PORT) == 0);
-	CHECK(sys_control(self, (u32)listener, "set", "sndbuf %u", 1u << random_below(&self->random, 20)) == 0);
-	CHECK(sys_control(self, (u32)listener, "set", "rcvbuf %u", 1u << random_below(&self->random, 20)) == 0);
 	CHECK(sys_control(self, (u32)listener, "listen", "1") == 0);
 	int fd = sys_accept(self, (u32)listener);
 	CHECK(fd >= 0);

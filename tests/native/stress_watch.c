@@ -181,7 +181,8 @@ static void round_trip(struct guest *self, u32 out, u32 in, u64 key)
 			CHECK(count > 0);
 			sent += (u32)count;
 		}
-		int count = sent < size && random_below(&self->random, 2) ? 0 : sys_read(self, in, AT_IN + got, sent - got);
+		int count =
+			sent < size && random_below(&self->random, 2) ? 0 : sys_read(self, in, AT_IN + got, sent - got);
 		CHECK(count >= 0);
 		got += (u32)count;
 	}

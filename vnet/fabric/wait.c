@@ -6,7 +6,7 @@
  * on a virtual machine), the point up to which spinning is at most twice as dear as parking at once. */
 #define SPIN_MOST 8000u
 #define SPIN_LEAST 64u
-#define BRIEF_PARK_NS (120 * NSEC_PER_USEC)
+#define SPIN_PENALTY_MOST 64u
 #define LOCK_SPINS 400u
 #define NAP_LEAST_NS (20 * NSEC_PER_USEC)
 #define NAP_MOST_NS (1000 * NSEC_PER_USEC)
@@ -49,7 +49,6 @@ void wait_set_cores(u32 cores)
 
 void thread_started(struct thread *thread)
 {
-	thread->spin_budget = SPIN_MOST;
 	thread->running = true;
 	if (thread->counted)
 		atomic_fetch_add(&runnable, 1);
@@ -171,35 +170,37 @@ static bool spinning_allowed(void)
 	return atomic_load_explicit(&runnable, memory_order_relaxed) <= (i32)cores;
 }
 
+/* A full spin that fails is followed by waits that hardly spin: one, then two, four, up to SPIN_PENALTY_MOST, until a
+ * full spin succeeds. So a thread whose peer takes long, or shares its core with somebody, soon parks at once. */
+static void spin_judge(struct thread *thread, bool succeeded)
+{
+	if (succeeded)
+		thread->spin_penalty = 0;
+	else
+		thread->spin_penalty = MIN(MAX(2 * thread->spin_penalty, 1u), SPIN_PENALTY_MOST);
+	thread->spin_skips = thread->spin_penalty;
+}
+
 bool spin_until(condition ready, const void *object)
 {
-	u32 budget = current()->spin_budget;
+	struct thread *thread = current();
+	bool full = thread->spin_skips == 0;
+	u32 budget = full ? SPIN_MOST : SPIN_LEAST;
 	for (u32 spins = 0; spins < budget && spinning_allowed(); spins++) {
-		if (ready(object))
+		if (ready(object)) {
+			if (spins > SPIN_LEAST)
+				spin_judge(thread, true);
 			return true;
+		}
 		spin_hint();
 	}
-	return ready(object);
-}
-
-/* A thread that was parked only briefly would have done better to spin, one that was parked long to park at
- * once. Waking takes tens of microseconds by itself, which is why a brief park is that long. */
-static void spin_learn(struct thread *thread, u64 parked_ns)
-{
-	if (parked_ns < BRIEF_PARK_NS)
-		thread->spin_budget += (SPIN_MOST - thread->spin_budget) / 2;
-	else
-		thread->spin_budget -= (thread->spin_budget - SPIN_LEAST) / 2;
-}
-
-bool thread_park_learning(struct thread *thread, u64 deadline)
-{
-	if (!spinning_allowed()) /* and how long this takes says nothing about the peer */
-		return thread_park(thread, deadline);
-	u64 start = clock_now(CLOCK_ID_MONOTONIC);
-	bool woken = thread_park(thread, deadline);
-	spin_learn(thread, clock_now(CLOCK_ID_MONOTONIC) - start);
-	return woken;
+	if (ready(object))
+		return true;
+	if (!full)
+		thread->spin_skips--;
+	else if (spinning_allowed())
+		spin_judge(thread, false);
+	return false;
 }
 
 int waitq_block(struct waitq *queue, condition eager, condition ready, const void *object, u64 deadline)
@@ -219,7 +220,7 @@ int waitq_block(struct waitq *queue, condition eager, condition ready, const voi
 		}
 		if (ready(object))
 			break;
-		if (!thread_park_learning(thread, deadline)) {
+		if (!thread_park(thread, deadline)) {
 			result = ready(object) ? 0 : -E_TIMEDOUT;
 			break;
 		}

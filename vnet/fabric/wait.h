@@ -34,7 +34,8 @@ struct thread {
 	u32 slot;              /* its park slot, and with the next one its nap slot, which nobody wakes; fixed */
 	_Atomic u32 in_kernel; /* owner; read by the node's epoch callback */
 	_Atomic u32 killed;    /* set once by the node */
-	u32 spin_budget;       /* polls worth trying before parking; owner */
+	u32 spin_skips;        /* waits to come that hardly spin; owner */
+	u32 spin_penalty;      /* how many the last failed spin cost; owner */
 	bool counted;          /* takes part in the count of runnable threads; fixed at creation */
 	bool running;          /* started; by the owner, then by whoever reaps it */
 	struct process *process;
@@ -61,8 +62,6 @@ struct thread *current(void);
 /* Park until unparked or `deadline` (CLOCK_ID_MONOTONIC, ns; NEVER). False when the time was over. */
 bool thread_park(struct thread *thread, u64 deadline);
 void thread_unpark(struct thread *thread);
-/* As thread_park, for waits that may be worth spinning for the next time. */
-bool thread_park_learning(struct thread *thread, u64 deadline);
 /* The thread takes part in the count of runnable threads from now on, or no longer. */
 void thread_started(struct thread *thread);
 void thread_ended(struct thread *thread);

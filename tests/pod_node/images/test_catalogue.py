@@ -21,9 +21,9 @@ def test_python_is_known() -> None:
 
 
 def test_a_misspelt_name_is_answered_with_the_nearest_one() -> None:
-    with pytest.raises(UnknownImageError, match="'pyton'; did you mean python"):
+    with pytest.raises(UnknownImageError, match='"pyton"; did you mean "python"'):
         absolute_reference("pyton", Path("/topology"))
-    with pytest.raises(UnknownImageError, match=r"'zzz'\. Known images: "):
+    with pytest.raises(UnknownImageError, match=r'"zzz"\. Known images: '):
         find_manifest("zzz")
 
 

@@ -132,7 +132,7 @@ def test_the_python_image_runs_and_finds_its_library_compiled(
 def test_a_command_that_the_image_does_not_have_is_refused(python: CompiledImage) -> None:
     assert python.arguments(()) == ("python",)
     assert python.arguments(("python3", "-V")) == ("python3", "-V")
-    with pytest.raises(UnknownProgramError, match=r"no program 'node'; .*: python, python3"):
+    with pytest.raises(UnknownProgramError, match=r'no program "node"; .*: python, python3'):
         python.arguments(("node", "app.js"))
 
 

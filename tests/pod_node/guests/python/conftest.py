@@ -51,12 +51,23 @@ class RunningPod:
             self._heard.clear()
             await self._heard.wait()
 
-    async def finished(self) -> str:
-        """Wait until the pod has ended well, and return what it printed."""
+    async def complained(self, text: str) -> None:
+        """Wait until the pod has written `text` to standard error."""
+        while text not in self.errors:
+            assert self.end is None, f"ended without saying {text!r}: {self.report()}"
+            self._heard.clear()
+            await self._heard.wait()
+
+    async def ended_somehow(self) -> PodExit:
+        """Wait until the pod has ended, and return how."""
         while self.end is None:
             self._heard.clear()
             await self._heard.wait()
-        assert self.end.status == 0, self.report()
+        return self.end
+
+    async def finished(self) -> str:
+        """Wait until the pod has ended well, and return what it printed."""
+        assert (await self.ended_somehow()).status == 0, self.report()
         return self.output
 
     def report(self) -> str:
@@ -101,7 +112,7 @@ class PodNetwork:
             service=name,
             image="python",
             command=("python", *command),
-            environment=(("PYTHONUNBUFFERED", "1"), *environment),
+            environment=environment,
             working_dir=working_dir,
             mounts=(Mount(source=PROGRAMS, target="/programs", read_only=True), *mounts),
             interfaces=(Interface(network="front", address=address, prefix=FRONT.prefixlen),),

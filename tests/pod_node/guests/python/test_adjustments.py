@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from pod_node.spec import Mount
 from tests.pod_node.guests.python.conftest import PodNetwork
 
@@ -146,3 +148,53 @@ async def test_a_program_starts_in_its_working_folder(pods: PodNetwork, tmp_path
         working_dir="/work",
     )
     assert (await pod.finished()).strip() == "found"
+
+
+@pytest.mark.parametrize(
+    ("folder", "reason"),
+    [("/work/nope", "No such file or directory"), ("/work/file", "Not a directory")],
+)
+async def test_a_working_folder_that_is_none_ends_the_pod_with_one_line(
+    pods: PodNetwork, tmp_path: Path, folder: str, reason: str
+) -> None:
+    (tmp_path / "file").touch()
+    mounts = (Mount(source=tmp_path, target="/work", read_only=True),)
+    pod = pods.run("print('running')", mounts=mounts, working_dir=folder)
+    end = await pod.ended_somehow()
+    assert (end.status, pod.output) == (126, "")
+    assert pod.errors == (
+        f'cannot start in working_dir "{folder}": {reason}; is it on a volume of the pod?\n'
+    )
+
+
+async def test_a_line_is_heard_when_it_is_printed_and_a_piece_of_one_is_not(
+    pods: PodNetwork,
+) -> None:
+    pod = pods.run(
+        """
+        import os, select
+        print("a", "b")
+        print("kept back", end="")
+        os.write(2, b"waiting")
+        select.select([], [], [])
+        """
+    )
+    await pod.printed("a b\n")
+    await pod.complained("waiting")
+    pod.kill()
+    await pod.ended_somehow()
+    assert pod.output == "a b\n"
+
+
+async def test_a_program_may_be_unbuffered_or_buffered_in_blocks(pods: PodNetwork) -> None:
+    code = "import select; print('piece', end=''); select.select([], [], [])"
+    await pods.run(code, environment=(("PYTHONUNBUFFERED", "1"),)).printed("piece")
+    pod = pods.run(
+        """
+        import os, sys
+        sys.stdout.reconfigure(line_buffering=False)
+        print("never heard")
+        os._exit(0)
+        """
+    )
+    assert await pod.finished() == ""

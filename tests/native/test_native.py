@@ -1,0 +1,65 @@
+"""The kernel's own C, natively: unit tests, stress under two sanitizers, and arbitrary calls.
+
+Seeds are new in every run; a failure prints the command that repeats it.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+
+import pytest
+
+from tests.native import programs
+from tests.native.programs import KERNEL, Sanitizer, built
+
+ROUNDS = {
+    "streams": 1,
+    "storm": 24,
+    "pending": 40,
+    "resets": 12,
+    "kill": 30,
+    "ring": 40,
+    "starved": 20,
+    "watch": 10,
+    "names": 10,
+    "memory": 1,
+}
+"""How often a scenario is repeated: about a second under ThreadSanitizer on two cores."""
+
+FUZZ_INPUTS = 4000
+
+
+def fresh_seed() -> str:
+    return str(secrets.randbelow(1 << 32))
+
+
+@pytest.mark.parametrize("sanitizer", list(Sanitizer), ids=lambda value: value.name.lower())
+@pytest.mark.parametrize("scenario", ROUNDS)
+def test_guests_on_threads_agree_and_leave_nothing(scenario: str, sanitizer: Sanitizer) -> None:
+    rounds = str(ROUNDS[scenario])
+    run = programs.run(built(sanitizer) / "stress", scenario, fresh_seed(), rounds)
+    assert run.status == 0, str(run)
+
+
+def test_arbitrary_calls_do_no_harm() -> None:
+    driver = built(Sanitizer.ADDRESS) / "fuzz"
+    run = programs.run(driver, fresh_seed(), "0", str(FUZZ_INPUTS))
+    assert run.status == 0, str(run)
+
+
+def test_pure_parts_of_the_fabric() -> None:
+    run = programs.run(built(Sanitizer.ADDRESS) / "units")
+    assert run.status == 0, str(run)
+
+
+def test_every_call_of_the_kernel_is_driven() -> None:
+    sources = [path.read_text(encoding="ascii") for path in sorted(KERNEL[1].glob("*.c"))]
+    defined = set(re.findall(r"^WASI_CALL\((\w+)", "".join(sources), re.MULTILINE))
+    header = (programs.HERE / "calls.h").read_text(encoding="ascii")
+    assert set(re.findall(r"^\tCALL\((\w+)", header, re.MULTILINE)) == defined
+
+
+def test_every_scenario_of_the_driver_is_run() -> None:
+    header = (programs.HERE / "stress.h").read_text(encoding="ascii")
+    assert set(re.findall(r"^\tSCENARIO\((\w+)\)", header, re.MULTILINE)) == set(ROUNDS)
