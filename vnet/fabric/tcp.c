@@ -2,6 +2,7 @@
 
 #include "vnet/fabric/errno.h"
 #include "vnet/fabric/ports.h"
+#include "vnet/fabric/tcp_internal.h"
 
 #define SOCKET_BUCKETS 16384u
 
@@ -121,16 +122,6 @@ static void connection_release(struct connection *connection)
 	account_release(payer);
 }
 
-static struct stream *incoming(const struct socket *socket)
-{
-	return &socket->connection->stream[socket->side];
-}
-
-static struct stream *outgoing(const struct socket *socket)
-{
-	return &socket->connection->stream[1 - socket->side];
-}
-
 /* RFC 9293 3.10.7.4: a reset in CLOSE-WAIT is a broken pipe to Linux's user, a lost connection otherwise. */
 static void connection_sever(const struct socket *socket, bool reset)
 {
@@ -138,9 +129,9 @@ static void connection_sever(const struct socket *socket, bool reset)
 	u32 flags = reset ? STREAM_RESET : 0;
 	if (reset)
 		atomic_store(&connection->error[1 - socket->side],
-			     stream_flags(outgoing(socket)) & STREAM_FINISHED ? E_PIPE : E_CONNRESET);
-	stream_set_flags(incoming(socket), STREAM_ABANDONED | flags);
-	stream_set_flags(outgoing(socket), STREAM_FINISHED | flags);
+			     stream_flags(tcp_outgoing(socket)) & STREAM_FINISHED ? E_PIPE : E_CONNRESET);
+	stream_set_flags(tcp_incoming(socket), STREAM_ABANDONED | flags);
+	stream_set_flags(tcp_outgoing(socket), STREAM_FINISHED | flags);
 }
 
 int tcp_pair(struct pod *pod, struct socket *pair[2])
@@ -278,7 +269,7 @@ static void connect_failed(struct socket *client, u32 error)
 
 /* Under network_lock. Let the longest waiting connects in, now that the backlog has room. One whose own pod cannot
  * pay for it fails, so that it does not hold up the others. */
-static void admit_pending(struct socket *listener)
+void tcp_admit_pending(struct socket *listener)
 {
 	while (listener->pending_first && listener->queued < listener->backlog) {
 		struct socket *client = listener->pending_first;
@@ -294,7 +285,7 @@ static void admit_pending(struct socket *listener)
 	}
 }
 
-static bool accept_ready(const void *object)
+bool tcp_accept_ready(const void *object)
 {
 	return atomic_load(&((const struct socket *)object)->queued) != 0;
 }
@@ -307,7 +298,7 @@ int tcp_accept(struct socket *listener, bool wait, struct socket **accepted)
 			lock_release(&network_lock);
 			return -E_INVAL;
 		}
-		admit_pending(listener);
+		tcp_admit_pending(listener);
 		struct socket *socket = listener->accept_first;
 		if (socket) {
 			listener->accept_first = socket->queue_next;
@@ -315,7 +306,7 @@ int tcp_accept(struct socket *listener, bool wait, struct socket **accepted)
 				listener->accept_last = NULL;
 			socket->queue_next = NULL;
 			listener->queued--;
-			admit_pending(listener);
+			tcp_admit_pending(listener);
 		}
 		lock_release(&network_lock);
 		if (socket) {
@@ -324,7 +315,7 @@ int tcp_accept(struct socket *listener, bool wait, struct socket **accepted)
 		}
 		if (!wait)
 			return -E_AGAIN;
-		int result = waitq_block(&listener->changes, accept_ready, accept_ready, listener, NEVER);
+		int result = waitq_block(&listener->changes, tcp_accept_ready, tcp_accept_ready, listener, NEVER);
 		if (result < 0)
 			return result;
 	}
@@ -377,7 +368,7 @@ static bool connect_decided(const void *object)
 }
 
 /* Nobody keeps a timer for a connect: whoever looks at it after its time ends it. */
-static void connect_expire(struct socket *socket)
+void tcp_connect_expire(struct socket *socket)
 {
 	if (connect_decided(socket) || clock_now(CLOCK_ID_MONOTONIC) < socket->connect_deadline)
 		return;
@@ -390,10 +381,11 @@ static void connect_expire(struct socket *socket)
 static int connect_wait(struct socket *socket)
 {
 	while (!connect_decided(socket)) {
-		int result = waitq_block(&socket->changes, connect_decided, connect_decided, socket, socket->connect_deadline);
+		int result = waitq_block(&socket->changes, connect_decided, connect_decided, socket,
+					 socket->connect_deadline);
 		if (result == -E_INTR)
 			return result;
-		connect_expire(socket);
+		tcp_connect_expire(socket);
 	}
 	return -(int)tcp_take_error(socket);
 }
@@ -403,18 +395,15 @@ int tcp_connect(struct socket *socket, struct address address, u32 port, bool wa
 	int result;
 	if (port == 0 || port > 65535)
 		return port ? -E_INVAL : -E_CONNREFUSED;
-	connect_expire(socket);
+	tcp_connect_expire(socket);
 	lock_acquire(&network_lock);
 	switch (socket->state) {
 	case TCP_CLOSED:
 		result = socket->error ? -(int)socket->error : connect_start(socket, address, port);
 		socket->error = 0;
 		break;
-	case TCP_SYN_SENT:
-		result = -E_ALREADY;
-		break;
-	default: /* Linux says so of a listener too */
-		result = -E_ISCONN;
+	case TCP_SYN_SENT: result = -E_ALREADY; break;
+	default: /* Linux says so of a listener too */ result = -E_ISCONN;
 	}
 	bool pending = result == 0 && socket->state == TCP_SYN_SENT;
 	lock_release(&network_lock);
@@ -429,11 +418,11 @@ int tcp_shutdown(struct socket *socket, u32 how)
 		return -E_NOTCONN;
 	if (how & TCP_SHUT_READ) {
 		socket->read_shut = true;
-		waitq_wake(&incoming(socket)->readers);
+		waitq_wake(&tcp_incoming(socket)->readers);
 	}
 	if (how & TCP_SHUT_WRITE) {
 		socket->write_shut = true;
-		stream_set_flags(outgoing(socket), STREAM_FINISHED);
+		stream_set_flags(tcp_outgoing(socket), STREAM_FINISHED);
 	}
 	return 0;
 }
@@ -441,7 +430,7 @@ int tcp_shutdown(struct socket *socket, u32 how)
 /* Linux: closing with unread bytes, or with a linger time of zero, sends a reset instead of a FIN. */
 static void close_established(struct socket *socket)
 {
-	bool reset = socket->linger == 0 || stream_used(incoming(socket)) != 0;
+	bool reset = socket->linger == 0 || stream_used(tcp_incoming(socket)) != 0;
 	connection_sever(socket, reset);
 	connection_release(socket->connection);
 }
@@ -474,168 +463,4 @@ void tcp_close(struct socket *socket)
 	socket_leave(socket);
 	lock_release(&network_lock);
 	socket_free(socket);
-}
-
-static u32 take_connection_error(struct socket *socket)
-{
-	_Atomic u32 *error = &socket->connection->error[socket->side];
-	return atomic_load_explicit(error, memory_order_relaxed) ? atomic_exchange(error, 0) : 0;
-}
-
-u32 tcp_take_error(struct socket *socket)
-{
-	connect_expire(socket);
-	if (socket->state == TCP_ESTABLISHED)
-		return take_connection_error(socket);
-	lock_acquire(&network_lock);
-	u32 error = socket->error;
-	socket->error = 0;
-	lock_release(&network_lock);
-	return error;
-}
-
-void tcp_defer_error(struct socket *socket, u32 error)
-{
-	/* A broken pipe needs no memory: writes find it again, and reads do not report it. */
-	if (error == E_CONNRESET && socket->state == TCP_ESTABLISHED)
-		atomic_store(&socket->connection->error[socket->side], error);
-}
-
-/* `state` is what the caller saw: a connect may be decided meanwhile. */
-static int not_established(struct socket *socket, u32 state, bool reading)
-{
-	if (state == TCP_SYN_SENT)
-		return -E_AGAIN;
-	u32 error = tcp_take_error(socket);
-	if (error)
-		return -(int)error;
-	return reading || state == TCP_LISTEN ? -E_NOTCONN : -E_PIPE;
-}
-
-/* Linux: once the peer has sent its FIN, reading ends there and a broken pipe is left for writers. */
-static u32 take_read_error(struct socket *socket)
-{
-	const _Atomic u32 *error = &socket->connection->error[socket->side];
-	return atomic_load_explicit(error, memory_order_relaxed) == E_PIPE ? 0 : take_connection_error(socket);
-}
-
-i32 tcp_read(struct socket *socket, uaddr to, u32 size, bool wait, bool peek)
-{
-	u32 state = atomic_load(&socket->state);
-	if (state != TCP_ESTABLISHED)
-		return not_established(socket, state, true);
-	struct stream *stream = incoming(socket);
-	for (;;) {
-		u32 flags = stream_flags(stream); /* first: what came before the end is then seen below */
-		i32 moved = stream_get(stream, to, size, peek);
-		if (moved || size == 0)
-			return moved;
-		u32 error = take_read_error(socket);
-		if (error)
-			return -(i32)error;
-		if (socket->read_shut || flags & (STREAM_FINISHED | STREAM_RESET))
-			return 0;
-		if (!wait)
-			return -E_AGAIN;
-		int result = waitq_block(&stream->readers, stream_readable, stream_readable, stream, NEVER);
-		if (result < 0)
-			return result;
-	}
-}
-
-/* The peer has closed. As on Linux, the first write still succeeds and provokes the reset that later
- * calls report. */
-static i32 write_severed(struct socket *socket, u32 size)
-{
-	struct connection *connection = socket->connection;
-	if (atomic_exchange(&connection->severed[socket->side], 1) ||
-	    stream_flags(outgoing(socket)) & STREAM_RESET)
-		return -E_PIPE;
-	atomic_store(&connection->error[socket->side],
-		     stream_flags(incoming(socket)) & STREAM_FINISHED ? E_PIPE : E_CONNRESET);
-	stream_set_flags(incoming(socket), STREAM_RESET);
-	return (i32)size;
-}
-
-i32 tcp_write(struct socket *socket, uaddr from, u32 size, bool wait)
-{
-	u32 state = atomic_load(&socket->state);
-	if (state != TCP_ESTABLISHED)
-		return not_established(socket, state, false);
-	struct stream *stream = outgoing(socket);
-	u32 done = 0;
-	for (;;) {
-		u32 flags = stream_flags(stream); /* first: the error of a reset is there before its flag */
-		u32 error = done ? 0 : take_connection_error(socket); /* after a part, the next call reports it */
-		if (error)
-			return -(i32)error;
-		if (socket->write_shut)
-			return -E_PIPE;
-		if (flags & (STREAM_ABANDONED | STREAM_RESET))
-			return done ? (i32)done : write_severed(socket, size);
-		i32 moved = stream_put(stream, from + done, size - done);
-		if (moved < 0)
-			return done ? (i32)done : moved;
-		done += (u32)moved;
-		if (done == size || (moved && !wait))
-			return (i32)done;
-		if (!wait)
-			return done ? (i32)done : -E_AGAIN;
-		int result = waitq_block(&stream->writers, stream_has_room, stream_writable, stream, NEVER);
-		if (result < 0)
-			return done ? (i32)done : result;
-	}
-}
-
-u32 tcp_poll(struct socket *socket)
-{
-	connect_expire(socket);
-	switch (atomic_load(&socket->state)) {
-	case TCP_LISTEN:
-		if (atomic_load(&socket->pending)) {
-			lock_acquire(&network_lock);
-			admit_pending(socket); /* a limit that kept it out may have been lifted */
-			lock_release(&network_lock);
-		}
-		return accept_ready(socket) ? POLL_READ : 0;
-	case TCP_SYN_SENT:
-		return 0;
-	case TCP_CLOSED:
-		return POLL_READ | POLL_WRITE | POLL_HANGUP; /* a failed connect, or never connected */
-	default:
-		break;
-	}
-	u32 in = stream_flags(incoming(socket)), out = stream_flags(outgoing(socket)), events = 0;
-	if (socket->read_shut || stream_readable(incoming(socket)))
-		events |= POLL_READ;
-	if (socket->write_shut || stream_writable(outgoing(socket)))
-		events |= POLL_WRITE;
-	if ((in | out) & STREAM_RESET || ((in & STREAM_FINISHED) && (out & STREAM_FINISHED)))
-		events |= POLL_HANGUP | POLL_READ | POLL_WRITE;
-	return events;
-}
-
-u32 tcp_available(struct socket *socket)
-{
-	if (socket->state == TCP_LISTEN)
-		return socket->queued;
-	return socket->state == TCP_ESTABLISHED ? stream_used(incoming(socket)) : 0;
-}
-
-struct waitq *tcp_queue(struct socket *socket, u32 event)
-{
-	if (socket->state != TCP_ESTABLISHED)
-		return &socket->changes;
-	return event == POLL_READ ? &incoming(socket)->readers : &outgoing(socket)->writers;
-}
-
-u64 tcp_deadline(struct socket *socket)
-{
-	return socket->state == TCP_SYN_SENT ? socket->connect_deadline : NEVER;
-}
-
-void tcp_idle(struct socket *socket)
-{
-	if (socket->state == TCP_ESTABLISHED)
-		stream_trim(incoming(socket));
 }
