@@ -47,22 +47,13 @@ void file_release(struct file *file)
 		return;
 	unwatch(file);
 	switch (file->kind) {
-	case FILE_SOCKET:
-		tcp_close(file->socket);
-		break;
-	case FILE_PIPE_READER:
-		pipe_close(file->pipe, STREAM_ABANDONED);
-		break;
-	case FILE_PIPE_WRITER:
-		pipe_close(file->pipe, STREAM_FINISHED);
-		break;
+	case FILE_SOCKET: tcp_close(file->socket); break;
+	case FILE_PIPE_READER: pipe_close(file->pipe, STREAM_ABANDONED); break;
+	case FILE_PIPE_WRITER: pipe_close(file->pipe, STREAM_FINISHED); break;
 	case FILE_TEXT:
-	case FILE_CONTROL:
-		memory_free(file->account, file->text, sizeof(struct text));
-		break;
+	case FILE_CONTROL: memory_free(file->account, file->text, sizeof(struct text)); break;
 	case FILE_HOST: /* closed by `fd_close`, or with its Store */
-	case FILE_NET_DIRECTORY:
-		break;
+	case FILE_NET_DIRECTORY: break;
 	}
 	struct account *account = file->account;
 	memory_free(account, file, sizeof(*file));
@@ -140,76 +131,57 @@ static i32 text_read(struct text *text, uaddr to, u32 size)
 i32 file_read(struct file *file, uaddr to, u32 size, bool wait, bool peek)
 {
 	switch (file->kind) {
-	case FILE_SOCKET:
-		return tcp_read(file->socket, to, size, wait, peek);
-	case FILE_PIPE_READER:
-		return pipe_read(&file->pipe->stream, to, size, wait);
+	case FILE_SOCKET: return tcp_read(file->socket, to, size, wait, peek);
+	case FILE_PIPE_READER: return pipe_read(&file->pipe->stream, to, size, wait);
 	case FILE_TEXT:
-	case FILE_CONTROL:
-		return text_read(file->text, to, size);
-	case FILE_NET_DIRECTORY:
-		return -E_ISDIR;
-	default:
-		return -E_BADF;
+	case FILE_CONTROL: return text_read(file->text, to, size);
+	case FILE_NET_DIRECTORY: return -E_ISDIR;
+	default: return -E_BADF;
 	}
 }
 
 i32 file_write(struct file *file, uaddr from, u32 size, bool wait)
 {
 	switch (file->kind) {
-	case FILE_SOCKET:
-		return tcp_write(file->socket, from, size, wait);
-	case FILE_PIPE_WRITER:
-		return pipe_write(&file->pipe->stream, from, size, wait);
-	case FILE_NET_DIRECTORY:
-		return -E_ISDIR;
-	default:
-		return -E_BADF;
+	case FILE_SOCKET: return tcp_write(file->socket, from, size, wait);
+	case FILE_PIPE_WRITER: return pipe_write(&file->pipe->stream, from, size, wait);
+	case FILE_NET_DIRECTORY: return -E_ISDIR;
+	default: return -E_BADF;
 	}
 }
 
 u32 file_poll(struct file *file)
 {
 	switch (file->kind) {
-	case FILE_SOCKET:
-		return tcp_poll(file->socket);
+	case FILE_SOCKET: return tcp_poll(file->socket);
 	case FILE_PIPE_READER:
 		return (stream_readable(&file->pipe->stream) ? (u32)POLL_READ : 0) |
 		       (stream_flags(&file->pipe->stream) & STREAM_FINISHED ? (u32)POLL_HANGUP : 0);
 	case FILE_PIPE_WRITER:
 		return (stream_writable(&file->pipe->stream) ? (u32)POLL_WRITE : 0) |
 		       (stream_flags(&file->pipe->stream) & STREAM_ABANDONED ? (u32)POLL_HANGUP : 0);
-	default:
-		return POLL_READ | POLL_WRITE;
+	default: return POLL_READ | POLL_WRITE;
 	}
 }
 
 u32 file_available(struct file *file)
 {
 	switch (file->kind) {
-	case FILE_SOCKET:
-		return tcp_available(file->socket);
-	case FILE_PIPE_READER:
-		return stream_used(&file->pipe->stream);
+	case FILE_SOCKET: return tcp_available(file->socket);
+	case FILE_PIPE_READER: return stream_used(&file->pipe->stream);
 	case FILE_TEXT:
-	case FILE_CONTROL:
-		return file->text->length - file->text->offset;
-	default:
-		return 1;
+	case FILE_CONTROL: return file->text->length - file->text->offset;
+	default: return 1;
 	}
 }
 
 static struct waitq *file_queue(struct file *file, u32 event)
 {
 	switch (file->kind) {
-	case FILE_SOCKET:
-		return tcp_queue(file->socket, event);
-	case FILE_PIPE_READER:
-		return &file->pipe->stream.readers;
-	case FILE_PIPE_WRITER:
-		return &file->pipe->stream.writers;
-	default:
-		return NULL;
+	case FILE_SOCKET: return tcp_queue(file->socket, event);
+	case FILE_PIPE_READER: return &file->pipe->stream.readers;
+	case FILE_PIPE_WRITER: return &file->pipe->stream.writers;
+	default: return NULL;
 	}
 }
 

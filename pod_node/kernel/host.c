@@ -179,7 +179,8 @@ static void close_host_ends(const struct process_request *request)
 {
 	const u32 ends[] = {request->input, request->output, request->error};
 	for (u32 i = 0; i < COUNT_OF(ends); i++) {
-		struct file *file = ends[i] != UINT32_MAX ? descriptor_remove(&host_process->descriptors, ends[i]) : NULL;
+		struct file *file =
+			ends[i] != UINT32_MAX ? descriptor_remove(&host_process->descriptors, ends[i]) : NULL;
 		if (file)
 			file_release(file);
 	}

@@ -197,9 +197,9 @@ static const struct option {
 	const char *name;
 	u32 level, number;
 } options[] = {
-	{"reuseaddr", 1, 2},   {"type", 1, 3},       {"broadcast", 1, 6},   {"sndbuf", 1, 7},    {"rcvbuf", 1, 8},
-	{"keepalive", 1, 9},   {"linger", 1, 13},    {"reuseport", 1, 15},  {"acceptconn", 1, 30}, {"nodelay", 6, 1},
-	{"keepidle", 6, 4},    {"keepintvl", 6, 5},  {"keepcnt", 6, 6},
+	{"reuseaddr", 1, 2}, {"type", 1, 3},      {"broadcast", 1, 6},  {"sndbuf", 1, 7},      {"rcvbuf", 1, 8},
+	{"keepalive", 1, 9}, {"linger", 1, 13},   {"reuseport", 1, 15}, {"acceptconn", 1, 30}, {"nodelay", 6, 1},
+	{"keepidle", 6, 4},  {"keepintvl", 6, 5}, {"keepcnt", 6, 6},
 };
 
 static const struct option *option_named(const char *name)
@@ -238,7 +238,8 @@ static int write_error(struct writer *writer, struct socket *socket)
 }
 
 /* The text of sock/ID/WHAT. */
-static int write_socket(struct process *process, struct file *opened, const char *id, const char *what, struct writer *writer)
+static int write_socket(struct process *process, struct file *opened, const char *id, const char *what,
+			struct writer *writer)
 {
 	struct file *file = own_socket(process, id);
 	if (!file)
@@ -283,7 +284,8 @@ static int split(struct words *words, const char *text, u32 length, char separat
 	return (int)count;
 }
 
-static int open_tcp(struct process *process, const struct words *path, u32 count, bool nonblocking, struct file **opened)
+static int open_tcp(struct process *process, const struct words *path, u32 count, bool nonblocking,
+		    struct file **opened)
 {
 	const char *verb = path->word[1], *host = path->word[2];
 	u32 port;

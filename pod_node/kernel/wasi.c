@@ -136,7 +136,8 @@ i32 wasi_transfer_in(struct file *file, uaddr iovs, u32 count, bool wait, bool p
 	for (int i = 0; i < buffers; i++) {
 		u32 at = 0;
 		while (at < list[i].length) {
-			i32 moved = file_read(file, list[i].buffer + at, list[i].length - at, wait && (!done || fill), peek);
+			i32 moved = file_read(file, list[i].buffer + at, list[i].length - at, wait && (!done || fill),
+					      peek);
 			if (moved <= 0)
 				return transferred(file, done, moved);
 			done += (u32)moved;

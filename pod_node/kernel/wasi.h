@@ -116,14 +116,14 @@ i32 wasi_transfer_in(struct file *file, uaddr iovs, u32 count, bool wait, bool p
 i32 wasi_transfer_out(struct file *file, uaddr iovs, u32 count, bool wait);
 
 /* Define an exported call: enter, run the body, leave (which may end the guest). */
-#define WASI_CALL(name, parameters, arguments)                \
-	static u32 do_##name parameters;                      \
-	EXPORT(name) u32 wasi_##name parameters;              \
-	u32 wasi_##name parameters                            \
-	{                                                     \
-		kernel_enter();                               \
-		return kernel_leave(do_##name arguments);     \
-	}                                                     \
+#define WASI_CALL(name, parameters, arguments)            \
+	static u32 do_##name parameters;                  \
+	EXPORT(name) u32 wasi_##name parameters;          \
+	u32 wasi_##name parameters                        \
+	{                                                 \
+		kernel_enter();                           \
+		return kernel_leave(do_##name arguments); \
+	}                                                 \
 	static u32 do_##name parameters
 
 /* `/net`: open what `path` names below the directory. A new file, or a negative errno. */

@@ -19,13 +19,13 @@ static u32 refuse(const struct file *file, u32 error)
 	return file ? error : (u32)WASI_BADF;
 }
 
-#define ON_HOST(fd, call, other)                                         \
-	do {                                                             \
-		const struct file *host = file_of(fd);                   \
-		if (!host || host->kind != FILE_HOST)                    \
-			return refuse(host, other);                      \
-		fd = host->host_descriptor;                              \
-		return call;                                             \
+#define ON_HOST(fd, call, other)                       \
+	do {                                           \
+		const struct file *host = file_of(fd); \
+		if (!host || host->kind != FILE_HOST)  \
+			return refuse(host, other);    \
+		fd = host->host_descriptor;            \
+		return call;                           \
 	} while (0)
 
 WASI_CALL(fd_advise, (u32 fd, u64 offset, u64 length, u32 advice), (fd, offset, length, advice))
@@ -115,13 +115,10 @@ WASI_CALL(fd_prestat_dir_name, (u32 fd, uaddr path, u32 size), (fd, path, size))
 static u8 filetype_of(const struct file *file)
 {
 	switch (file->kind) {
-	case FILE_SOCKET:
-		return WASI_FILETYPE_SOCKET_STREAM;
-	case FILE_NET_DIRECTORY:
-		return WASI_FILETYPE_DIRECTORY;
+	case FILE_SOCKET: return WASI_FILETYPE_SOCKET_STREAM;
+	case FILE_NET_DIRECTORY: return WASI_FILETYPE_DIRECTORY;
 	case FILE_TEXT:
-	case FILE_CONTROL:
-		return WASI_FILETYPE_REGULAR_FILE;
+	case FILE_CONTROL: return WASI_FILETYPE_REGULAR_FILE;
 	default: /* WASI has no type for pipes; with the right to seek this is no terminal */
 		return WASI_FILETYPE_CHARACTER_DEVICE;
 	}
@@ -267,7 +264,8 @@ static u32 open_on_host(const struct file *directory, u32 lookup, uaddr path, u3
 	struct file *file = file_create(process->pod->account, FILE_HOST);
 	if (!file)
 		return WASI_NOMEM;
-	u32 error = native_path_open(directory->host_descriptor, lookup, path, length, open, base, inheriting, flags, opened);
+	u32 error = native_path_open(directory->host_descriptor, lookup, path, length, open, base, inheriting, flags,
+				     opened);
 	if (error || !guest_load(&file->host_descriptor, opened, sizeof(u32))) {
 		file_release(file);
 		return error ? error : (u32)WASI_FAULT;
@@ -293,7 +291,8 @@ WASI_CALL(path_open,
 
 static u32 stat_below_net(uaddr path, u32 length, uaddr stat)
 {
-	static const char *const directories[] = {".", "", "tcp", "tcp/connect", "tcp/listen", "tcp/accept", "dns", "sock"};
+	static const char *const directories[] = {".",          "",           "tcp", "tcp/connect",
+						  "tcp/listen", "tcp/accept", "dns", "sock"};
 	static const char *const files[] = {"ctl", "hostname", "interfaces"};
 	char text[PATH_MOST];
 	int result = load_path(text, path, length);
@@ -338,7 +337,8 @@ WASI_CALL(path_filestat_set_times, (u32 fd, u32 flags, uaddr path, u32 length, u
 	ON_HOST(fd, native_path_filestat_set_times(fd, flags, path, length, atim, mtim, times), refuse_change(host));
 }
 
-WASI_CALL(path_readlink, (u32 fd, uaddr path, u32 length, uaddr to, u32 size, uaddr used), (fd, path, length, to, size, used))
+WASI_CALL(path_readlink, (u32 fd, uaddr path, u32 length, uaddr to, u32 size, uaddr used),
+	  (fd, path, length, to, size, used))
 {
 	ON_HOST(fd, native_path_readlink(fd, path, length, to, size, used), WASI_INVAL);
 }
@@ -353,7 +353,8 @@ WASI_CALL(path_unlink_file, (u32 fd, uaddr path, u32 length), (fd, path, length)
 	ON_HOST(fd, native_path_unlink_file(fd, path, length), refuse_change(host));
 }
 
-WASI_CALL(path_symlink, (uaddr old, u32 old_length, u32 fd, uaddr new, u32 new_length), (old, old_length, fd, new, new_length))
+WASI_CALL(path_symlink, (uaddr old, u32 old_length, u32 fd, uaddr new, u32 new_length),
+	  (old, old_length, fd, new, new_length))
 {
 	ON_HOST(fd, native_path_symlink(old, old_length, fd, new, new_length), refuse_change(host));
 }

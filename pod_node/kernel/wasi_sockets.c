@@ -17,7 +17,8 @@ struct edge_address {
 static int socket_of(u32 fd, struct file **file)
 {
 	struct process *process = current_process();
-	*file = fd & SOCKET_BY_ID ? net_socket_file(process, fd & ~SOCKET_BY_ID) : descriptor_get(&process->descriptors, fd);
+	*file = fd & SOCKET_BY_ID ? net_socket_file(process, fd & ~SOCKET_BY_ID)
+				  : descriptor_get(&process->descriptors, fd);
 	if (!*file)
 		return -E_BADF;
 	return (*file)->kind == FILE_SOCKET ? 0 : -E_NOTSOCK;
@@ -133,7 +134,9 @@ static int store_address(uaddr to, struct address address)
 {
 	struct edge_address edge;
 	u32 ipv4 = address_to_ipv4(address);
-	u8 bytes[16] = {[10] = 0xff, [11] = 0xff, [12] = (u8)(ipv4 >> 24), [13] = (u8)(ipv4 >> 16), [14] = (u8)(ipv4 >> 8), [15] = (u8)ipv4};
+	u8 bytes[16] = {
+		[10] = 0xff,    [11] = 0xff, [12] = (u8)(ipv4 >> 24), [13] = (u8)(ipv4 >> 16), [14] = (u8)(ipv4 >> 8),
+		[15] = (u8)ipv4};
 	if (!guest_load(&edge, to, sizeof(edge)))
 		return -E_FAULT;
 	if (edge.length < 4)
@@ -237,7 +240,8 @@ WASI_CALL(sock_setsockopt, (u32 fd, u32 level, u32 name, uaddr value, u32 size),
 }
 
 /* On a stream the source is the peer. */
-WASI_CALL(sock_recv_from, (u32 fd, uaddr iovs, u32 count, uaddr address, u32 flags, uaddr port, uaddr size, uaddr out_flags),
+WASI_CALL(sock_recv_from,
+	  (u32 fd, uaddr iovs, u32 count, uaddr address, u32 flags, uaddr port, uaddr size, uaddr out_flags),
 	  (fd, iovs, count, address, flags, port, size, out_flags))
 {
 	struct file *file;
@@ -315,7 +319,8 @@ static int resolve(const char *node, struct address addresses[ADDRINFO_MOST])
 }
 
 WASI_CALL(sock_getaddrinfo,
-	  (uaddr node, u32 node_length, uaddr service, u32 service_length, uaddr hints, uaddr results, u32 most, uaddr count),
+	  (uaddr node, u32 node_length, uaddr service, u32 service_length, uaddr hints, uaddr results, u32 most,
+	   uaddr count),
 	  (node, node_length, service, service_length, hints, results, most, count))
 {
 	(void)hints; /* there is one family and one type */

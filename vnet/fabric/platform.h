@@ -24,16 +24,16 @@ typedef int64_t i64;
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 /* Arguments are evaluated once: they may read what another thread is changing. */
-#define MIN(a, b)                            \
-	({                                   \
-		__typeof__(a) first_ = (a);  \
-		__typeof__(b) second_ = (b); \
+#define MIN(a, b)                                    \
+	({                                           \
+		__typeof__(a) first_ = (a);          \
+		__typeof__(b) second_ = (b);         \
 		first_ < second_ ? first_ : second_; \
 	})
-#define MAX(a, b)                            \
-	({                                   \
-		__typeof__(a) first_ = (a);  \
-		__typeof__(b) second_ = (b); \
+#define MAX(a, b)                                    \
+	({                                           \
+		__typeof__(a) first_ = (a);          \
+		__typeof__(b) second_ = (b);         \
 		first_ > second_ ? first_ : second_; \
 	})
 

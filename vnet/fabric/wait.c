@@ -16,8 +16,7 @@ static _Atomic i32 runnable;
 
 bool lock_try(struct lock *lock)
 {
-	return atomic_load_explicit(&lock->held, memory_order_relaxed) == 0 &&
-	       atomic_exchange(&lock->held, 1) == 0;
+	return atomic_load_explicit(&lock->held, memory_order_relaxed) == 0 && atomic_exchange(&lock->held, 1) == 0;
 }
 
 /* The holder may have been preempted, so after a short spin nap on the thread's own slot; holders never
