@@ -21,6 +21,7 @@ TOPOLOGY ?= topologies/shop/shop.yaml
 # An editable install follows edits to Python files by itself, but not these.
 PROTOS := $(shell find protos -name '*.proto')
 KERNEL_SOURCES := $(shell find vnet/fabric pod_node/kernel -name '*.[ch]' -o -name 'build.py')
+C_FILES := $(shell find vnet/fabric pod_node/kernel tests/native -name '*.[ch]')
 INSTALL_INPUTS := pyproject.toml hatch_build.py protos/build.py $(PROTOS) $(KERNEL_SOURCES)
 KERNEL := pod_node/kernel/kernel.wasm
 
@@ -34,7 +35,7 @@ help:
 	@sed -n '2,5s/^# *//p' Makefile
 
 demo: $(VENV)/.installed
-	@exec $(BIN)/podnet up $(TOPOLOGY)
+	@$(BIN)/podnet up $(TOPOLOGY) || test $$? -eq 130  # Ctrl-C is how it is meant to end
 
 test: debian-packages lint
 	$(BIN)/python -m pytest -m "not bench"
@@ -45,12 +46,14 @@ bench: debian-packages $(VENV)/.developed
 lint: $(VENV)/.developed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/clang-format --dry-run -Werror $(C_FILES)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 fmt: $(VENV)/.developed
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(C_FILES)
 
 kernel: $(VENV)/.tools
 	$(BIN)/python pod_node/kernel/build.py
