@@ -1,8 +1,10 @@
 """The control plane: from a topology file to running pods.
 
 - `topology/` what a person declares: schema, parsing, errors with line and column.
-- `plan.py`, `reconcile.py` pure cores: what should run, and the next steps towards it.
-- `backends/` where pod nodes run.
+- `plan.py`, `deploy.py`, `restart.py` pure cores: what should run, and the next steps towards it.
+- `launch.py` the shell around them; `codec.py` its way to a pod node.
+- `reachable.py` which names and portals lead to pods; `phases.py` where a pod is, in words.
+- `state.py` the folder of a deployment; `backends/` where pod nodes run.
 - `cli/` one file per verb.
 
 Talks to pod nodes through their gRPC contract only, and runs no guest itself.

@@ -105,7 +105,7 @@ class NodeClient:
             await self._stub.PublishNames(request)
 
     async def boot_pod(self, spec: PodSpec) -> PodStatus:
-        """Boot a pod; returns once its guest runs."""
+        """Boot a pod; an event tells when its guest runs."""
         with _errors():
             response = await self._stub.BootPod(pb.BootPodRequest(spec=pod_spec_to_message(spec)))
         return pod_from_message(response.pod)

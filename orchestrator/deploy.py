@@ -218,6 +218,7 @@ class Deployment:
 
     def _on_exit(self, entry: _Entry, exited: PodExited) -> None:
         end = exited.exit
+        entry.has_run = True  # or was ended before it could, which is as much of a start
         delay_s = entry.timer.delay_s(end.status, self._now - entry.started_at)
         phase = Phase.EXITED
         if delay_s is not None:

@@ -9,7 +9,7 @@ pods become ready. Decides nothing about pods, and shows nothing itself: what ha
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, assert_never
 
@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     from pod_node.spec import PodSpec
     from pod_node.status import NodeEvent, OpenPortal, PortalBackend
 
+LAST_LINES_S = 2.0
+"""How long the end of a pod waits for its last lines; a slow reader may have lost their end."""
 BOOTS_AT_ONCE = 8
 """Boot calls under way: enough to keep a node busy, few enough to hear its events in between."""
 _IMAGE_PHASES = {ImagePhase.COMPILING: Phase.COMPILING, ImagePhase.READY: Phase.WAITING}
@@ -111,6 +113,8 @@ class Launch:
         self._deployment = Deployment(plan.pods)
         self._events: asyncio.Queue[Event | OrchestratorError] = asyncio.Queue()
         self._boots = asyncio.Semaphore(BOOTS_AT_ONCE)
+        self._told = {pod.spec.name: asyncio.Event() for pod in plan.pods}
+        """Set when all that a pod wrote in a life was shown."""
         self._portals: list[_OpenedPortal] = []
         self._names: Names = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -129,7 +133,7 @@ class Launch:
         await self._open_portals()
         error: OrchestratorError | None
         async with asyncio.TaskGroup() as group:
-            self._spawn(group, self._follow_events(), "events")
+            self._spawn(group, self._follow_events(group), "events")
             self._spawn(group, self._follow_logs(self._wall()), "logs")
             try:
                 error = await self._drive(group)
@@ -214,18 +218,20 @@ class Launch:
             except NodeRefusedError as error:
                 self._events.put_nowait(BootFailed(spec.name, str(error)))
 
-    async def _follow_events(self) -> None:
+    async def _follow_events(self, group: asyncio.TaskGroup) -> None:
         async with aclosing(self._client.watch()) as events:
             async for event in events:
-                self._on_event(event)
+                self._on_event(group, event)
         raise NodeLostError("its events ended")
 
-    def _on_event(self, event: NodeEvent) -> None:
+    def _on_event(self, group: asyncio.TaskGroup, event: NodeEvent) -> None:
         match event.happening:
             case Synced():
                 self._events.put_nowait(Begun())
-            case PodStateChanged() | PodHealthChanged() | PodExited() as change:
+            case PodStateChanged() | PodHealthChanged() as change:
                 self._events.put_nowait(change)
+            case PodExited() as exited:
+                self._spawn(group, self._hear_out(exited), f"last lines of {exited.pod}")
             case LogNotice(pod=pod, message=message):
                 self._screen.show_notice(f"{pod}: {message}")
             case EventsLost(count):
@@ -235,10 +241,22 @@ class Launch:
             case _:
                 pass  # a pod that existed before: this node is ours alone and has none
 
+    async def _hear_out(self, exited: PodExited) -> None:
+        """Pass on an end after the pod's last lines, which come by another stream."""
+        told = self._told[exited.pod]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_LINES_S):
+                await told.wait()
+        told.clear()
+        self._events.put_nowait(exited)
+
     async def _follow_logs(self, since_s: float) -> None:
         async with aclosing(self._client.logs(follow=True, since_s=since_s)) as chunks:
             async for lines, lost in chunks:
-                self._screen.show_lines(lines, lost)
+                if lines.lines or lost:
+                    self._screen.show_lines(lines, lost)
+                if not lines.lines:
+                    self._told[lines.pod].set()
 
     async def _open_portals(self) -> None:
         for portal in self._plan.portals:

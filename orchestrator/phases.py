@@ -50,7 +50,7 @@ class PodView:
     reason: str = ""
     exit: PodExit | None = None
     boot_s: float | None = None
-    """From the request to a guest that runs."""
+    """From the request to the guest's first instruction."""
     ready_s: float | None = None
     """From the request to the first answered probe; None without a health check."""
     restarts: int = 0

@@ -86,8 +86,6 @@ class PlannedPod:
     """Names shared with other replicas (`api`, `api.back`) come before its own."""
     depends_on: tuple[Dependency, ...]
     restart: RestartPolicy
-    cpus: float | None
-    """Share of the machine's cores that the pod may use; None is without limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,7 +268,6 @@ def _pod(
             for other, entry in section.depends_on.items()
         ),
         restart=section.restart,
-        cpus=limits.cpus,
     )
 
 

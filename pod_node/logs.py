@@ -96,6 +96,8 @@ class _PodLog:
     )
     resting_until_s: float = 0.0
     tail: bytes = b""
+    told: bool = False
+    """All that the pod wrote in a life that has ended is in the file and with the followers."""
 
 
 @dataclass(slots=True)
@@ -132,6 +134,7 @@ class LogBook:
         if pod not in self._pods:
             self._pods[pod] = _PodLog(self._file(pod))
         self._pods[pod].tail = b""
+        self._pods[pod].told = False
 
     def write(self, pod: str, descriptor: int, chunk: bytes) -> None:
         """Take what a guest wrote; costs an append and returns at once.
@@ -176,7 +179,8 @@ class LogBook:
             follow: Go on with new lines until cancelled.
 
         Yields:
-            Lines, and how many chunks were lost before them because the reader was slow.
+            Lines, and how many chunks were lost before them because the reader was slow; when
+            following, also the end of each life (see `LogLines.lines`).
         """
         chosen = frozenset(pods)
         with self._followers.subscribe() as live:
@@ -185,8 +189,11 @@ class LogBook:
                 async with self._writing:
                     read_until[pod] = self._rounds
                     kept = await asyncio.to_thread(_kept, self._file(pod), pod, tail, since_s)
+                    told = pod in self._pods and self._pods[pod].told
                 for lines in kept:
                     yield lines, 0
+                if follow and told:
+                    yield _end_of(pod, self._wall()), 0
             if not follow:
                 return
             async for round_number, lines in live:
@@ -236,6 +243,7 @@ class LogBook:
             for trouble in round_.troubles:
                 self._on_trouble(trouble)
             for lines in round_.lines:
+                self._pods[lines.pod].told = not lines.lines
                 self._followers.publish((self._rounds, lines))
 
     def _take(self, pod: str) -> tuple[str, _PodLog, list[_Chunk]]:
@@ -283,6 +291,8 @@ def _write_round(round_: _Round, now_s: float) -> None:
                 round_.lines.append(
                     LogLines(pod=pod, stream=stream, time_s=chunk.time_s, lines=tuple(piece.lines))
                 )
+            if chunk.descriptor == END:
+                round_.lines.append(_end_of(pod, chunk.time_s))
         if records and now_s >= log.resting_until_s:
             try:
                 log.file.write(b"".join(records))
@@ -298,6 +308,10 @@ def _cut(log: _PodLog, chunk: _Chunk) -> list[tuple[str, Piece]]:
         stream = STREAM_OF[chunk.descriptor]
         return [(stream, piece) for piece in cutter.feed(bytes(chunk.content))]
     return [(STREAM_OF[n], piece) for n, cutter in log.cutters.items() for piece in cutter.flush()]
+
+
+def _end_of(pod: str, time_s: float) -> LogLines:
+    return LogLines(pod=pod, stream=STREAM_OF[NOTE], time_s=time_s, lines=())
 
 
 def _kept(file: LogFile, pod: str, tail: int | None, since_s: float) -> list[LogLines]:

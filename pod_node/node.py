@@ -141,7 +141,7 @@ class Node:
         self._runtime.publish(network, names)
 
     def boot(self, spec: PodSpec) -> PodStatus:
-        """Boot a pod, under a new name or one whose pod has ended.
+        """Boot a pod, under a new name or one whose pod has ended; an event tells when it runs.
 
         Raises:
             PodExistsError: the name's pod has not ended.
@@ -159,17 +159,8 @@ class Node:
             self._require_network(interface.network)
         life = self._start(spec, image, previous.status.generation + 1 if previous else 1)
         self._lives[spec.name] = life
-        status = life.status
-        self._tell(
-            PodStateChanged(
-                pod=spec.name,
-                generation=status.generation,
-                state=status.state,
-                boot_s=status.boot_s,
-            )
-        )
         self._start_checks(life)
-        return status
+        return life.status
 
     async def stop(self, name: str, grace_s: float) -> PodStatus:
         """Give a pod time to end by itself, then kill it; return when it has ended.
@@ -178,7 +169,7 @@ class Node:
             UnknownPodError: no pod of that name was booted.
         """
         life = self._life(name)
-        if life.status.state is PodState.RUNNING:
+        if life.status.state in (PodState.BOOTING, PodState.RUNNING):
             self.portals.remove_pod(name)
             _cancel_checks(life)
             life.status = replace(life.status, state=PodState.STOPPING)
@@ -240,22 +231,21 @@ class Node:
             raise NetworkNotAttachedError(name)
 
     def _start(self, spec: PodSpec, image: CompiledImage, generation: int) -> _Life:
-        clock = asyncio.get_running_loop().time
         self.logs.begin(spec.name)
-        booted_at_s, started_at = self._wall(), clock()
+        booted_at_s, started_at = self._wall(), asyncio.get_running_loop().time()
         pod = self._runtime.boot(
             spec,
             image,
             lambda descriptor, chunk: self.logs.write(spec.name, descriptor, chunk),
             lambda end: self._on_exit(spec.name, end),
+            lambda moment: self._on_running(spec.name, moment - started_at),
         )
         status = PodStatus(
             spec=spec,
-            state=PodState.RUNNING,
+            state=PodState.BOOTING,
             generation=generation,
             health=Health.STARTING if spec.healthcheck else None,
             booted_at_s=booted_at_s,
-            boot_s=clock() - started_at,
         )
         return _Life(status, pod)
 
@@ -280,6 +270,17 @@ class Node:
                 health=change.health,
                 reason=change.reason,
             )
+        )
+
+    def _on_running(self, name: str, boot_s: float) -> None:
+        life = self._lives[name]
+        life.status = replace(life.status, boot_s=boot_s)
+        if life.status.state is not PodState.BOOTING:
+            return  # told to stop meanwhile
+        life.status = replace(life.status, state=PodState.RUNNING)
+        generation = life.status.generation
+        self._tell(
+            PodStateChanged(pod=name, generation=generation, state=PodState.RUNNING, boot_s=boot_s)
         )
 
     def _on_exit(self, name: str, end: PodExit) -> None:

@@ -36,7 +36,8 @@ class LogLines:
     time_s: float
     """Seconds since the epoch at which the node received them."""
     lines: tuple[bytes, ...]
-    """Without their line ends; pieces of over-long lines count as lines."""
+    """Without their line ends; pieces of over-long lines count as lines. None at all, from the
+    stream `podnet`, say to a follower that a life of the pod has ended and was told completely."""
 
 
 class Piece(NamedTuple):

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 OnOutput = Callable[[int, bytes], None]
 """Takes what a guest wrote: descriptor (1 or 2) and bytes, in any chunking."""
+OnRunning = Callable[[float], None]
+"""Takes the moment at which a guest was about to run its first instruction, by the loop's clock;
+called at most once, before any output, and never for a guest that ended while it was linked."""
 OnExit = Callable[[PodExit], None]
 """Takes the way a guest ended, exactly once, after its last output."""
 
@@ -52,7 +55,12 @@ class Runtime(Protocol):
         """Where the host side dials from."""
 
     def boot(
-        self, spec: PodSpec, image: CompiledImage, on_output: OnOutput, on_exit: OnExit
+        self,
+        spec: PodSpec,
+        image: CompiledImage,
+        on_output: OnOutput,
+        on_exit: OnExit,
+        on_running: OnRunning | None = None,
     ) -> Pod:
         """Start a guest on a thread of its own and return without waiting for it."""
 

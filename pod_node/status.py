@@ -47,7 +47,7 @@ class PodStatus:
     booted_at_s: float = 0.0
     """Seconds since the epoch at which it was booted."""
     boot_s: float = 0.0
-    """From the request to a guest that runs; zero while booting."""
+    """From the request to the guest's first instruction; zero while booting."""
     exited_at_s: float = 0.0
     """Seconds since the epoch at which it ended; zero unless EXITED."""
 

@@ -7,6 +7,7 @@ imported only when the verb is used, so that `podnet --help` needs neither gRPC 
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import os
 import sys
@@ -29,6 +30,16 @@ VERBS = {
     "validate": "Check a topology file.",
 }
 """Each with the line that `podnet --help` shows."""
+NOT_YET = {
+    "down": 'Ctrl-C in "podnet up" takes everything down',
+    "exec": "a pod runs one process, and no other can be put beside it",
+    "logs": '"podnet up" prints the logs of all pods',
+    "restart": 'pods restart by the "restart" of their service',
+    "scale": 'write "deploy: {replicas: 3}" in the topology and run "podnet up" again',
+    "shell": "a pod runs one process, and no other can be put beside it",
+    "stop": 'Ctrl-C in "podnet up" takes everything down',
+}
+"""Verbs that people will try, each with what there is instead."""
 INTERRUPTED = 130
 DEBUG = "PODNET_DEBUG"
 QUIET_GRPC = ("GRPC_VERBOSITY", "NONE")
@@ -49,6 +60,14 @@ class Verbs(click.Group):
         module = importlib.import_module(f"orchestrator.cli.{cmd_name}")
         command: click.Command = module.command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the verb of a command line, or say what could have been meant."""
+        if args and args[0] not in VERBS:
+            ctx.fail(_unknown_verb(args[0]))
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the verbs without importing them."""
@@ -83,6 +102,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - no traceback reaches a person unasked
         return _internal(error)
     return status if isinstance(status, int) else 0
+
+
+def _unknown_verb(word: str) -> str:
+    if word in NOT_YET:
+        return f'podnet has no "{word}" yet; {NOT_YET[word]}'
+    near = difflib.get_close_matches(word, VERBS, n=1)
+    hint = f'did you mean "{near[0]}"?' if near else f"there are: {', '.join(sorted(VERBS))}"
+    return f'podnet has no "{word}"; {hint}'
 
 
 def _fail(message: str) -> int:

@@ -41,7 +41,7 @@ def command(context: click.Context, deployments: tuple[str, ...], form: str) -> 
     running = {name: pods for name, pods in found.items() if pods is not None}
     if form == "json":
         click.echo(json.dumps(_rows(running), indent=2))
-    else:
+    elif running or not deployments:
         _print_table(running)
     absent = [name for name in deployments if name not in running]
     for name in absent:
@@ -73,7 +73,7 @@ def _rows(running: dict[str, list[PodStatus]]) -> list[dict[str, object]]:
             "health": pod.health.value if pod.health else None,
             "exit_status": pod.exit.status if pod.exit else None,
             "reason": pod.exit.reason if pod.exit else pod.health_reason,
-            "boot_s": pod.boot_s,
+            "boot_s": pod.boot_s or None,
             "boots": pod.generation,
         }
         for name, pods in running.items()
@@ -94,7 +94,7 @@ def _print_table(running: dict[str, list[PodStatus]]) -> None:
             pod.spec.image.rpartition("/")[2],
             ", ".join(str(interface.address) for interface in pod.spec.interfaces) or "-",
             _state(pod),
-            seconds(pod.boot_s),
+            seconds(pod.boot_s or None),
             str(pod.generation),
         )
         for name, pods in running.items()

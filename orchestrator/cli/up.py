@@ -14,7 +14,6 @@ import signal
 import sys
 import time
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -59,20 +58,17 @@ def command(context: click.Context, file: str, qr: bool | None) -> None:
 
 
 def _load(file: str) -> Topology | None:
-    from orchestrator.references import with_absolute_images
     from orchestrator.topology import read_topology
-    from orchestrator.topology.loader import STANDARD_INPUT
     from orchestrator.topology.render import count, render_problems
+    from pod_node.images import absolute_reference
 
-    reading = read_topology(file, os.environ)
+    reading = read_topology(file, os.environ, absolute_reference)
     if reading.problems:
         click.echo(render_problems(reading.problems), err=True)
     if reading.topology is None:
         errors = count(len(reading.errors), "error")
         click.echo(f"error: {reading.file}: {errors}; nothing was started", err=True)
-        return None
-    folder = Path() if file == STANDARD_INPUT else Path(file).parent
-    return with_absolute_images(reading.topology, reading.file, folder)
+    return reading.topology
 
 
 def _up(topology: Topology, qr: bool | None) -> int:

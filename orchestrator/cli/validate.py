@@ -7,14 +7,8 @@ looks is decided by its `render` module.
 from __future__ import annotations
 
 import os
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
-
-if TYPE_CHECKING:
-    from orchestrator.topology import Reading
 
 _EXIT_INVALID = 1
 
@@ -59,10 +53,11 @@ def _validate(file: str, layout: str, color: bool | None) -> bool:
         render_rows,
         render_summary,
     )
+    from pod_node.images import absolute_reference
 
     if os.environ.get("NO_COLOR"):
         color = False
-    reading = _with_images_checked(read_topology(file, os.environ), file)
+    reading = read_topology(file, os.environ, absolute_reference)
     if layout == "json":
         click.echo(render_rows(reading.problems))
         return reading.topology is not None
@@ -73,21 +68,3 @@ def _validate(file: str, layout: str, color: bool | None) -> bool:
         return True
     click.echo(f"{reading.file}: {count(len(reading.errors), 'error')}", err=True)
     return False
-
-
-def _with_images_checked(reading: Reading, file: str) -> Reading:
-    """Add what `up` would refuse before it starts anything: an image that nobody knows."""
-    from orchestrator.references import ImageReferenceError, with_absolute_images
-    from orchestrator.topology import Problem
-    from orchestrator.topology.loader import STANDARD_INPUT
-
-    if reading.topology is None:
-        return reading
-    folder = Path() if file == STANDARD_INPUT else Path(file).parent
-    try:
-        with_absolute_images(reading.topology, reading.file, folder)
-    except ImageReferenceError as error:
-        path = ("services", error.service, "image")
-        problem = Problem(file=error.file, mark=None, path=path, message=error.reason)
-        return replace(reading, topology=None, problems=(*reading.problems, problem))
-    return reading

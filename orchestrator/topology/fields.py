@@ -42,8 +42,6 @@ MAX_MEMORY = 4 * 1024**3
 """Guests address their memory with 32 bits."""
 MIN_MEMORY = 64 * 1024
 """One page of WebAssembly memory."""
-MAX_CPUS = 1024.0
-"""Cores; no machine has more."""
 
 LABEL_PATTERN = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 
@@ -71,9 +69,9 @@ def _word(pattern: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "pattern": f"{pattern}|\\$"})
 
 
-def _number(kind: str, **bounds: float) -> WithJsonSchema:
+def _integer(**bounds: int) -> WithJsonSchema:
     return WithJsonSchema(
-        {"anyOf": [{"type": kind, **bounds}, {"type": "string", "pattern": "\\$|^[0-9.]+$"}]}
+        {"anyOf": [{"type": "integer", **bounds}, {"type": "string", "pattern": "\\$|^[0-9.]+$"}]}
     )
 
 
@@ -124,25 +122,17 @@ Memory: TypeAlias = Annotated[
     PlainSerializer(format_size),
     _word(SIZE_PATTERN),
 ]
-Cpus: TypeAlias = Annotated[
-    float,
-    AfterValidator(_positive),
-    _between(0, MAX_CPUS, "{:g}".format),
-    _number("number", exclusiveMinimum=0, maximum=MAX_CPUS),
-]
 Port: TypeAlias = Annotated[
     int,
     _from_number(parse_port),
-    _number("integer", minimum=1, maximum=65_535),
+    _integer(minimum=1, maximum=65_535),
 ]
 Replicas: TypeAlias = Annotated[
     int,
     _between(0, MAX_REPLICAS, "{:,}".format),
-    _number("integer", minimum=0, maximum=MAX_REPLICAS),
+    _integer(minimum=0, maximum=MAX_REPLICAS),
 ]
-Retries: TypeAlias = Annotated[
-    int, _between(1, 1_000_000, "{:,}".format), _number("integer", minimum=1)
-]
+Retries: TypeAlias = Annotated[int, _between(1, 1_000_000, "{:,}".format), _integer(minimum=1)]
 Flag: TypeAlias = Annotated[bool, WithJsonSchema({"type": ["boolean", "string"]})]
 GuestPath: TypeAlias = Annotated[str, AfterValidator(forms.guest_path), _word("^/")]
 Restart: TypeAlias = Annotated[

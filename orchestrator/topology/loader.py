@@ -17,9 +17,11 @@ from orchestrator.topology.problems import Problem, Severity, TopologyError, sor
 from orchestrator.topology.resolution import read_bytes, read_variables, resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
+    from orchestrator.topology.resolution import FindImage
     from orchestrator.topology.schema import Topology
+    from orchestrator.topology.validation import Finding
 
 STANDARD_INPUT = "-"
 ENVIRONMENT_FILE = ".env"
@@ -57,25 +59,33 @@ def load_topology(file: str | Path, environ: Mapping[str, str]) -> Topology:
     return reading.topology
 
 
-def read_topology(file: str | Path, environ: Mapping[str, str]) -> Reading:
+def read_topology(
+    file: str | Path, environ: Mapping[str, str], find_image: FindImage | None = None
+) -> Reading:
     """Read a topology file and find everything that is wrong with it.
 
     Args:
         file: A path, or `-` for standard input, whose relative paths start in the current folder.
         environ: The process environment, for `${NAME}`.
+        find_image: Looks up image references; without it they stay as they are written.
     """
     name = str(file)
     if name == STANDARD_INPUT:
-        return read_topology_bytes(sys.stdin.buffer.read(MAX_BYTES + 1), "<stdin>", Path(), environ)
-    raw = read_bytes(Path(name))
-    if isinstance(raw, str):
-        problem = Problem(file=name, mark=None, path=(), message=raw)
+        raw = sys.stdin.buffer.read(MAX_BYTES + 1)
+        return read_topology_bytes(raw, "<stdin>", Path(), environ, find_image)
+    content = read_bytes(Path(name))
+    if isinstance(content, str):
+        problem = Problem(file=name, mark=None, path=(), message=content)
         return Reading(file=name, topology=None, problems=(problem,))
-    return read_topology_bytes(raw, name, Path(name).parent, environ)
+    return read_topology_bytes(content, name, Path(name).parent, environ, find_image)
 
 
 def read_topology_bytes(
-    raw: bytes, file: str, directory: Path, environ: Mapping[str, str]
+    raw: bytes,
+    file: str,
+    directory: Path,
+    environ: Mapping[str, str],
+    find_image: FindImage | None = None,
 ) -> Reading:
     """Read the bytes of a topology file.
 
@@ -84,13 +94,19 @@ def read_topology_bytes(
         file: What to call the file in messages.
         directory: Where relative paths start, and where `.env` is looked for.
         environ: The process environment, for `${NAME}`.
+        find_image: Looks up image references; without it they stay as they are written.
     """
     source = decode(raw, file)
     if isinstance(source, Problem):
         return Reading(file=file, topology=None, problems=(source,))
     variables, problems = _variables(directory, environ)
     parsed = parse(source, variables)
-    topology = _resolved(parsed, directory, variables, problems)
+    topology = None
+    if parsed.validated.topology is not None:
+        resolution = resolve(parsed.validated.topology, directory, variables, find_image)
+        _report(parsed, resolution.findings)
+        problems += resolution.problems
+        topology = resolution.topology
     found = sort_problems([*problems, *parsed.problems])
     usable = all(problem.severity is Severity.WARNING for problem in found)
     return Reading(file=file, topology=topology if usable else None, problems=found)
@@ -110,15 +126,8 @@ def _variables(
     return {**values, **environ}, problems
 
 
-def _resolved(
-    parsed: Parsed, directory: Path, variables: Mapping[str, str], problems: list[Problem]
-) -> Topology | None:
-    if parsed.validated.topology is None:
-        return None
-    resolution = resolve(parsed.validated.topology, directory, variables)
-    parsed.report(
-        replace(finding, path=parsed.validated.original(finding.path))
-        for finding in resolution.findings
-    )
-    problems += resolution.problems
-    return resolution.topology
+def _report(parsed: Parsed, findings: Iterable[Finding]) -> None:
+    """Place findings about the model, except those about parts that the file does not have."""
+    original = parsed.validated.original
+    placed = [replace(finding, path=original(finding.path)) for finding in findings]
+    parsed.report(f for f in placed if not parsed.validated.is_damaged(*f.path))

@@ -1,14 +1,17 @@
-"""What a topology refers to on this machine: folders to mount and files of environment variables.
+"""What a topology refers to: folders to mount, files of environment variables, images.
 
-Owns the reading of those, and the finished model: absolute folders, complete environments, nothing
-left that depends on where or when it is read again.
+Owns the reading of those, and the finished model: absolute folders and images, complete
+environments, nothing left that depends on where or when it is read again. Which images there are is
+the image store's business; it is asked.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 from orchestrator.topology.document import MAX_BYTES
 from orchestrator.topology.envfile import parse_env_file
@@ -23,10 +26,13 @@ from orchestrator.topology.schema import (
     VolumeKind,
 )
 from orchestrator.topology.validation import Finding
+from pod_node.images import ImageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
+
+FindImage: TypeAlias = Callable[[str, Path], str]
+"""Makes an image reference in a file of this folder absolute, or raises `ImageError`."""
 
 
 @dataclass(slots=True)
@@ -40,19 +46,29 @@ class Resolution:
     """In other files."""
 
 
-def resolve(topology: Topology, directory: Path, variables: Mapping[str, str]) -> Resolution:
+def resolve(
+    topology: Topology,
+    directory: Path,
+    variables: Mapping[str, str],
+    find_image: FindImage | None = None,
+) -> Resolution:
     """Finish a model.
 
     Args:
         topology: What the file says.
         directory: Where relative paths start.
         variables: Values for variables that are listed without one.
+        find_image: Looks up image references; without it they stay as they are written.
     """
     result = Resolution(topology)
     services = {
         name: _resolved(name, service, directory, variables, result)
         for name, service in topology.services.items()
     }
+    if find_image is not None:
+        for name, service in services.items():
+            image = _resolved_image(name, service.image, directory, find_image, result)
+            services[name] = service.model_copy(update={"image": image})
     result.topology = topology.model_copy(update={"services": services})
     return result
 
@@ -94,6 +110,16 @@ def _resolved(
             environment[variable] = given
     changes = {"volumes": volumes, "environment": environment, "env_file": ()}
     return service.model_copy(update=changes)
+
+
+def _resolved_image(
+    service: str, image: str, directory: Path, find_image: FindImage, result: Resolution
+) -> str:
+    try:
+        return find_image(image, directory)
+    except ImageError as error:
+        result.findings.append(Finding(("services", service, "image"), str(error)))
+        return image
 
 
 def _resolved_volume(

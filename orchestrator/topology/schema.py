@@ -24,7 +24,6 @@ from pydantic import (
 
 from orchestrator.topology import forms, vocabulary
 from orchestrator.topology.fields import (
-    Cpus,
     Duration,
     Flag,
     GuestPath,
@@ -145,7 +144,6 @@ class LimitsSection(Section):
     not_yet = vocabulary.LIMITS
 
     memory: Memory | None = None
-    cpus: Cpus | None = None
 
 
 class ResourcesSection(Section):

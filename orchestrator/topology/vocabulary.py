@@ -33,7 +33,7 @@ NETWORK = _refuse(
 SERVICE = _refuse(
     "annotations attach blkio_config build cap_add cap_drop cgroup cgroup_parent configs"
     " container_name cpu_count cpu_percent cpu_period cpu_quota cpu_rt_period cpu_rt_runtime"
-    " cpu_shares cpuset credential_spec develop device_cgroup_rules devices dns dns_opt"
+    " cpu_shares cpus cpuset credential_spec develop device_cgroup_rules devices dns dns_opt"
     " dns_search domainname egress expose extends external_links extra_hosts gpus group_add"
     " hostname init ipc isolation label_file labels link links logging mac_address"
     " mem_reservation mem_swappiness memswap_limit models network_mode oom_kill_disable"
@@ -41,7 +41,6 @@ SERVICE = _refuse(
     " provider pull_policy read_only requests requirements runtime secrets security_opt shm_size"
     " stdin_open stop_grace_period stop_signal storage_opt sysctls tmpfs tty ulimits"
     " use_api_socket user userns_mode uts volumes_from",
-    cpus='write "deploy: {resources: {limits: {cpus: 0.5}}}"',
     entrypoint='write the whole command line as "command"',
     mem_limit='write "deploy: {resources: {limits: {memory: 128M}}}"',
     scale='write "deploy: {replicas: 2}"',
@@ -67,7 +66,7 @@ DEPLOY = _refuse(
 
 RESOURCES = _refuse("reservations")
 
-LIMITS = _refuse("descriptors devices disk pids processes sockets")
+LIMITS = _refuse("cpus descriptors devices disk pids processes sockets")
 
 DEPENDENCY = _refuse("required restart")
 

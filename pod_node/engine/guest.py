@@ -53,12 +53,13 @@ class Guest:
         self._argv = argv
         self._epoch = epoch
 
-    def start(self, on_ended: Callable[[PodExit], None]) -> None:
-        """Start the thread; `on_ended` is called on it when the guest has ended.
+    def start(self, on_running: Callable[[], None], on_ended: Callable[[PodExit], None]) -> None:
+        """Start the thread; both are called on it, just before the guest runs and when it ended.
 
         Raises:
             RuntimeError: the system has no room for another thread.
         """
+        self._on_running = on_running
         name = f"pod-{self.spec.name}"
         self._thread = threading.Thread(target=self._live, args=(on_ended,), name=name, daemon=True)
         default = threading.stack_size(THREAD_STACK_BYTES)
@@ -104,6 +105,7 @@ class Guest:
             raise
         if self._killed():
             return _killed()
+        self._on_running()
         try:
             guest.run(self.process.thread)
         except bindings.GuestExitError:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pod_node.engine.fabric import Fabric
     from pod_node.engine.guest import Guest
-    from pod_node.runtime import OnExit, OnOutput
+    from pod_node.runtime import OnExit, OnOutput, OnRunning
     from pod_node.spec import PodExit, PodSpec
     from vnet.host import Watches
 
@@ -37,6 +37,7 @@ class EnginePod:
         guest: Guest,
         on_output: OnOutput,
         on_exit: OnExit,
+        on_running: OnRunning | None,
     ) -> None:
         self._fabric = fabric
         self._watches = watches
@@ -44,6 +45,7 @@ class EnginePod:
         self._guest = guest
         self._on_output = on_output
         self._on_exit = on_exit
+        self._on_running = on_running
         self._gone = asyncio.Event()
         self._outputs = {1: guest.process.output, 2: guest.process.error}
 
@@ -63,7 +65,7 @@ class EnginePod:
         try:
             for number in self._outputs:
                 self._arm(number)
-            self._guest.start(self._ended)
+            self._guest.start(self._running, self._ended)
         except (OSError, RuntimeError) as error:
             self._give_back()
             raise BootError(
@@ -92,6 +94,12 @@ class EnginePod:
             self._arm(number)
         if data:
             self._on_output(number, data)
+
+    def _running(self) -> None:
+        """Runs on the guest's thread, as the last thing before the guest."""
+        if self._on_running is not None:
+            with suppress(RuntimeError):  # the loop is closed: nobody is left to tell
+                self._loop.call_soon_threadsafe(self._on_running, self._loop.time())
 
     def _ended(self, outcome: PodExit) -> None:
         """Runs on the guest's thread, as the last thing it does."""

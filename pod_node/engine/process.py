@@ -26,6 +26,7 @@ _REPLY = struct.Struct("<6I")
 HOST_FILES_MOST = 1024
 """Open files of the host for one pod (EMFILE), its mounts included: each takes a descriptor of the
 node's process. Linux gives a process as many by default."""
+_MIB = 1 << 20
 _U32_MOST, _U64_MOST = (1 << 32) - 1, (1 << 64) - 1
 _ARGUMENTS_MOST = 2 << 20
 """Bytes of arguments and environment together: Linux's ARG_MAX for the default stack of 8 MiB."""
@@ -62,6 +63,20 @@ def check_bootable(spec: PodSpec, argv: list[str]) -> None:
             raise BootError(
                 spec.name, f"{mount.source} is no directory; it was to be {mount.target}"
             )
+
+
+def check_memory(spec: PodSpec, minimum: int) -> None:
+    """Refuse a limit that the module's memory exceeds before it has grown.
+
+    Raises:
+        BootError: it does.
+    """
+    if minimum > spec.limits.memory_bytes:
+        size = f"{minimum >> 10} KiB" if minimum % _MIB else f"{minimum // _MIB} MiB"
+        raise BootError(
+            spec.name,
+            f"its module needs at least {size} of memory; raise deploy.resources.limits.memory",
+        )
 
 
 def _check_texts(spec: PodSpec, argv: list[str]) -> None:

@@ -91,6 +91,7 @@ class Program:
         if memory.is_shared or memory.is_64:
             kind = "shared" if memory.is_shared else "64-bit"
             raise self._unsupported(f"the module's memory is {kind}, which pods do not have")
+        self.memory_minimum = memory.limits.min * memory.page_size
         start = self.module.exports[self._start_index].type
         assert isinstance(start, wasmtime.FuncType)
         if signature_of(start) != Signature((), ()):

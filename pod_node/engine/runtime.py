@@ -21,7 +21,7 @@ from pod_node.engine.errors import TooManyNetworksError
 from pod_node.engine.fabric import DEFAULT_FABRIC_BYTES, Fabric
 from pod_node.engine.guest import Guest
 from pod_node.engine.pod import EnginePod
-from pod_node.engine.process import check_bootable, create_process
+from pod_node.engine.process import check_bootable, check_memory, create_process
 from pod_node.engine.program import Program
 from pod_node.errors import BootError, NetworkConflictError, NetworkNotAttachedError
 from vnet.errors import SubnetOverlapError
@@ -29,7 +29,7 @@ from vnet.host import HostEndpoint, Watches
 
 if TYPE_CHECKING:
     from pod_node.images import CompiledImage
-    from pod_node.runtime import OnExit, OnOutput
+    from pod_node.runtime import OnExit, OnOutput, OnRunning
     from pod_node.spec import PodSpec
 
 
@@ -119,13 +119,18 @@ class EngineRuntime:
         self._published[network] = {name for name, addresses in names.items() if addresses}
 
     def boot(
-        self, spec: PodSpec, image: CompiledImage, on_output: OnOutput, on_exit: OnExit
+        self,
+        spec: PodSpec,
+        image: CompiledImage,
+        on_output: OnOutput,
+        on_exit: OnExit,
+        on_running: OnRunning | None = None,
     ) -> EnginePod:
         """Start a guest on a thread of its own and return without waiting for it.
 
         Raises:
             BootError: an address is taken, a mount is missing, a text cannot be a C string, or
-                there is no room.
+                there is no room; in the node, or for the module's memory within its limit.
             NetworkNotAttachedError: an interface is on a network that was not attached.
             UnsupportedModuleError: the module is not one that pods can run.
             DamagedArtifactError: the compiled module cannot be read.
@@ -136,7 +141,7 @@ class EngineRuntime:
             mounts=(*image.mounts, *spec.mounts),
         )
         argv = list(image.arguments(spec.command, spec.working_dir))
-        return self.boot_artifact(full, image.artifact, argv, on_output, on_exit)
+        return self.boot_artifact(full, image.artifact, argv, on_output, on_exit, on_running)
 
     def boot_artifact(
         self,
@@ -145,16 +150,20 @@ class EngineRuntime:
         argv: list[str],
         on_output: OnOutput,
         on_exit: OnExit,
+        on_running: OnRunning | None = None,
     ) -> EnginePod:
         """As `boot`, from a compiled module, with nothing added to `spec`."""
         if self._closing:
             raise BootError(spec.name, "the node is shutting down; boot it on another one")
         check_bootable(spec, argv)
         program = self._program(artifact, spec.image)
+        check_memory(spec, program.memory_minimum)
         networks = {name: number for name, (number, _) in self._networks.items()}
         process = create_process(self.fabric, spec, networks)
         guest = Guest(self.fabric, program, spec, argv, process, self._epoch)
-        pod = EnginePod(self.fabric, self._watches, self._loop, guest, on_output, on_exit)
+        pod = EnginePod(
+            self.fabric, self._watches, self._loop, guest, on_output, on_exit, on_running
+        )
         pod.start(self._forget)
         self._pods[pod] = None
         return pod

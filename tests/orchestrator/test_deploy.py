@@ -107,6 +107,13 @@ def test_every_image_is_prepared_once_and_before_its_pods() -> None:
     assert rig.boots == ["b-1", "a-1", "a-2"]
 
 
+def test_a_pod_that_ended_before_it_ran_does_not_keep_others_waiting() -> None:
+    rig = Rig(planned_pod("a-1"), planned_pod("b-1", needs={"a": Condition.STARTED})).begin()
+    assert rig.boots == ["a-1"]
+    rig.exit("a-1", 126)
+    assert rig.boots == ["a-1", "b-1"]
+
+
 def test_waiting_pods_show_what_becomes_of_their_image() -> None:
     rig = Rig(planned_pod("a-1"))
     rig.send(Begun())

@@ -135,6 +135,19 @@ async def test_output_reaches_the_screen() -> None:
     assert screen.lines == [("a-1", b"hello"), ("a-1", b"you")]
 
 
+async def test_all_that_a_pod_wrote_is_shown_before_its_end() -> None:
+    def script(pod: FakePod) -> None:
+        pod.write(1, b"line\n" * 60_000 + b"last")
+        pod.exit(0)
+
+    plan = make_plan(planned_pod("a-1", restart=RestartPolicy(RestartMode.NO)))
+    async with launched(plan, FakeRuntime(script)) as (_, screen, task):
+        await screen.until(lambda: ("a-1", "exited (0)") in screen.pods)
+        assert len(screen.lines) == 60_001
+        assert screen.lines[-1] == ("a-1", b"last")
+        await task
+
+
 async def test_what_a_pod_wrote_before_anybody_listened_reaches_the_screen() -> None:
     runtime = FakeRuntime(script=lambda pod: pod.write(1, b"early\n"))
     async with launched(make_plan(planned_pod("a-1")), runtime) as (_, screen, _task):

@@ -54,7 +54,7 @@ def shop() -> Plan:
             "volumes": [{"type": "bind", "source": "/src/web", "target": "/app"}],
             "networks": ["front", "back"],
             "ports": ["8080", "80:9000"],
-            "deploy": {"replicas": 2, "resources": {"limits": {"memory": "128M", "cpus": 0.5}}},
+            "deploy": {"replicas": 2, "resources": {"limits": {"memory": "128M"}}},
             "depends_on": {"api": {"condition": "service_healthy"}},
             "restart": "on-failure:3",
         },
@@ -90,7 +90,7 @@ def test_a_pod_is_described_completely() -> None:
     assert web.spec.limits == Limits(memory_bytes=128 * 1024**2)
     assert web.spec.working_dir == "/"
     assert web.restart == RestartPolicy(RestartMode.ON_FAILURE, 3)
-    assert (web.replica, web.cpus) == (2, 0.5)
+    assert web.replica == 2
     assert web.spec.interfaces == (
         Interface(network="front", address=IPv4Address("10.10.0.3"), prefix=24),
         Interface(network="back", address=IPv4Address("10.20.0.3"), prefix=24),

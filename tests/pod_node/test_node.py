@@ -59,18 +59,47 @@ async def next_of(events: AsyncGenerator[NodeEvent, None], kind: type[Happening]
 
 
 async def test_a_booted_pod_runs_under_its_name(node: Node, runtime: FakeRuntime) -> None:
-    status = node.boot(make_spec("web-1"))
+    async with aclosing(node.watch()) as events:
+        await next_of(events, Synced)
+        status = node.boot(make_spec("web-1"))
+        assert (status.state, status.generation, status.boot_s) == (PodState.BOOTING, 1, 0.0)
+        assert node.statuses() == [status]
+        changed = await next_of(events, PodStateChanged)
+    (status,) = node.statuses()
+    assert status.boot_s > 0
+    assert changed == PodStateChanged(
+        pod="web-1", generation=1, state=PodState.RUNNING, boot_s=status.boot_s
+    )
     assert status.state is PodState.RUNNING
-    assert status.generation == 1
-    assert node.statuses() == [status]
     assert runtime.boots == ["web-1"]
+
+
+async def test_a_pod_that_is_stopped_while_it_boots_is_not_said_to_run(
+    node: Node, runtime: FakeRuntime
+) -> None:
+    node.boot(make_spec("web-1"))
+    pod = runtime.pods["web-1"]
+    begin = pod.on_running
+    pod.on_running = None
+    assert begin is not None
+    async with asyncio.TaskGroup() as group, aclosing(node.watch()) as events:
+        await next_of(events, Synced)
+        group.create_task(node.stop("web-1", 60.0))
+        changed = await next_of(events, PodStateChanged)
+        begin(asyncio.get_running_loop().time())
+        assert node.statuses()[0].state is PodState.STOPPING
+        pod.exit(0)
+        assert (await anext(events)).happening != changed
+    assert isinstance(changed, PodStateChanged)
+    assert changed.state is PodState.STOPPING
+    assert node.statuses()[0].boot_s > 0
 
 
 async def test_a_name_can_be_booted_again_only_after_its_pod_ended(
     node: Node, runtime: FakeRuntime
 ) -> None:
     node.boot(make_spec("web-1"))
-    with pytest.raises(PodExistsError, match="web-1 already exists and is running"):
+    with pytest.raises(PodExistsError, match="web-1 already exists and is booting"):
         node.boot(make_spec("web-1"))
     runtime.pods["web-1"].exit(1)
     assert node.boot(make_spec("web-1")).generation == 2
@@ -241,4 +270,4 @@ async def test_a_full_log_disk_is_told_and_the_pod_goes_on(
         runtime.pods["web-1"].write(1, b"x\n")
         notice = await next_of(events, LogNotice)
     assert str(tmp_path / "logs" / "web-1.log") in str(notice)
-    assert node.statuses()[0].state is PodState.RUNNING
+    assert node.statuses()[0].state is not PodState.EXITED

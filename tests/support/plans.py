@@ -44,7 +44,6 @@ def planned_pod(
             for service, condition in (needs or {}).items()
         ),
         restart=restart or RestartPolicy(),
-        cpus=None,
     )
 
 

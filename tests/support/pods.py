@@ -15,7 +15,7 @@ from pod_node.spec import ExitKind, HealthCheck, Interface, PodExit, PodSpec, Pr
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from pod_node.runtime import OnExit, OnOutput
+    from pod_node.runtime import OnExit, OnOutput, OnRunning
 
 LOOPBACK = IPv4Address("127.0.0.1")
 FRONT = IPv4Network("127.0.0.0/24")
@@ -82,6 +82,7 @@ class FakePod:
     spec: PodSpec
     write: OnOutput
     on_exit: OnExit
+    on_running: OnRunning | None = None
     killed: int = 0
     alive: bool = True
 
@@ -93,8 +94,15 @@ class FakePod:
     def exit(self, status: int) -> None:
         self.end(exited(status))
 
+    def run(self) -> None:
+        """Begin, unless it has begun."""
+        if self.on_running is not None:
+            self.on_running(asyncio.get_running_loop().time())
+            self.on_running = None
+
     def end(self, end: PodExit) -> None:
         if self.alive:
+            self.run()
             self.alive = False
             self.on_exit(end)
 
@@ -116,13 +124,19 @@ class FakeRuntime:
     closed: bool = False
 
     def boot(
-        self, spec: PodSpec, image: CompiledImage, on_output: OnOutput, on_exit: OnExit
+        self,
+        spec: PodSpec,
+        image: CompiledImage,
+        on_output: OnOutput,
+        on_exit: OnExit,
+        on_running: OnRunning | None = None,
     ) -> FakePod:
         if spec.name in self.refusals:
             raise BootError(spec.name, self.refusals[spec.name])
-        pod = FakePod(spec, on_output, on_exit)
+        pod = FakePod(spec, on_output, on_exit, on_running)
         self.pods[spec.name] = pod
         self.boots.append(spec.name)
+        asyncio.get_running_loop().call_soon(pod.run)
         asyncio.get_running_loop().call_soon(self.script, pod)
         return pod
 

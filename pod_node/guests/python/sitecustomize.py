@@ -1,7 +1,8 @@
 """What a CPython guest gets before its program: sockets over `/net`, served when first imported.
 
-Owns the import hook and the working folder, and nothing else, because every guest pays for this
-module at its start: all imports here are of modules that the interpreter has loaded already.
+Owns the import hook, the working folder and the buffering of standard output, and nothing else,
+because every guest pays for this module at its start: all imports here are of modules that the
+interpreter has loaded already.
 Two modules of the standard library are replaced (`OURS`), and a few are adjusted after their own
 code has run (`podnet_guest.adjustments`). A `sitecustomize` of the user further down `sys.path`
 still runs.
@@ -12,7 +13,7 @@ import sys
 from _frozen_importlib import BuiltinImporter, module_from_spec
 from _frozen_importlib_external import MAGIC_NUMBER, PathFinder, spec_from_file_location
 from marshal import loads
-from posix import O_RDONLY, chdir, close, environ, read
+from posix import O_RDONLY, _exit, chdir, close, environ, read, write
 from posix import open as open_file
 
 TYPE_CHECKING = False
@@ -46,6 +47,9 @@ ADJUSTED = BUILT_IN | {
 }
 BYTECODE_LIMIT = 256 * 1024
 BYTECODE_HEADER = 16
+ERRORS = 2
+CANNOT_START = 126
+"""As a shell has it for a program that is there and cannot be run."""
 UNCHECKED = b"\1\0\0\0"
 """Flags of bytecode that is trusted without a look at its source (PEP 552)."""
 
@@ -168,8 +172,23 @@ def run_next_sitecustomize(folders: list[str]) -> None:
         spec.loader.exec_module(module)
 
 
+def enter_working_folder() -> None:
+    """Go where the topology says, or end the pod: WASI starts every program in `/`."""
+    folder = environ.get(b"PWD", b"/")
+    if folder == b"/":
+        return
+    try:
+        chdir(folder)
+    except OSError as error:
+        name, reason = folder.decode(errors="replace"), error.strerror
+        message = f'cannot start in working_dir "{name}": {reason}; is it on a volume of the pod?\n'
+        write(ERRORS, message.encode())
+        _exit(CANNOT_START)
+
+
 sys.meta_path.insert(0, GuestFinder)
 _thread.start_new_thread = _thread.start_new = refuse_thread
+if sys.stdout is not None:  # a log shows lines as they come, and a killed pod keeps what it said
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a TextIOWrapper
 run_next_sitecustomize(settle_library())
-if environ.get(b"PWD", b"/") != b"/":  # WASI starts every program in `/`
-    chdir(environ[b"PWD"])
+enter_working_folder()

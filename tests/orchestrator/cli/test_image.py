@@ -50,7 +50,7 @@ def test_pull_brings_a_module_and_says_its_steps(
 @pytest.mark.usefixtures("own_module")
 @pytest.mark.parametrize(
     ("image", "complaint"),
-    [("pythn", "did you mean python?"), ("./absent.wasm", "No such file or directory")],
+    [("pythn", 'did you mean "python"?'), ("./absent.wasm", "No such file or directory")],
 )
 def test_an_image_that_cannot_be_pulled_is_one_clear_message(
     image: str, complaint: str, capsys: pytest.CaptureFixture[str]

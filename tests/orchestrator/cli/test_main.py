@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from orchestrator.cli.main import VERBS, Verbs, main, podnet
+from orchestrator.cli.main import NOT_YET, VERBS, Verbs, main, podnet
 
 HEAVY = ("grpc", "pydantic", "networkx", "rich", "wasmtime", "yaml", "segno")
 
@@ -31,9 +31,24 @@ def test_every_verb_has_a_command_and_help(verb: str, capsys: pytest.CaptureFixt
     assert isinstance(podnet, Verbs)
 
 
-def test_an_unknown_verb_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["upp"]) == 2
-    assert "No such command 'upp'" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [
+        ("upp", 'podnet has no "upp"; did you mean "up"?'),
+        ("zzz", 'podnet has no "zzz"; there are: image, ps, up, validate'),
+        ("logs", 'podnet has no "logs" yet; "podnet up" prints the logs of all pods'),
+        *((verb, f'podnet has no "{verb}" yet; {instead}') for verb, instead in NOT_YET.items()),
+    ],
+)
+def test_an_unknown_verb_is_a_usage_error_with_a_hint(
+    word: str, hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([word, "shop"]) == 2
+    assert capsys.readouterr().err.endswith(f"Error: {hint}\n")
+
+
+def test_no_verb_is_both_there_and_missing() -> None:
+    assert not VERBS.keys() & NOT_YET.keys()
 
 
 def test_an_unexpected_error_is_one_line(

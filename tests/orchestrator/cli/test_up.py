@@ -122,6 +122,19 @@ def test_a_topology_with_errors_is_shown_with_places_and_starts_nothing(
     assert not runtime.boots
 
 
+def test_an_unknown_image_is_shown_with_its_place(
+    state: Path, runtime: FakeRuntime, tmp_path: Path, capsys: Capture
+) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text("name: test\nservices:\n  web: {image: pyton}\n")
+    assert main(["up", str(path)]) == 1
+    error = capsys.readouterr().err
+    assert (
+        f'{path}:3:16: services.web.image: unknown image "pyton"; did you mean "python"?' in error
+    )
+    assert not runtime.boots
+
+
 def test_a_file_that_is_not_there_is_a_clear_error(
     state: Path, runtime: FakeRuntime, capsys: Capture
 ) -> None:
@@ -163,4 +176,6 @@ def test_ps_without_anything_running_is_an_empty_table(state: Path, capsys: Capt
     assert main(["ps"]) == 0
     assert capsys.readouterr().out.startswith("DEPLOYMENT")
     assert main(["ps", "shop"]) == 1
-    assert 'no deployment "shop" runs' in capsys.readouterr().err
+    captured = capsys.readouterr()
+    assert captured.err == 'error: no deployment "shop" runs; start it with podnet up\n'
+    assert captured.out == ""

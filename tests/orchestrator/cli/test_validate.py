@@ -97,7 +97,7 @@ def test_a_file_cannot_send_control_characters_to_the_terminal() -> None:
 
 @pytest.mark.usefixtures("folder")
 def test_a_long_line_is_cut_around_the_caret() -> None:
-    text = f"name: t\nservices: {{web: {{image: {'x' * 300}, prots: 1, command: {'y' * 300}}}}}\n"
+    text = f"name: t\nservices: {{web: {{image: ./{'x' * 300}, prots: 1, command: {'y' * 300}}}}}\n"
     result = validate("shop.yaml", text=text)
     _, line, caret = result.stdout.splitlines()
     assert len(line) < 120
@@ -108,7 +108,7 @@ def test_a_long_line_is_cut_around_the_caret() -> None:
 
 @pytest.mark.usefixtures("folder")
 def test_a_caret_stands_under_its_place_behind_wide_characters() -> None:
-    result = validate("shop.yaml", text='name: t\nservices: {web: {image: "店店", prots: 1}}\n')
+    result = validate("shop.yaml", text='name: t\nservices: {web: {image: "./店店", prots: 1}}\n')
     _, line, caret = result.stdout.splitlines()
     assert caret.index("^") == line.index("prots") + 2
 
@@ -151,12 +151,21 @@ def test_the_verb_loads_no_heavy_module_before_it_runs() -> None:
 
 
 @pytest.mark.usefixtures("folder")
-def test_an_image_that_up_would_refuse_is_refused_here_too() -> None:
-    text = "name: shop\nservices: {web: {image: pyton}}\n"
+def test_every_image_that_up_would_refuse_is_told_with_its_place() -> None:
+    text = "name: shop\nservices:\n  web: {image: pyton}\n  api: {image: zzz, scale: 2}\n"
     result = validate("shop.yaml", text=text)
     assert result.exit_code == 1
-    expected = "shop.yaml: services.web.image: unknown image 'pyton'; did you mean python?"
-    assert result.stdout.startswith(expected)
+    web, _, _, api, *_ = result.stdout.splitlines()
+    unknown = 'shop.yaml:3:16: services.web.image: unknown image "pyton"; did you mean "python"?'
+    assert web.startswith(unknown)
+    assert api.startswith('shop.yaml:4:16: services.api.image: unknown image "zzz". Known images: ')
+    assert result.stderr == "shop.yaml: 3 errors\n"
+    row, *_ = json.loads(validate("shop.yaml", "--format", "json").stdout)
+    assert (row["path"], row["line"], row["column"]) == ("services.web.image", 3, 16)
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_missing_image_is_missing_and_not_unknown_as_well() -> None:
+    result = validate("shop.yaml", text="name: shop\nservices: {web: {command: x}}\n")
     assert result.stderr == "shop.yaml: 1 error\n"
-    (row,) = json.loads(validate("shop.yaml", "--format", "json").stdout)
-    assert row["path"] == "services.web.image"
+    assert 'the key "image" is missing' in result.stdout

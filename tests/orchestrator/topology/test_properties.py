@@ -103,7 +103,6 @@ limits = st.fixed_dictionaries(
     {},
     optional={
         "memory": st.integers(64, 4096).map("{}M".format),
-        "cpus": st.floats(0.01, 64).map(str),
     },
 )
 

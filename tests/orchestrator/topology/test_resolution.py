@@ -23,6 +23,18 @@ def test_folders_become_absolute_from_the_file_s_folder(tmp_path: Path) -> None:
     assert volume.source == str(tmp_path / "web")
 
 
+def test_images_stay_as_written_or_become_what_is_found_for_them(tmp_path: Path) -> None:
+    path = write(tmp_path, HEAD)
+    assert load_topology(path, {}).services["web"].image == "x"
+
+    def find(reference: str, folder: Path) -> str:
+        return f"file:{folder}/{reference}"
+
+    topology = read_topology(path, {}, find).topology
+    assert topology is not None
+    assert topology.services["web"].image == f"file:{tmp_path}/x"
+
+
 def test_a_missing_folder_and_a_file_are_told_with_their_paths(tmp_path: Path) -> None:
     write(tmp_path, "x", "file")
     path = write(tmp_path, HEAD + '    volumes: ["./no:/a", "./file:/b"]\n')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -16,7 +17,7 @@ from pod_node.errors import (
     NetworkNotAttachedError,
     PodNodeError,
 )
-from pod_node.spec import ExitKind, Interface, Mount
+from pod_node.spec import ExitKind, Interface, Mount, PodExit, PodSpec
 from tests.support.lab import FRONT_GATEWAY, Lab, compile_text, compile_wasm, lab, shared_compiler
 from tests.support.wat import command_text
 from vnet.errors import SubnetOverlapError
@@ -181,6 +182,32 @@ async def test_a_listener_of_output_that_fails_does_not_stop_the_pod(pods: Lab) 
     assert (await guest.end()).status == 3
     assert b"".join(heard) == b"line\n" * 3
     assert reports
+
+
+async def test_a_guest_is_said_to_run_before_anything_is_heard_of_it(pods: Lab) -> None:
+    loop = asyncio.get_running_loop()
+    heard: list[object] = []
+    ended = asyncio.Event()
+
+    def on_exit(end: PodExit) -> None:
+        heard.append(end.status)
+        ended.set()
+
+    before = loop.time()
+    pods.runtime.boot_artifact(
+        PodSpec(name="quick", service="quick", image="guest", command=()),
+        compile_text(QUICK),
+        [],
+        lambda descriptor, data: heard.append(data),
+        on_exit,
+        heard.append,
+    )
+    assert heard == [], "the callback comes through the loop"
+    await ended.wait()
+    moment, status = heard
+    assert isinstance(moment, float)
+    assert before < moment < loop.time()
+    assert status == 0
 
 
 async def test_nothing_boots_on_a_closed_runtime(pods: Lab) -> None:

@@ -45,11 +45,16 @@ async def test_memory_grows_up_to_the_limit_and_the_guest_lives_on(
 
 
 async def test_a_module_that_starts_above_its_memory_limit_is_told(pods: Lab) -> None:
-    text = '(module (memory (export "memory") 100) (func (export "_start")))'
-    end = await pods.boot_text(text, limits=Limits(memory_bytes=10 * PAGE)).end()
-    assert (end.kind, end.status) == (ExitKind.TRAPPED, 126)
-    assert "could not be started" in end.reason
-    assert "memory" in end.reason
+    for pages, size in ((160, "10 MiB"), (100, "6400 KiB")):
+        text = f'(module (memory (export "memory") {pages}) (func (export "_start")))'
+        before = pods.statistics()
+        with pytest.raises(BootError) as refusal:
+            pods.boot_text(text, limits=Limits(memory_bytes=(pages - 1) * PAGE))
+        assert pods.statistics() == before
+        remedy = f"needs at least {size} of memory; raise deploy.resources.limits.memory"
+        assert str(refusal.value).endswith(remedy)
+        enough = Limits(memory_bytes=pages * PAGE)
+        assert (await pods.boot_text(text, limits=enough).end()).status == 0
 
 
 async def test_tables_are_limited_too(pods: Lab, neighbour: Puppet) -> None:
