@@ -142,9 +142,10 @@ def test_a_pods_own_variables_win_and_its_folders_follow_the_images(python: Comp
     assert dict(replace(python, manifest=manifest).environment(own)) == {
         "NEW": "1",
         "OLD": "0",
-        "PYTHONPATH": "/usr/lib/podnet:/usr/lib/python3.12:/app",
+        "PYTHONPATH": "/usr/lib/python3.12/start:/usr/lib/podnet:/usr/lib/python3.12:/app",
     }
-    assert python.environment(()) == (("PYTHONPATH", "/usr/lib/podnet:/usr/lib/python3.12"),)
+    image = "/usr/lib/python3.12/start:/usr/lib/podnet:/usr/lib/python3.12"
+    assert python.environment(()) == (("PYTHONPATH", image),)
 
 
 def test_guests_import_from_the_unpacked_library(plain: PlainEngine, python: CompiledImage) -> None:
