@@ -97,6 +97,8 @@ class Guest:
         )
         store.set_wasi(self._wasi())
         bindings.watch_epoch(store, self._epoch, self.process.thread)
+        if self._killed():  # before the epoch was watched; a later kill is noticed there
+            return _killed()
         try:
             guest = self._program.link(store, self.process.stack_top)
         except bindings.EngineCallError:

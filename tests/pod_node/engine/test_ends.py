@@ -277,6 +277,8 @@ async def test_a_guest_is_killed_in_its_modules_start_function(
     guests = [pods.boot_text(text) for _ in range(3)]
     await is_unharmed(neighbour)
     assert [await guest.killed() for guest in guests] == [KILLED] * 3
+    for _ in range(30):  # at once: the guest may not have begun to watch for kills
+        assert await pods.boot_text(text).killed() == KILLED
 
 
 async def test_many_spinning_guests_do_not_keep_the_host_from_working(pods: Lab) -> None:
