@@ -37,7 +37,7 @@ STACK_RESERVE = 16
     _LAYOUT_IN_KERNEL,
     _LAYOUT_KILLED,
     _LAYOUT_STACK_SIZE,
-    _LAYOUT_REQUEST_SIZE,
+    _,  # the size of a process request, which only the native tests ask for
     _LAYOUT_REPLY_OFFSET,
 ) = range(8)
 _POLL_READ, _POLL_WRITE = 1, 2
@@ -193,7 +193,6 @@ class Fabric:
         self.in_kernel_offset = self._layout(_LAYOUT_IN_KERNEL)
         self.killed_offset = self._layout(_LAYOUT_KILLED)
         self.stack_size = self._layout(_LAYOUT_STACK_SIZE)
-        self.request_size = self._layout(_LAYOUT_REQUEST_SIZE)
         self.reply_offset = self._layout(_LAYOUT_REPLY_OFFSET)
 
     def _layout(self, what: int) -> int:

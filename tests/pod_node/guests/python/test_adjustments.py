@@ -144,21 +144,21 @@ async def test_a_program_starts_in_its_working_folder(pods: PodNetwork, tmp_path
     (tmp_path / "here.txt").write_text("found\n")
     pod = pods.run(
         "print(open('here.txt').read())",
-        mounts=(Mount(source=tmp_path, target="/work", read_only=True),),
-        working_dir="/work",
+        mounts=(Mount(source=tmp_path, target="/files", read_only=True),),
+        working_dir="/files",
     )
     assert (await pod.finished()).strip() == "found"
 
 
 @pytest.mark.parametrize(
     ("folder", "reason"),
-    [("/work/nope", "No such file or directory"), ("/work/file", "Not a directory")],
+    [("/files/nope", "No such file or directory"), ("/files/file", "Not a directory")],
 )
 async def test_a_working_folder_that_is_none_ends_the_pod_with_one_line(
     pods: PodNetwork, tmp_path: Path, folder: str, reason: str
 ) -> None:
     (tmp_path / "file").touch()
-    mounts = (Mount(source=tmp_path, target="/work", read_only=True),)
+    mounts = (Mount(source=tmp_path, target="/files", read_only=True),)
     pod = pods.run("print('running')", mounts=mounts, working_dir=folder)
     end = await pod.ended_somehow()
     assert (end.status, pod.output) == (126, "")
