@@ -262,7 +262,7 @@ void host_statistics(uaddr at)
 	*(struct fabric_statistics *)(uintptr_t)at = (struct fabric_statistics){
 		.bytes_total = memory.total,
 		.bytes_used = memory.used,
-		.sockets = atomic_load(tcp_open_count()),
+		.sockets = atomic_load(socket_count()),
 	};
 }
 
