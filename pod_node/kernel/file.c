@@ -47,7 +47,7 @@ void file_release(struct file *file)
 		return;
 	unwatch(file);
 	switch (file->kind) {
-	case FILE_SOCKET: tcp_close(file->socket); break;
+	case FILE_SOCKET: socket_close(file->socket); break;
 	case FILE_PIPE_READER: pipe_close(file->pipe, STREAM_ABANDONED); break;
 	case FILE_PIPE_WRITER: pipe_close(file->pipe, STREAM_FINISHED); break;
 	case FILE_TEXT:
@@ -131,7 +131,7 @@ static i32 text_read(struct text *text, uaddr to, u32 size)
 i32 file_read(struct file *file, uaddr to, u32 size, bool wait, bool peek)
 {
 	switch (file->kind) {
-	case FILE_SOCKET: return tcp_read(file->socket, to, size, wait, peek);
+	case FILE_SOCKET: return socket_read(file->socket, to, size, wait, peek);
 	case FILE_PIPE_READER: return pipe_read(&file->pipe->stream, to, size, wait);
 	case FILE_TEXT:
 	case FILE_CONTROL: return text_read(file->text, to, size);
@@ -143,7 +143,7 @@ i32 file_read(struct file *file, uaddr to, u32 size, bool wait, bool peek)
 i32 file_write(struct file *file, uaddr from, u32 size, bool wait)
 {
 	switch (file->kind) {
-	case FILE_SOCKET: return tcp_write(file->socket, from, size, wait);
+	case FILE_SOCKET: return socket_write(file->socket, from, size, wait);
 	case FILE_PIPE_WRITER: return pipe_write(&file->pipe->stream, from, size, wait);
 	case FILE_NET_DIRECTORY: return -E_ISDIR;
 	default: return -E_BADF;
@@ -153,7 +153,7 @@ i32 file_write(struct file *file, uaddr from, u32 size, bool wait)
 u32 file_poll(struct file *file)
 {
 	switch (file->kind) {
-	case FILE_SOCKET: return tcp_poll(file->socket);
+	case FILE_SOCKET: return socket_poll(file->socket);
 	case FILE_PIPE_READER:
 		return (stream_readable(&file->pipe->stream) ? (u32)POLL_READ : 0) |
 		       (stream_flags(&file->pipe->stream) & STREAM_FINISHED ? (u32)POLL_HANGUP : 0);
@@ -167,7 +167,7 @@ u32 file_poll(struct file *file)
 u32 file_available(struct file *file)
 {
 	switch (file->kind) {
-	case FILE_SOCKET: return tcp_available(file->socket);
+	case FILE_SOCKET: return socket_available(file->socket);
 	case FILE_PIPE_READER: return stream_used(&file->pipe->stream);
 	case FILE_TEXT:
 	case FILE_CONTROL: return file->text->length - file->text->offset;
@@ -178,7 +178,7 @@ u32 file_available(struct file *file)
 static struct waitq *file_queue(struct file *file, u32 event)
 {
 	switch (file->kind) {
-	case FILE_SOCKET: return tcp_queue(file->socket, event);
+	case FILE_SOCKET: return socket_queue(file->socket, event);
 	case FILE_PIPE_READER: return &file->pipe->stream.readers;
 	case FILE_PIPE_WRITER: return &file->pipe->stream.writers;
 	default: return NULL;
@@ -203,7 +203,7 @@ bool file_join(struct file *file, u32 event, struct waiter *waiter)
 void file_idle(struct file *file)
 {
 	if (file->kind == FILE_SOCKET)
-		tcp_idle(file->socket);
+		socket_idle(file->socket);
 }
 
 /* Grow the table so that `number` is a slot. */

@@ -7,7 +7,7 @@
 #define PODNET_KERNEL_FILE_H
 
 #include "vnet/fabric/stream.h"
-#include "vnet/fabric/tcp.h"
+#include "vnet/fabric/socket_calls.h"
 
 enum file_kind {
 	FILE_HOST = 1,    /* a file or directory of the host, through the engine's own WASI */

@@ -275,7 +275,7 @@ static i32 host_install_socket(struct socket *socket)
 {
 	struct file *file = file_create(host_process->pod->account, FILE_SOCKET);
 	if (!file) {
-		tcp_close(socket);
+		socket_close(socket);
 		return -E_NOBUFS;
 	}
 	file->socket = socket;
@@ -328,7 +328,7 @@ EXPORT(host_accept) i32 host_accept(u32 fd);
 i32 host_accept(u32 fd)
 {
 	struct socket *listener = host_socket(fd), *socket;
-	int result = listener ? tcp_accept(listener, false, &socket) : -E_BADF;
+	int result = listener ? socket_accept(listener, false, &socket) : -E_BADF;
 	return result < 0 ? result : host_install_socket(socket);
 }
 
@@ -350,14 +350,14 @@ EXPORT(host_shutdown) i32 host_shutdown(u32 fd, u32 how);
 i32 host_shutdown(u32 fd, u32 how)
 {
 	struct socket *socket = host_socket(fd);
-	return socket ? tcp_shutdown(socket, how) : -E_BADF;
+	return socket ? socket_shutdown(socket, how) : -E_BADF;
 }
 
 EXPORT(host_error) i32 host_error(u32 fd);
 i32 host_error(u32 fd)
 {
 	struct socket *socket = host_socket(fd);
-	return socket ? (i32)tcp_take_error(socket) : -E_BADF;
+	return socket ? (i32)socket_take_error(socket) : -E_BADF;
 }
 
 /* local << 16 | port in one number; `remote` chooses the peer's. */

@@ -1,15 +1,15 @@
 /* `/net`: the network as files, for runtimes that have no sockets.
  *
  *   tcp/connect/HOST/PORT   tcp/listen/ADDRESS/PORT   tcp/accept/ID   tcp/socket   tcp/pair[/ID]   tcp/dup/ID
+ *   udp/... (net_udp.c)
  *   dns/NAME   sock/ID/{local,remote,error,options}   hostname   interfaces   ctl
  *
  * A socket's ID is the inode number of its descriptor. `ctl` takes one command a write and holds the reply.
  */
-#include "pod_node/kernel/wasi.h"
+#include "pod_node/kernel/net.h"
 #include "vnet/fabric/text.h"
 
 #define DEFAULT_BACKLOG 128u
-#define WORD_SIZE 128u
 #define ADDRESSES_MOST 16u
 
 static struct writer writer_of(struct text *text)
@@ -30,7 +30,7 @@ static void write_endpoint(struct writer *writer, struct address address, u32 po
 	write_number(writer, port);
 }
 
-static int resolve_host(struct process *process, const char *host, struct address *addresses, u32 capacity)
+int net_resolve(struct process *process, const char *host, struct address *addresses, u32 capacity)
 {
 	if (read_ipv4(host, &addresses[0]))
 		return 1;
@@ -40,7 +40,7 @@ static int resolve_host(struct process *process, const char *host, struct addres
 static int write_names(struct process *process, struct writer *writer, const char *host)
 {
 	struct address addresses[ADDRESSES_MOST];
-	int count = resolve_host(process, host, addresses, ADDRESSES_MOST);
+	int count = net_resolve(process, host, addresses, ADDRESSES_MOST);
 	for (int i = 0; i < count; i++) {
 		write_address(writer, addresses[i]);
 		write_text(writer, "\n");
@@ -90,18 +90,17 @@ struct file *net_socket_file(struct process *process, u32 id)
 	return socket ? find_installed(&process->descriptors, socket) : NULL;
 }
 
-/* The process's own open socket with this id; NULL when it has none. */
-static struct file *own_socket(struct process *process, const char *word)
+struct file *net_own_socket(struct process *process, const char *word)
 {
 	u32 id;
 	return read_number(word, UINT32_MAX, &id) ? net_socket_file(process, id) : NULL;
 }
 
-static int open_socket_file(struct process *process, struct socket *socket, bool nonblocking, struct file **opened)
+int net_open_socket(struct process *process, struct socket *socket, bool nonblocking, struct file **opened)
 {
 	struct file *file = file_create(process->pod->account, FILE_SOCKET);
 	if (!file) {
-		tcp_close(socket);
+		socket_close(socket);
 		return -E_NOBUFS;
 	}
 	file->socket = socket;
@@ -113,13 +112,13 @@ static int open_socket_file(struct process *process, struct socket *socket, bool
 static int open_new_socket(struct process *process, bool nonblocking, struct file **opened)
 {
 	struct socket *socket = tcp_open(process->pod);
-	return socket ? open_socket_file(process, socket, nonblocking, opened) : -E_NOBUFS;
+	return socket ? net_open_socket(process, socket, nonblocking, opened) : -E_NOBUFS;
 }
 
 static int open_connect(struct process *process, const char *host, u32 port, bool nonblocking, struct file **opened)
 {
 	struct address address;
-	int result = resolve_host(process, host, &address, 1);
+	int result = net_resolve(process, host, &address, 1);
 	if (result < 0)
 		return result;
 	result = open_new_socket(process, nonblocking, opened);
@@ -151,7 +150,7 @@ static int open_listen(struct process *process, const char *host, u32 port, bool
 
 static int open_accept(struct process *process, const char *id, bool nonblocking, struct file **opened)
 {
-	struct file *listener = own_socket(process, id);
+	struct file *listener = net_own_socket(process, id);
 	if (!listener)
 		return -E_BADF;
 	return wasi_accept(process, listener->socket, !nonblocking && !listener->nonblocking, opened);
@@ -162,18 +161,18 @@ static int open_pair(struct process *process, const char *id, bool nonblocking, 
 {
 	struct socket *pair[2];
 	if (*id) {
-		struct file *first = own_socket(process, id);
-		struct socket *second = first ? first->socket->twin : NULL;
+		struct file *first = net_own_socket(process, id);
+		struct socket *second = first && socket_is_stream(first->socket) ? first->socket->twin : NULL;
 		if (!second)
 			return -E_BADF;
 		first->socket->twin = NULL;
-		return open_socket_file(process, second, nonblocking, opened);
+		return net_open_socket(process, second, nonblocking, opened);
 	}
 	int result = tcp_pair(process->pod, pair);
 	if (result < 0)
 		return result;
 	pair[0]->twin = pair[1];
-	return open_socket_file(process, pair[0], nonblocking, opened);
+	return net_open_socket(process, pair[0], nonblocking, opened);
 }
 
 static int open_text(struct process *process, enum file_kind kind, struct file **opened)
@@ -197,9 +196,12 @@ static const struct option {
 	const char *name;
 	u32 level, number;
 } options[] = {
-	{"reuseaddr", 1, 2}, {"type", 1, 3},      {"broadcast", 1, 6},  {"sndbuf", 1, 7},      {"rcvbuf", 1, 8},
-	{"keepalive", 1, 9}, {"linger", 1, 13},   {"reuseport", 1, 15}, {"acceptconn", 1, 30}, {"nodelay", 6, 1},
-	{"keepidle", 6, 4},  {"keepintvl", 6, 5}, {"keepcnt", 6, 6},
+	{"reuseaddr", 1, 2},      {"type", 1, 3},       {"broadcast", 1, 6},
+	{"sndbuf", 1, 7},         {"rcvbuf", 1, 8},     {"keepalive", 1, 9},
+	{"linger", 1, 13},        {"reuseport", 1, 15}, {"acceptconn", 1, 30},
+	{"nodelay", 6, 1},        {"keepidle", 6, 4},   {"keepintvl", 6, 5},
+	{"keepcnt", 6, 6},        {"nocheck", 1, 11},   {"headers", 17, UDP_HEADERS},
+	{"drops", 17, UDP_DROPS},
 };
 
 static const struct option *option_named(const char *name)
@@ -213,8 +215,9 @@ static const struct option *option_named(const char *name)
 static void write_options(struct writer *writer, struct socket *socket)
 {
 	for (u32 i = 0; i < COUNT_OF(options); i++) {
-		i32 value = 0;
-		socket_option_get(socket, options[i].level, options[i].number, &value);
+		i32 value;
+		if (socket_option_get(socket, options[i].level, options[i].number, &value) < 0)
+			continue;
 		write_text(writer, options[i].name);
 		write_text(writer, " ");
 		write_number(writer, value);
@@ -232,7 +235,7 @@ static int write_remote(struct writer *writer, struct socket *socket)
 
 static int write_error(struct writer *writer, struct socket *socket)
 {
-	u32 error = tcp_take_error(socket);
+	u32 error = socket_take_error(socket);
 	write_number(writer, error ? wasi_errno(error) : 0);
 	return 0;
 }
@@ -241,7 +244,7 @@ static int write_error(struct writer *writer, struct socket *socket)
 static int write_socket(struct process *process, struct file *opened, const char *id, const char *what,
 			struct writer *writer)
 {
-	struct file *file = own_socket(process, id);
+	struct file *file = net_own_socket(process, id);
 	if (!file)
 		return -E_NOENT;
 	int result = 0;
@@ -259,13 +262,6 @@ static int write_socket(struct process *process, struct file *opened, const char
 		write_text(writer, "\n");
 	return result;
 }
-
-/* The words of a path or command: the first few, the rest empty. */
-#define WORDS 5u
-
-struct words {
-	char word[WORDS][WORD_SIZE];
-};
 
 static int split(struct words *words, const char *text, u32 length, char separator)
 {
@@ -294,9 +290,11 @@ static int open_tcp(struct process *process, const struct words *path, u32 count
 	if (text_equal(verb, "pair") && (count == 2 || count == 3))
 		return open_pair(process, host, nonblocking, opened);
 	if (text_equal(verb, "dup") && count == 3) {
-		struct file *file = own_socket(process, host);
-		*opened = file ? file_hold(file) : NULL;
-		return file ? 0 : -E_BADF;
+		struct file *file = net_own_socket(process, host);
+		if (!file || !socket_is_stream(file->socket))
+			return -E_BADF;
+		*opened = file_hold(file);
+		return 0;
 	}
 	if (text_equal(verb, "accept") && count == 3)
 		return open_accept(process, host, nonblocking, opened);
@@ -345,6 +343,8 @@ int net_open(struct process *process, const char *path, bool nonblocking, struct
 	}
 	if (text_equal(words.word[0], "tcp"))
 		return open_tcp(process, &words, (u32)count, nonblocking, opened);
+	if (text_equal(words.word[0], "udp"))
+		return net_open_udp(process, &words, (u32)count, nonblocking, opened);
 	if (text_equal(words.word[0], "ctl") && count == 1)
 		return open_text(process, FILE_CONTROL, opened);
 	return open_answer(process, &words, (u32)count, opened);
@@ -356,7 +356,7 @@ static int command_bind(struct socket *socket, const char *host, const char *num
 	u32 port;
 	if (!read_ipv4(host, &address) || !read_number(number, 65535, &port))
 		return -E_INVAL;
-	return tcp_bind(socket, address, port);
+	return socket_bind(socket, address, port);
 }
 
 static int command_connect(struct process *process, struct file *file, const char *host, const char *number)
@@ -365,8 +365,8 @@ static int command_connect(struct process *process, struct file *file, const cha
 	u32 port;
 	if (!read_number(number, 65535, &port))
 		return -E_INVAL;
-	int result = resolve_host(process, host, &address, 1);
-	return result < 0 ? result : tcp_connect(file->socket, address, port, !file->nonblocking);
+	int result = net_resolve(process, host, &address, 1);
+	return result < 0 ? result : socket_connect(file->socket, address, port, !file->nonblocking);
 }
 
 static int command_set(struct socket *socket, const char *name, const char *number)
@@ -393,18 +393,18 @@ static int command_get(struct socket *socket, const char *name, struct writer *w
 static int command_shutdown(struct socket *socket, const char *how)
 {
 	if (text_equal(how, "r"))
-		return tcp_shutdown(socket, TCP_SHUT_READ);
+		return socket_shutdown(socket, TCP_SHUT_READ);
 	if (text_equal(how, "w"))
-		return tcp_shutdown(socket, TCP_SHUT_WRITE);
+		return socket_shutdown(socket, TCP_SHUT_WRITE);
 	if (text_equal(how, "rw"))
-		return tcp_shutdown(socket, TCP_SHUT_READ | TCP_SHUT_WRITE);
+		return socket_shutdown(socket, TCP_SHUT_READ | TCP_SHUT_WRITE);
 	return -E_INVAL;
 }
 
 static int socket_command(struct process *process, const struct words *words, struct writer *writer)
 {
 	const char *verb = words->word[0], *first = words->word[2], *second = words->word[3];
-	struct file *file = own_socket(process, words->word[1]);
+	struct file *file = net_own_socket(process, words->word[1]);
 	u32 number;
 	if (!file)
 		return -E_BADF;
@@ -414,7 +414,7 @@ static int socket_command(struct process *process, const struct words *words, st
 	if (text_equal(verb, "bind"))
 		return command_bind(socket, first, second);
 	if (text_equal(verb, "listen"))
-		return read_number(first, INT32_MAX, &number) ? tcp_listen(socket, number) : -E_INVAL;
+		return read_number(first, INT32_MAX, &number) ? socket_listen(socket, number) : -E_INVAL;
 	if (text_equal(verb, "local"))
 		return write_endpoint(writer, socket->local, socket->local_port), 0;
 	if (text_equal(verb, "remote"))

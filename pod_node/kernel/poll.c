@@ -95,7 +95,7 @@ static struct event poll_file(struct poll *poll, const struct subscription *subs
 	event.bytes = subscription->type == SUBSCRIBE_READ ? file_available(file) : 1;
 	event.flags = events & POLL_HANGUP ? EVENT_HANGUP : 0;
 	if (file->kind == FILE_SOCKET)
-		poll->deadline = MIN(poll->deadline, tcp_deadline(file->socket));
+		poll->deadline = MIN(poll->deadline, socket_deadline(file->socket));
 	return event;
 }
 

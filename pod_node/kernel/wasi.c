@@ -1,5 +1,7 @@
 #include "pod_node/kernel/wasi.h"
 
+#include "pod_node/kernel/datagrams.h"
+
 static const u8 errno_table[] = {
 	[E_PERM] = WASI_PERM,
 	[E_NOENT] = WASI_NOENT,
@@ -104,7 +106,7 @@ int wasi_accept(struct process *process, struct socket *listener, bool wait, str
 	struct file *file = file_create(process->pod->account, FILE_NET_DIRECTORY); /* stands for nothing yet */
 	if (!file)
 		return -E_NOBUFS;
-	result = tcp_accept(listener, wait, &socket);
+	result = socket_accept(listener, wait, &socket);
 	if (result < 0) {
 		file_release(file);
 		return result;
@@ -128,6 +130,9 @@ static i32 transferred(struct file *file, u32 done, i32 result)
 /* `fill` is MSG_WAITALL: go on until every buffer is full or the stream ends. */
 i32 wasi_transfer_in(struct file *file, uaddr iovs, u32 count, bool wait, bool peek, bool fill)
 {
+	struct udp_received received;
+	if (file_is_datagram_socket(file))
+		return wasi_datagram_in(file->socket, iovs, count, wait, peek, file->socket->headers, &received);
 	struct wasi_iovec list[WASI_IOVS_MOST];
 	int buffers = wasi_read_iovs(iovs, count, list);
 	if (buffers < 0)
@@ -151,6 +156,8 @@ i32 wasi_transfer_in(struct file *file, uaddr iovs, u32 count, bool wait, bool p
 
 i32 wasi_transfer_out(struct file *file, uaddr iovs, u32 count, bool wait)
 {
+	if (file_is_datagram_socket(file))
+		return wasi_datagram_out(file->socket, iovs, count, file->socket->headers, NULL);
 	struct wasi_iovec list[WASI_IOVS_MOST];
 	int buffers = wasi_read_iovs(iovs, count, list);
 	if (buffers < 0)

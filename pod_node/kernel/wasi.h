@@ -67,6 +67,7 @@ enum wasi_filetype {
 	WASI_FILETYPE_CHARACTER_DEVICE = 2,
 	WASI_FILETYPE_DIRECTORY = 3,
 	WASI_FILETYPE_REGULAR_FILE = 4,
+	WASI_FILETYPE_SOCKET_DGRAM = 5,
 	WASI_FILETYPE_SOCKET_STREAM = 6,
 };
 
@@ -132,6 +133,9 @@ int net_open(struct process *process, const char *path, bool nonblocking, struct
 i32 net_control(struct process *process, struct file *file, const char *command, u32 length);
 i32 net_write_options(struct process *process, struct file *file, const char *line, u32 length);
 
+/* Options of IPPROTO_UDP beside Linux's: whether reads and writes carry headers (datagrams.h); what was dropped
+ * because the receive buffer was full. */
+enum { UDP_HEADERS = 0x1000, UDP_DROPS };
 /* SO_* and TCP_* by Linux's numbers, shared by `/net` and the socket calls. 0 or a negative errno. */
 int socket_option_get(struct socket *socket, u32 level, u32 name, i32 *value);
 int socket_option_set(struct socket *socket, u32 level, u32 name, i32 value);

@@ -115,7 +115,8 @@ WASI_CALL(fd_prestat_dir_name, (u32 fd, uaddr path, u32 size), (fd, path, size))
 static u8 filetype_of(const struct file *file)
 {
 	switch (file->kind) {
-	case FILE_SOCKET: return WASI_FILETYPE_SOCKET_STREAM;
+	case FILE_SOCKET:
+		return file->socket->kind == SOCKET_DATAGRAM ? WASI_FILETYPE_SOCKET_DGRAM : WASI_FILETYPE_SOCKET_STREAM;
 	case FILE_NET_DIRECTORY: return WASI_FILETYPE_DIRECTORY;
 	case FILE_TEXT:
 	case FILE_CONTROL: return WASI_FILETYPE_REGULAR_FILE;
@@ -292,7 +293,8 @@ WASI_CALL(path_open,
 static u32 stat_below_net(uaddr path, u32 length, uaddr stat)
 {
 	static const char *const directories[] = {".",          "",           "tcp", "tcp/connect",
-						  "tcp/listen", "tcp/accept", "dns", "sock"};
+						  "tcp/listen", "tcp/accept", "udp", "udp/connect",
+						  "udp/bind",   "dns",        "sock"};
 	static const char *const files[] = {"ctl", "hostname", "interfaces"};
 	char text[PATH_MOST];
 	int result = load_path(text, path, length);

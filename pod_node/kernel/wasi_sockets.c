@@ -1,13 +1,17 @@
 /* Socket calls: the four of WASI preview1, and the ones WasmEdge added, under their names and layouts. */
+#include "pod_node/kernel/datagrams.h"
 #include "pod_node/kernel/wasi.h"
 #include "vnet/fabric/text.h"
 
 enum { RECV_PEEK = 1, RECV_WAITALL = 2, RECV_DONTWAIT = 4 };
+enum { RECV_DATA_TRUNCATED = 1 };
 enum { SHUTDOWN_READ = 1, SHUTDOWN_WRITE = 2 };
 /* With this bit a descriptor's number is a socket's id, as `/net` has it: for runtimes whose C library keeps
  * numbers of its own and does not translate them in socket calls. */
 #define SOCKET_BY_ID 0x40000000u
-enum { EDGE_INET4 = 1, EDGE_STREAM = 2 };
+/* With this one too, sock_recv and sock_send carry headers, whatever the socket's option says (datagrams.h). */
+#define DATAGRAM_HEADERS 0x20000000u
+enum { EDGE_INET4 = 1, EDGE_DATAGRAM = 1, EDGE_STREAM = 2 };
 
 /* WasmEdge's address: a buffer of 4 bytes (IPv4) or 16 (IPv6, here only v4-mapped). */
 struct edge_address {
@@ -17,7 +21,7 @@ struct edge_address {
 static int socket_of(u32 fd, struct file **file)
 {
 	struct process *process = current_process();
-	*file = fd & SOCKET_BY_ID ? net_socket_file(process, fd & ~SOCKET_BY_ID)
+	*file = fd & SOCKET_BY_ID ? net_socket_file(process, fd & ~(SOCKET_BY_ID | DATAGRAM_HEADERS))
 				  : descriptor_get(&process->descriptors, fd);
 	if (!*file)
 		return -E_BADF;
@@ -38,46 +42,58 @@ WASI_CALL(sock_accept, (u32 fd, u32 flags, uaddr accepted), (fd, flags, accepted
 	return wasi_install(file, accepted);
 }
 
-static u32 receive(u32 fd, uaddr iovs, u32 count, u32 flags, uaddr size, uaddr out_flags)
+static bool wants_headers(const struct file *file, u32 fd)
 {
-	struct file *file;
-	u16 none = 0;
-	int result = socket_of(fd, &file);
-	if (result < 0)
-		return wasi_result(result);
-	if (!user_range_ok(size, sizeof(u32)) || !guest_store(out_flags, &none, sizeof(none)))
-		return WASI_FAULT;
-	bool wait = !file->nonblocking && !(flags & RECV_DONTWAIT);
-	i32 moved = wasi_transfer_in(file, iovs, count, wait, flags & RECV_PEEK, flags & RECV_WAITALL);
-	if (moved >= 0)
-		guest_store_u32(size, (u32)moved);
-	return wasi_result(moved);
+	return file_is_datagram_socket(file) && (file->socket->headers || (fd & SOCKET_BY_ID && fd & DATAGRAM_HEADERS));
 }
 
-static u32 send(u32 fd, uaddr iovs, u32 count, uaddr size)
+static i32 receive(struct file *file, uaddr iovs, u32 count, u32 flags, bool headers, struct udp_received *received)
 {
-	struct file *file;
-	int result = socket_of(fd, &file);
-	if (result < 0)
-		return wasi_result(result);
-	if (!user_range_ok(size, sizeof(u32)))
-		return WASI_FAULT;
-	i32 moved = wasi_transfer_out(file, iovs, count, !file->nonblocking);
-	if (moved >= 0)
-		guest_store_u32(size, (u32)moved);
-	return wasi_result(moved);
+	bool wait = !file->nonblocking && !(flags & RECV_DONTWAIT), peek = flags & RECV_PEEK;
+	if (file_is_datagram_socket(file))
+		return wasi_datagram_in(file->socket, iovs, count, wait, peek, headers, received);
+	/* On a stream the source is the peer. */
+	*received = (struct udp_received){.source = socket_remote(file->socket)};
+	return wasi_transfer_in(file, iovs, count, wait, peek, flags & RECV_WAITALL);
 }
 
 WASI_CALL(sock_recv, (u32 fd, uaddr iovs, u32 count, u32 flags, uaddr size, uaddr out_flags),
 	  (fd, iovs, count, flags, size, out_flags))
 {
-	return receive(fd, iovs, count, flags, size, out_flags);
+	struct file *file;
+	struct udp_received received;
+	int result = socket_of(fd, &file);
+	if (result == 0 && !(user_range_ok(size, sizeof(u32)) && user_range_ok(out_flags, sizeof(u16))))
+		result = -E_FAULT;
+	i32 moved = result < 0 ? result : receive(file, iovs, count, flags, wants_headers(file, fd), &received);
+	if (moved < 0)
+		return wasi_result(moved);
+	u16 seen = received.truncated ? RECV_DATA_TRUNCATED : 0;
+	guest_store_u32(size, (u32)moved);
+	guest_store(out_flags, &seen, sizeof(seen));
+	return WASI_SUCCESS;
+}
+
+static i32 send(u32 fd, uaddr iovs, u32 count, uaddr size, const struct endpoint *to)
+{
+	struct file *file;
+	int result = socket_of(fd, &file);
+	if (result < 0)
+		return result;
+	if (!user_range_ok(size, sizeof(u32)))
+		return -E_FAULT;
+	i32 moved = file_is_datagram_socket(file)
+			    ? wasi_datagram_out(file->socket, iovs, count, !to && wants_headers(file, fd), to)
+			    : wasi_transfer_out(file, iovs, count, !file->nonblocking);
+	if (moved >= 0)
+		guest_store_u32(size, (u32)moved);
+	return moved;
 }
 
 WASI_CALL(sock_send, (u32 fd, uaddr iovs, u32 count, u32 flags, uaddr size), (fd, iovs, count, flags, size))
 {
 	(void)flags;
-	return send(fd, iovs, count, size);
+	return wasi_result(send(fd, iovs, count, size, NULL));
 }
 
 WASI_CALL(sock_shutdown, (u32 fd, u32 how), (fd, how))
@@ -87,7 +103,7 @@ WASI_CALL(sock_shutdown, (u32 fd, u32 how), (fd, how))
 	if (result == 0 && (how == 0 || how > (SHUTDOWN_READ | SHUTDOWN_WRITE)))
 		result = -E_INVAL;
 	if (result == 0)
-		result = tcp_shutdown(file->socket, how);
+		result = socket_shutdown(file->socket, how);
 	return wasi_result(result);
 }
 
@@ -95,15 +111,14 @@ WASI_CALL(sock_open, (u32 family, u32 type, uaddr opened), (family, type, opened
 {
 	if (family != EDGE_INET4)
 		return WASI_AFNOSUPPORT;
-	if (type != EDGE_STREAM)
+	if (type != EDGE_STREAM && type != EDGE_DATAGRAM)
 		return WASI_NOTSUP;
-	struct file *file = file_create(current_process()->pod->account, FILE_SOCKET);
-	struct socket *socket = file ? tcp_open(current_process()->pod) : NULL;
-	if (!socket) {
-		if (file) {
-			file->kind = FILE_NET_DIRECTORY; /* stands for nothing yet */
-			file_release(file);
-		}
+	struct pod *pod = current_process()->pod;
+	struct socket *socket = type == EDGE_STREAM ? tcp_open(pod) : udp_open(pod);
+	struct file *file = socket ? file_create(pod->account, FILE_SOCKET) : NULL;
+	if (!file) {
+		if (socket)
+			socket_close(socket);
 		return WASI_NOBUFS;
 	}
 	file->socket = socket;
@@ -153,7 +168,7 @@ WASI_CALL(sock_bind, (u32 fd, uaddr address, u32 port), (fd, address, port))
 	if (result == 0)
 		result = load_address(address, &to);
 	if (result == 0)
-		result = tcp_bind(file->socket, to, port);
+		result = socket_bind(file->socket, to, port);
 	return wasi_result(result);
 }
 
@@ -162,7 +177,7 @@ WASI_CALL(sock_listen, (u32 fd, u32 backlog), (fd, backlog))
 	struct file *file;
 	int result = socket_of(fd, &file);
 	if (result == 0)
-		result = tcp_listen(file->socket, backlog);
+		result = socket_listen(file->socket, backlog);
 	return wasi_result(result);
 }
 
@@ -174,7 +189,7 @@ WASI_CALL(sock_connect, (u32 fd, uaddr address, u32 port), (fd, address, port))
 	if (result == 0)
 		result = load_address(address, &to);
 	if (result == 0)
-		result = tcp_connect(file->socket, to, port, !file->nonblocking);
+		result = socket_connect(file->socket, to, port, !file->nonblocking);
 	return wasi_result(result);
 }
 
@@ -239,27 +254,43 @@ WASI_CALL(sock_setsockopt, (u32 fd, u32 level, u32 name, uaddr value, u32 size),
 	return wasi_result(result);
 }
 
-/* On a stream the source is the peer. */
+static bool address_storable(uaddr to)
+{
+	struct edge_address edge;
+	return guest_load(&edge, to, sizeof(edge)) && edge.length >= 4 &&
+	       user_range_ok(edge.buffer, edge.length >= 16 ? 16 : 4);
+}
+
 WASI_CALL(sock_recv_from,
 	  (u32 fd, uaddr iovs, u32 count, uaddr address, u32 flags, uaddr port, uaddr size, uaddr out_flags),
 	  (fd, iovs, count, address, flags, port, size, out_flags))
 {
 	struct file *file;
-	u32 error = receive(fd, iovs, count, flags, size, out_flags);
-	if (error)
-		return error;
-	socket_of(fd, &file);
-	int result = store_address(address, file->socket->remote);
-	if (result == 0 && !guest_store_u32(port, file->socket->remote_port))
+	struct udp_received received;
+	int result = socket_of(fd, &file);
+	if (result == 0 && !(user_range_ok(size, sizeof(u32)) && user_range_ok(out_flags, sizeof(u16)) &&
+			     user_range_ok(port, sizeof(u32)) && address_storable(address)))
 		result = -E_FAULT;
-	return wasi_result(result);
+	i32 moved = result < 0 ? result : receive(file, iovs, count, flags, false, &received);
+	if (moved < 0)
+		return wasi_result(moved);
+	u16 seen = received.truncated ? RECV_DATA_TRUNCATED : 0;
+	guest_store_u32(size, (u32)moved);
+	guest_store(out_flags, &seen, sizeof(seen));
+	guest_store_u32(port, received.source.port);
+	return wasi_result(store_address(address, received.source.address));
 }
 
 WASI_CALL(sock_send_to, (u32 fd, uaddr iovs, u32 count, uaddr address, u32 port, u32 flags, uaddr size),
 	  (fd, iovs, count, address, port, flags, size))
 {
-	(void)address, (void)port, (void)flags; /* Linux ignores the address on a connected stream */
-	return send(fd, iovs, count, size);
+	(void)flags;
+	struct file *file;
+	struct endpoint to = {.port = port};
+	int result = socket_of(fd, &file);
+	if (result == 0 && file_is_datagram_socket(file)) /* Linux ignores the address on a connected stream */
+		result = load_address(address, &to.address);
+	return wasi_result(result < 0 ? result : send(fd, iovs, count, size, &to));
 }
 
 /* WasmEdge's addrinfo list, which the guest has allocated: entry -> sockaddr -> 14 bytes of port and address. */
@@ -274,9 +305,9 @@ struct edge_sockaddr {
 };
 
 #define ADDRINFO_MOST 16u
-#define EDGE_TCP 1u
+enum { EDGE_TCP = 1, EDGE_UDP = 2 };
 
-static int store_addrinfo(uaddr entry, struct address address, u32 port, uaddr *next)
+static int store_addrinfo(uaddr entry, struct address address, u32 port, u8 type, uaddr *next)
 {
 	struct edge_addrinfo info;
 	struct edge_sockaddr sockaddr;
@@ -288,8 +319,8 @@ static int store_addrinfo(uaddr entry, struct address address, u32 port, uaddr *
 	sockaddr.family = EDGE_INET4;
 	sockaddr.length = sizeof(bytes);
 	info.family = EDGE_INET4;
-	info.socktype = EDGE_STREAM;
-	info.protocol = EDGE_TCP;
+	info.socktype = type;
+	info.protocol = type == EDGE_STREAM ? EDGE_TCP : EDGE_UDP;
 	info.address_length = sizeof(sockaddr);
 	guest_store(info.address, &sockaddr, sizeof(sockaddr));
 	guest_store(entry, &info, sizeof(info));
@@ -323,7 +354,7 @@ WASI_CALL(sock_getaddrinfo,
 	   uaddr count),
 	  (node, node_length, service, service_length, hints, results, most, count))
 {
-	(void)hints; /* there is one family and one type */
+	struct edge_addrinfo hint = {.socktype = EDGE_STREAM};
 	char name[NAME_SIZE], digits[8];
 	struct address addresses[ADDRINFO_MOST];
 	u32 port = 0, entry, stored = 0;
@@ -334,10 +365,13 @@ WASI_CALL(sock_getaddrinfo,
 		result = -E_INVAL;
 	if (result == 0 && (!guest_load(&entry, results, sizeof(entry)) || !user_range_ok(count, sizeof(u32))))
 		result = -E_FAULT;
+	if (result == 0 && hints && !guest_load(&hint, hints, sizeof(hint)))
+		result = -E_FAULT;
+	u8 type = hint.socktype == EDGE_DATAGRAM ? EDGE_DATAGRAM : EDGE_STREAM;
 	int found = result == 0 ? resolve(name, addresses) : result;
 	for (result = MIN(found, 0); result == 0 && stored < MIN((u32)found, most) && entry; stored++) {
 		uaddr next = 0;
-		result = store_addrinfo(entry, addresses[stored], port, &next);
+		result = store_addrinfo(entry, addresses[stored], port, type, &next);
 		entry = (u32)next;
 	}
 	if (result == 0)

@@ -228,7 +228,7 @@ static void object_free(void *object, u32 index)
 		pages_free(slab, 0);
 }
 
-static u32 occupied(u32 size)
+u32 memory_occupied(u32 size)
 {
 	if (size <= LARGEST_SLAB_OBJECT)
 		return 1u << (SMALLEST_CLASS_SHIFT + class_of(size));
@@ -250,7 +250,7 @@ void *memory_allocate(struct account *account, u32 size)
 {
 	if (size > PAGE_SIZE << (ORDERS - 1))
 		return NULL;
-	u32 bytes = occupied(size);
+	u32 bytes = memory_occupied(size);
 	if (!account_charge(account, bytes))
 		return NULL;
 	void *object = size <= LARGEST_SLAB_OBJECT ? object_allocate(class_of(size)) : pages_allocate(order_of(size));
@@ -268,7 +268,7 @@ void *memory_allocate(struct account *account, u32 size)
 
 void memory_free(struct account *account, void *object, u32 size)
 {
-	u32 bytes = occupied(size);
+	u32 bytes = memory_occupied(size);
 	if (size <= LARGEST_SLAB_OBJECT)
 		object_free(object, class_of(size));
 	else
@@ -276,6 +276,15 @@ void memory_free(struct account *account, void *object, u32 size)
 	atomic_fetch_sub(&used_bytes, bytes);
 	if (account)
 		atomic_fetch_sub(&account->bytes, bytes);
+}
+
+bool memory_transfer(struct account *from, struct account *to, u32 size)
+{
+	u32 bytes = memory_occupied(size);
+	if (!account_charge(to, bytes))
+		return false;
+	atomic_fetch_sub(&from->bytes, bytes);
+	return true;
 }
 
 struct account *account_create(u64 byte_limit, u32 socket_limit)

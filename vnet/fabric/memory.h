@@ -27,6 +27,11 @@ void memory_initialize(uintptr_t start, u64 size);
 void *memory_allocate(struct account *account, u32 size);
 void memory_free(struct account *account, void *object, u32 size);
 
+/* What an object of `size` bytes takes. */
+u32 memory_occupied(u32 size);
+/* From now on `to` pays for an object instead of `from`; false when that is over its limit. */
+bool memory_transfer(struct account *from, struct account *to, u32 size);
+
 struct account *account_create(u64 byte_limit, u32 socket_limit);
 struct account *account_hold(struct account *account);
 void account_release(struct account *account);

@@ -111,3 +111,42 @@ struct socket *port_listener(struct pod *pod, struct address address, u32 port)
 	}
 	return best;
 }
+
+static u32 match(const struct socket *socket, struct endpoint to, struct endpoint from)
+{
+	bool has_peer = socket->state == TCP_ESTABLISHED, exact = address_equal(socket->local, to.address);
+	if (!exact && !address_is_any(socket->local))
+		return 0;
+	if (has_peer && !endpoint_equal(socket_remote(socket), from))
+		return 0;
+	return 1 + exact + 2 * has_peer;
+}
+
+/* Rendezvous hashing: a socket that comes or goes moves no sender between two others. */
+static u64 weight(const struct socket *socket, struct endpoint from)
+{
+	u64 mixed = (from.address.low << 16 ^ from.port ^ (u64)socket->id << 40) * 0x9e3779b97f4a7c15ull;
+	mixed = (mixed ^ mixed >> 29) * 0xbf58476d1ce4e5b9ull;
+	return mixed ^ mixed >> 32;
+}
+
+static bool preferred(const struct socket *socket, const struct socket *other, struct endpoint from)
+{
+	return socket->reuse_port && other->reuse_port && weight(socket, from) > weight(other, from);
+}
+
+struct socket *port_receiver(struct pod *pod, struct endpoint to, struct endpoint from)
+{
+	struct socket *best = NULL;
+	u32 best_match = 0;
+	for (struct socket *socket = *port_bucket(pod, to.port); socket; socket = socket->next_by_port) {
+		if (!holds(socket, pod, SOCKET_DATAGRAM, to.port))
+			continue;
+		u32 found = match(socket, to, from);
+		if (found > best_match || (found && found == best_match && preferred(socket, best, from))) {
+			best = socket;
+			best_match = found;
+		}
+	}
+	return best;
+}

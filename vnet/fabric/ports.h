@@ -11,5 +11,9 @@ void port_release(struct socket *socket);
 bool port_may_listen(const struct socket *socket);
 /* The listener that a connection to (pod, address, port) reaches: an exact address wins over any. */
 struct socket *port_listener(struct pod *pod, struct address address, u32 port);
+/* The datagram socket that takes what `from` sends to (pod, to): one that has chosen this peer wins, then one bound to
+ * the very address. Among those that share with SO_REUSEPORT the sender decides, always in the same way; otherwise
+ * the last that was bound has it. */
+struct socket *port_receiver(struct pod *pod, struct endpoint to, struct endpoint from);
 
 #endif

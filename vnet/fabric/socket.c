@@ -1,8 +1,8 @@
 #include "vnet/fabric/socket.h"
 
 #define SOCKET_BUCKETS 16384u
-/* Ids stay below 2^30, so that the guest's calls have room for a mark beside them. */
-#define SOCKET_IDS 0x3fffffffu
+/* Ids stay below 2^29, so that the guest's calls have room for two marks beside them. */
+#define SOCKET_IDS 0x1fffffffu
 
 static struct socket *sockets[SOCKET_BUCKETS]; /* by id; under network_lock */
 static u32 next_id;                            /* under network_lock */
@@ -25,6 +25,7 @@ struct socket *socket_create(struct pod *pod, enum socket_kind kind)
 	socket->kind = kind;
 	socket->pod = pod_hold(pod);
 	socket->local = socket->remote = ADDRESS_ANY;
+	socket->linger = -1;
 	atomic_fetch_add(&open_sockets, 1);
 	return socket;
 }
@@ -38,7 +39,7 @@ void socket_free(struct socket *socket)
 	atomic_fetch_sub(&open_sockets, 1);
 }
 
-/* An id is not reused until 2^30 sockets have passed. */
+/* An id is not reused until 2^29 sockets have passed. */
 void socket_enter(struct socket *socket)
 {
 	do {

@@ -9,8 +9,12 @@
 #include "vnet/fabric/network.h"
 #include "vnet/fabric/stream.h"
 
-enum socket_kind { SOCKET_STREAM = 1 };
+enum socket_kind {
+	SOCKET_STREAM = 1, /* TCP; tcp.h */
+	SOCKET_DATAGRAM,   /* UDP; udp.h */
+};
 
+/* As in Linux, a datagram socket is closed or, once it has a peer, established. */
 enum tcp_state {
 	TCP_CLOSED = 0,
 	TCP_LISTEN,
@@ -19,6 +23,20 @@ enum tcp_state {
 };
 
 enum poll_events { POLL_READ = 1, POLL_WRITE = 2, POLL_HANGUP = 4 };
+
+struct endpoint {
+	struct address address;
+	u32 port;
+};
+
+/* What a socket has received and nobody has read; datagram.h. */
+struct datagram_queue {
+	struct lock lock;
+	struct datagram *first, *last; /* under lock; in order of arrival */
+	u32 bytes;                     /* memory that they occupy; under lock */
+	_Atomic u32 count;             /* under lock, read without it */
+	u64 drops;                     /* for want of room; under lock */
+};
 
 struct socket {
 	u32 id;
@@ -31,14 +49,15 @@ struct socket {
 	u16 local_port, remote_port;
 	bool bound;                 /* in the port table */
 	bool read_shut, write_shut; /* owner */
-	bool reuse_address, reuse_port, broadcast;
+	bool reuse_address, keep_alive, broadcast;
+	_Atomic bool reuse_port;
+	i32 linger; /* seconds; -1 = off */
 	u32 send_buffer, receive_buffer; /* as last set; bytes */
-	u32 error;                       /* pending; under network_lock */
-	struct waitq changes;            /* accept queue not empty, or connect decided */
+	_Atomic u32 error;               /* pending; set under network_lock */
+	struct waitq changes;            /* accept queue not empty, connect decided, datagram or error there */
 	union {
 		struct { /* SOCKET_STREAM */
-			bool keep_alive, no_delay;
-			i32 linger; /* seconds; -1 = off */
+			bool no_delay;
 			u32 keep_idle, keep_interval, keep_count;
 			u32 side;
 			struct connection *connection; /* held, once established */
@@ -53,8 +72,30 @@ struct socket {
 			struct socket *listener; /* while SYN_SENT */
 			u64 connect_deadline;
 		};
+		struct { /* SOCKET_DATAGRAM */
+			bool headers;  /* reads and writes carry the other end's address; owner */
+			_Atomic bool no_check; /* takes what fails its checksum; set by the owner */
+			struct address bound_address; /* what bind gave; `local` while there is no peer; owner */
+			struct datagram_queue incoming;
+			struct socket *next_by_number; /* of those that broadcasts may reach; under network_lock */
+		};
 	};
 };
+
+static inline bool endpoint_equal(struct endpoint a, struct endpoint b)
+{
+	return a.port == b.port && address_equal(a.address, b.address);
+}
+
+static inline struct endpoint socket_local(const struct socket *socket)
+{
+	return (struct endpoint){socket->local, socket->local_port};
+}
+
+static inline struct endpoint socket_remote(const struct socket *socket)
+{
+	return (struct endpoint){socket->remote, socket->remote_port};
+}
 
 /* A socket that nobody can find yet; NULL when the pod's limit of sockets or bytes is reached. */
 struct socket *socket_create(struct pod *pod, enum socket_kind kind);

@@ -9,7 +9,6 @@ static struct socket *stream_socket_create(struct pod *pod)
 	struct socket *socket = socket_create(pod, SOCKET_STREAM);
 	if (!socket)
 		return NULL;
-	socket->linger = -1;
 	socket->keep_idle = 7200;
 	socket->keep_interval = 75;
 	socket->keep_count = 9;

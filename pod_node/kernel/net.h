@@ -1,0 +1,25 @@
+/* What the parts of `/net` share: net.c has the tree and its texts, net_udp.c the datagram sockets. */
+#ifndef PODNET_KERNEL_NET_H
+#define PODNET_KERNEL_NET_H
+
+#include "pod_node/kernel/wasi.h"
+
+#define WORD_SIZE 128u
+#define WORDS 5u
+
+/* The words of a path or command: the first few, the rest empty. */
+struct words {
+	char word[WORDS][WORD_SIZE];
+};
+
+/* The addresses of a name, or the one that is written out. Their number, or a negative errno. */
+int net_resolve(struct process *process, const char *host, struct address *addresses, u32 capacity);
+/* The process's own open socket with the id that a word gives; NULL when it has none. */
+struct file *net_own_socket(struct process *process, const char *id);
+/* A file for a fresh socket, which is closed when there is no room for one. */
+int net_open_socket(struct process *process, struct socket *socket, bool nonblocking, struct file **opened);
+
+/* The paths below `udp`. */
+int net_open_udp(struct process *process, const struct words *path, u32 count, bool nonblocking, struct file **opened);
+
+#endif
