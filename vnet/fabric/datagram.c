@@ -1,117 +1,249 @@
 #include "vnet/fabric/datagram.h"
 
-static u32 object_size(u32 payload)
+#include "vnet/fabric/datagram_queue.h"
+#include "vnet/fabric/echo.h"
+#include "vnet/fabric/errno.h"
+#include "vnet/fabric/path.h"
+#include "vnet/fabric/ports.h"
+#include "vnet/fabric/subnet.h"
+
+#define PORT_BUCKETS 1024u
+
+/* Every bound datagram socket of the node, by port: those that a broadcast may reach. Under network_lock. */
+static struct socket *listeners[PORT_BUCKETS];
+static u32 last_broadcast; /* under network_lock */
+
+static struct socket **bucket_of(u32 port)
 {
-	return (u32)sizeof(struct datagram) + payload;
+	return &listeners[port & (PORT_BUCKETS - 1)];
 }
 
-struct datagram *datagram_create(struct account *account, struct endpoint source, u32 size)
+void datagram_listen(struct socket *socket)
 {
-	struct datagram *datagram = memory_allocate(account, object_size(size));
-	if (!datagram)
-		return NULL;
-	datagram->references = 1;
-	datagram->size = size;
-	datagram->next = NULL;
-	datagram->account = account_hold(account);
-	datagram->source = source;
-	return datagram;
+	struct socket **bucket = bucket_of(socket->local_port);
+	socket->next_by_number = *bucket;
+	*bucket = socket;
 }
 
-void datagram_release(struct datagram *datagram)
+void datagram_unlisten(struct socket *socket)
 {
-	if (atomic_fetch_sub(&datagram->references, 1) != 1)
-		return;
-	struct account *account = datagram->account;
-	memory_free(account, datagram, object_size(datagram->size));
-	account_release(account);
+	struct socket **link = bucket_of(socket->local_port);
+	while (*link != socket)
+		link = &(*link)->next_by_number;
+	*link = socket->next_by_number;
 }
 
-/* Let the receiver's pod pay. */
-static bool change_payer(struct datagram *datagram, struct account *account)
+/* As on Linux, an address of the pod's subnets that nobody has may be sent to: that nobody answers the ARP request
+ * is not told. */
+static int route_to_one(const struct pod *pod, struct address to, struct route *route)
 {
-	struct account *before = datagram->account;
-	if (before == account)
+	if (address_is_multicast(to))
+		return -E_NETUNREACH;
+	int result = route_find((struct pod *)pod, to, route);
+	if (result != -E_HOSTUNREACH)
+		return result;
+	const struct interface *interface = subnet_interface(pod, to);
+	if (!interface)
+		return -E_NETUNREACH;
+	*route = (struct route){.source = interface->address};
+	return 0;
+}
+
+int datagram_route(const struct socket *socket, struct address to, struct datagram_route *found)
+{
+	const struct pod *pod = socket->pod;
+	*found = (struct datagram_route){.broadcast = broadcast_interface(pod, socket->bound_address, to)};
+	if (found->broadcast) {
+		found->route.source = found->broadcast->address;
+		return socket->broadcast ? 0 : -E_ACCES;
+	}
+	int result = route_to_one(pod, to, &found->route);
+	if (pod_has_address(pod, socket->bound_address))
+		found->route.source = socket->bound_address;
+	return result;
+}
+
+/* Under the pacer's lock too when a path is to be found. False when there was none: the packet is the caller's still. */
+static bool send_along_path(struct packet *packet, const struct interface *from, const struct interface *to, u64 now)
+{
+	struct path *path;
+	if (path_find(packet->account, from, to, &path) < 0) {
+		packet_free(packet);
 		return true;
-	if (!memory_transfer(before, account, object_size(datagram->size)))
+	}
+	if (!path)
 		return false;
-	datagram->account = account_hold(account);
-	account_release(before);
+	packet->flow_key =
+		packet_flow_key(path, PACKET_UDP, packet->datagram.source_port, packet->datagram.target_port);
+	packet_send(packet, path, now);
+	path_release(path);
 	return true;
 }
 
-/* Under the queue's lock. */
-static void append(struct datagram_queue *queue, struct datagram *datagram)
+static bool send_paced(struct packet *packet, const struct interface *from, const struct interface *to)
 {
-	if (queue->last)
-		queue->last->next = datagram;
-	else
-		queue->first = datagram;
-	queue->last = datagram;
-	queue->bytes += memory_occupied(object_size(datagram->size));
-	queue->count++;
+	if (!paths_any())
+		return false;
+	pacer_acquire();
+	bool sent = send_along_path(packet, from, to, pacer_time());
+	pacer_release();
+	return sent;
 }
 
-bool datagram_enqueue(struct socket *socket, struct datagram *datagram)
+static struct endpoint source_of(const struct packet *packet)
 {
-	struct datagram_queue *queue = &socket->incoming;
-	lock_acquire(&queue->lock);
-	bool room = queue->bytes <= socket->receive_buffer && change_payer(datagram, socket->pod->account);
-	if (room)
-		append(queue, datagram);
+	return (struct endpoint){packet->source, packet->datagram.source_port};
+}
+
+static struct endpoint target_of(const struct packet *packet)
+{
+	return (struct endpoint){packet->target, packet->datagram.target_port};
+}
+
+/* Linux: a socket bound to one of its pod's own addresses hears no broadcast. */
+static bool hears(const struct socket *socket, const struct packet *packet)
+{
+	if (socket->local_port != packet->datagram.target_port)
+		return false;
+	if (!address_is_any(socket->local) && !address_equal(socket->local, packet->datagram.to))
+		return false;
+	return socket->state != TCP_ESTABLISHED || endpoint_equal(socket_remote(socket), source_of(packet));
+}
+
+static struct packet *copy_of(const struct packet *packet, struct account *account)
+{
+	struct packet *copy = packet_create(account, PACKET_UDP, packet->payload_size);
+	if (!copy)
+		return NULL;
+	copy->source = packet->source;
+	copy->datagram = packet->datagram;
+	memcpy(copy->payload, packet->payload, packet->payload_size);
+	return copy;
+}
+
+/* Give a copy of a broadcast to every socket of the pod that hears it. */
+static void broadcast_deliver(struct pod *pod, const struct packet *packet)
+{
+	u32 port = packet->datagram.target_port;
+	for (struct socket *socket = NULL; (socket = port_next(pod, SOCKET_DATAGRAM, port, socket));) {
+		struct packet *copy = hears(socket, packet) ? copy_of(packet, pod->account) : NULL;
+		if (copy)
+			datagram_enqueue(socket, copy);
+	}
+}
+
+static const struct interface *interface_on(const struct pod *pod, u32 network)
+{
+	for (u32 i = 0; i < pod->interface_count; i++)
+		if (pod->interfaces[i]->network == network)
+			return pod->interfaces[i];
+	return NULL;
+}
+
+/* To each pod once, by its path if it has one. */
+static void broadcast_send(const struct packet *packet, const struct interface *from)
+{
+	last_broadcast++;
+	for (struct socket *socket = *bucket_of(packet->datagram.target_port); socket;
+	     socket = socket->next_by_number) {
+		struct pod *pod = socket->pod;
+		const struct interface *to = interface_on(pod, from->network);
+		if (!to || pod->last_broadcast == last_broadcast)
+			continue;
+		pod->last_broadcast = last_broadcast;
+		struct packet *copy = paths_any() ? copy_of(packet, packet->account) : NULL;
+		if (copy && send_paced(copy, from, to))
+			continue;
+		if (copy)
+			packet_free(copy);
+		broadcast_deliver(pod, packet);
+	}
+}
+
+static int send_broadcast(struct packet *packet, const struct interface *from, struct endpoint to)
+{
+	bool fits = packet->payload_size <= BROADCAST_MOST;
+	packet->datagram.broadcast = true;
+	packet->datagram.to = to.address;
+	if (fits)
+		broadcast_send(packet, from);
+	packet_free(packet);
+	return fits ? 0 : -E_MSGSIZE;
+}
+
+int datagram_send(struct socket *socket, struct packet *packet, struct endpoint to)
+{
+	struct datagram_route found;
+	int result = datagram_route(socket, to.address, &found);
+	if (result < 0) {
+		packet_free(packet);
+		return result;
+	}
+	packet->source = found.route.source;
+	packet->target = address_is_any(to.address) ? found.route.source : to.address;
+	packet->datagram.source_port = socket->local_port;
+	packet->datagram.target_port = (u16)to.port;
+	if (found.broadcast)
+		return send_broadcast(packet, found.broadcast, to);
+	if (send_paced(packet, found.route.from, found.route.to))
+		return 0;
+	struct endpoint source = source_of(packet), target = target_of(packet);
+	struct socket *receiver = found.route.pod ? port_receiver(found.route.pod, target, source) : NULL;
+	if (receiver)
+		datagram_enqueue(receiver, packet);
 	else
-		queue->drops++;
-	lock_release(&queue->lock);
-	if (room)
+		packet_free(packet);
+	if (found.route.pod && !receiver)
+		datagram_refused(socket->pod, source, target);
+	return 0;
+}
+
+/* netem flips one bit, anywhere. */
+static void flip_bit(struct packet *packet)
+{
+	u64 bits = (u64)packet->payload_size * 8;
+	if (!bits)
+		return;
+	u64 bit = packet->index * 0x9e3779b97f4a7c15ull % bits;
+	packet->payload[bit / 8] ^= (u8)(1u << bit % 8);
+}
+
+void datagram_receive(struct packet *packet, u64 now)
+{
+	const struct interface *interface = interface_find(packet->target);
+	struct pod *pod = interface ? interface->pod : NULL;
+	if (!pod) {
+		packet_free(packet);
+		return;
+	}
+	if (packet->datagram.broadcast) {
+		if (!(packet->flags & PACKET_CORRUPT))
+			broadcast_deliver(pod, packet);
+		packet_free(packet);
+		return;
+	}
+	struct socket *receiver = port_receiver(pod, target_of(packet), source_of(packet));
+	if (packet->flags & PACKET_CORRUPT) {
+		if (!receiver || !atomic_load(&receiver->no_check)) {
+			packet_free(packet);
+			return;
+		}
+		flip_bit(packet);
+	}
+	if (receiver)
+		datagram_enqueue(receiver, packet);
+	else
+		echo_unreachable(packet, now);
+}
+
+void datagram_refused(struct pod *pod, struct endpoint from, struct endpoint to)
+{
+	for (struct socket *socket = NULL; (socket = port_next(pod, SOCKET_DATAGRAM, from.port, socket));) {
+		if (socket->state != TCP_ESTABLISHED || !endpoint_equal(socket_remote(socket), to) ||
+		    !address_equal(socket->local, from.address))
+			continue;
+		atomic_store(&socket->error, E_CONNREFUSED);
 		waitq_wake(&socket->changes);
-	else
-		datagram_release(datagram);
-	return room;
-}
-
-/* Under the queue's lock. */
-static void remove_first(struct datagram_queue *queue)
-{
-	struct datagram *datagram = queue->first;
-	queue->first = datagram->next;
-	if (!queue->first)
-		queue->last = NULL;
-	queue->bytes -= memory_occupied(object_size(datagram->size));
-	queue->count--;
-}
-
-struct datagram *datagram_dequeue(struct socket *socket, bool peek)
-{
-	struct datagram_queue *queue = &socket->incoming;
-	lock_acquire(&queue->lock);
-	struct datagram *datagram = queue->first;
-	if (datagram && peek)
-		atomic_fetch_add(&datagram->references, 1);
-	else if (datagram)
-		remove_first(queue);
-	lock_release(&queue->lock);
-	return datagram;
-}
-
-void datagram_discard_all(struct socket *socket)
-{
-	for (struct datagram *datagram; (datagram = datagram_dequeue(socket, false));)
-		datagram_release(datagram);
-}
-
-u32 datagram_next_size(struct socket *socket)
-{
-	struct datagram_queue *queue = &socket->incoming;
-	lock_acquire(&queue->lock);
-	u32 size = queue->first ? queue->first->size : 0;
-	lock_release(&queue->lock);
-	return size;
-}
-
-u64 datagram_drops(struct socket *socket)
-{
-	lock_acquire(&socket->incoming.lock);
-	u64 drops = socket->incoming.drops;
-	lock_release(&socket->incoming.lock);
-	return drops;
+		return;
+	}
 }

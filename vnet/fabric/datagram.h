@@ -1,37 +1,32 @@
-/* Datagrams: what a datagram socket sends and receives, and the queue in which they wait to be read.
- *
- * A datagram is one object, paid for by its sender while it is on its way and by its receiver once it is in a
- * queue. A queue takes datagrams while what it holds is within SO_RCVBUF, counted as the memory that they occupy,
- * as Linux does; what comes then is dropped and counted. Queue locks come after `network_lock` and `pacer_lock`
- * and before wait queue locks.
- */
+/* How datagrams get from socket to socket: at once, or along a paced path; to one receiver, or to all of a network. */
 #ifndef PODNET_FABRIC_DATAGRAM_H
 #define PODNET_FABRIC_DATAGRAM_H
 
+#include "vnet/fabric/packet.h"
 #include "vnet/fabric/socket.h"
 
-#define DATAGRAM_MOST 65507u /* RFC 768 over IPv4: 65,535 less two headers */
+/* No broadcast is cut into fragments: an Ethernet frame's 1,500 bytes less two headers. */
+#define BROADCAST_MOST 1472u
 
-struct datagram {
-	_Atomic u32 references;
-	u32 size;                /* of the payload */
-	struct datagram *next;   /* in a queue; under its lock */
-	struct account *account; /* held; pays for it */
-	struct endpoint source;
-	u8 payload[];
+/* A socket that has taken its port, or is about to give it back. Under network_lock. */
+void datagram_listen(struct socket *socket);
+void datagram_unlisten(struct socket *socket);
+
+/* Under network_lock. Where datagrams from the socket to `to` go. `route->pod` is NULL when nobody is there, and
+ * `broadcast` the interface that a broadcast leaves by, or NULL. 0, -E_NETUNREACH, -E_ACCES (no SO_BROADCAST). */
+struct datagram_route {
+	struct route route;
+	const struct interface *broadcast;
 };
+int datagram_route(const struct socket *socket, struct address to, struct datagram_route *found);
 
-/* NULL when `account` is over its limit. The payload is not set. */
-struct datagram *datagram_create(struct account *account, struct endpoint source, u32 size);
-void datagram_release(struct datagram *datagram);
+/* Under network_lock. Send `packet` (consumed) to `to` from the socket's port. */
+int datagram_send(struct socket *socket, struct packet *packet, struct endpoint to);
 
-/* Put a datagram (consumed) into the socket's queue and wake whoever waits. False when it was dropped. */
-bool datagram_enqueue(struct socket *socket, struct datagram *datagram);
-/* The oldest one, with a reference; a peek leaves it in the queue. NULL when there is none. */
-struct datagram *datagram_dequeue(struct socket *socket, bool peek);
-void datagram_discard_all(struct socket *socket);
-/* The size of the oldest one's payload; 0 when there is none. */
-u32 datagram_next_size(struct socket *socket);
-u64 datagram_drops(struct socket *socket);
+/* A datagram has arrived; under network_lock and the pacer's lock. The packet is given away. */
+void datagram_receive(struct packet *packet, u64 now);
+/* Nobody was at `to` for a datagram from `from`: the socket of `pod` that it came from is told, if this is its peer.
+ * Under network_lock. RFC 1122 4.1.3.3. */
+void datagram_refused(struct pod *pod, struct endpoint from, struct endpoint to);
 
 #endif

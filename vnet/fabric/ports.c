@@ -112,6 +112,14 @@ struct socket *port_listener(struct pod *pod, struct address address, u32 port)
 	return best;
 }
 
+struct socket *port_next(const struct pod *pod, enum socket_kind kind, u32 port, const struct socket *last)
+{
+	struct socket *socket = last ? last->next_by_port : *port_bucket(pod, port);
+	while (socket && !holds(socket, pod, kind, port))
+		socket = socket->next_by_port;
+	return socket;
+}
+
 static u32 match(const struct socket *socket, struct endpoint to, struct endpoint from)
 {
 	bool has_peer = socket->state == TCP_ESTABLISHED, exact = address_equal(socket->local, to.address);
@@ -139,9 +147,7 @@ struct socket *port_receiver(struct pod *pod, struct endpoint to, struct endpoin
 {
 	struct socket *best = NULL;
 	u32 best_match = 0;
-	for (struct socket *socket = *port_bucket(pod, to.port); socket; socket = socket->next_by_port) {
-		if (!holds(socket, pod, SOCKET_DATAGRAM, to.port))
-			continue;
+	for (struct socket *socket = NULL; (socket = port_next(pod, SOCKET_DATAGRAM, to.port, socket));) {
 		u32 found = match(socket, to, from);
 		if (found > best_match || (found && found == best_match && preferred(socket, best, from))) {
 			best = socket;

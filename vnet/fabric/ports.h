@@ -15,5 +15,7 @@ struct socket *port_listener(struct pod *pod, struct address address, u32 port);
  * the very address. Among those that share with SO_REUSEPORT the sender decides, always in the same way; otherwise
  * the last that was bound has it. */
 struct socket *port_receiver(struct pod *pod, struct endpoint to, struct endpoint from);
+/* Go through the sockets of a kind that hold a port: the one after `last`, or the first. NULL when there are no more. */
+struct socket *port_next(const struct pod *pod, enum socket_kind kind, u32 port, const struct socket *last);
 
 #endif

@@ -12,6 +12,7 @@
 enum socket_kind {
 	SOCKET_STREAM = 1, /* TCP; tcp.h */
 	SOCKET_DATAGRAM,   /* UDP; udp.h */
+	SOCKET_ECHO,       /* what the node hears of its echoes; echo.h */
 };
 
 /* As in Linux, a datagram socket is closed or, once it has a peer, established. */
@@ -29,10 +30,10 @@ struct endpoint {
 	u32 port;
 };
 
-/* What a socket has received and nobody has read; datagram.h. */
+/* What a socket has received and nobody has read; datagram_queue.h. */
 struct datagram_queue {
 	struct lock lock;
-	struct datagram *first, *last; /* under lock; in order of arrival */
+	struct packet *first, *last; /* under lock; in order of arrival */
 	u32 bytes;                     /* memory that they occupy; under lock */
 	_Atomic u32 count;             /* under lock, read without it */
 	u64 drops;                     /* for want of room; under lock */
@@ -72,7 +73,7 @@ struct socket {
 			struct socket *listener; /* while SYN_SENT */
 			u64 connect_deadline;
 		};
-		struct { /* SOCKET_DATAGRAM */
+		struct { /* SOCKET_DATAGRAM, and of SOCKET_ECHO the queue */
 			bool headers;  /* reads and writes carry the other end's address; owner */
 			_Atomic bool no_check; /* takes what fails its checksum; set by the owner */
 			struct address bound_address; /* what bind gave; `local` while there is no peer; owner */

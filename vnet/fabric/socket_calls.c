@@ -1,13 +1,16 @@
 #include "vnet/fabric/socket_calls.h"
 
+#include "vnet/fabric/datagram_queue.h"
+#include "vnet/fabric/echo.h"
 #include "vnet/fabric/errno.h"
 
 void socket_close(struct socket *socket)
 {
-	if (socket_is_stream(socket))
-		tcp_close(socket);
-	else
-		udp_close(socket);
+	switch (socket->kind) {
+	case SOCKET_STREAM: tcp_close(socket); break;
+	case SOCKET_DATAGRAM: udp_close(socket); break;
+	case SOCKET_ECHO: echo_close(socket); break;
+	}
 }
 
 int socket_bind(struct socket *socket, struct address address, u32 port)

@@ -1,4 +1,4 @@
-/* The calls that sockets of every kind answer, each by its protocol; see tcp.h and udp.h for what they do. */
+/* The calls that sockets of every kind answer, each by its protocol; see tcp.h, udp.h and echo.h for what they do. */
 #ifndef PODNET_FABRIC_SOCKET_CALLS_H
 #define PODNET_FABRIC_SOCKET_CALLS_H
 

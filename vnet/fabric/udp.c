@@ -1,6 +1,7 @@
 #include "vnet/fabric/udp.h"
 
-#include "vnet/fabric/broadcast.h"
+#include "vnet/fabric/datagram.h"
+#include "vnet/fabric/datagram_queue.h"
 #include "vnet/fabric/errno.h"
 #include "vnet/fabric/ports.h"
 #include "vnet/fabric/subnet.h"
@@ -22,7 +23,7 @@ void udp_close(struct socket *socket)
 {
 	lock_acquire(&network_lock);
 	if (socket->bound)
-		broadcast_leave(socket);
+		datagram_unlisten(socket);
 	port_release(socket);
 	socket_leave(socket);
 	lock_release(&network_lock);
@@ -35,7 +36,7 @@ static int claim(struct socket *socket, u32 port)
 {
 	int result = port_claim(socket, port);
 	if (result == 0)
-		broadcast_enter(socket);
+		datagram_listen(socket);
 	return result;
 }
 
@@ -63,44 +64,17 @@ int udp_bind(struct socket *socket, struct address address, u32 port)
 	return result;
 }
 
-/* Under network_lock. Where a datagram to `to` goes: the pod there, if any, and the address to speak from. */
-static int route_towards(const struct socket *socket, struct address to, struct route *route)
-{
-	if (address_is_multicast(to))
-		return -E_NETUNREACH;
-	int result = route_find(socket->pod, to, route);
-	if (result == -E_HOSTUNREACH) {
-		const struct interface *interface = subnet_interface(socket->pod, to);
-		if (!interface)
-			return -E_NETUNREACH;
-		*route = (struct route){.source = interface->address};
-		result = 0;
-	}
-	if (pod_has_address(socket->pod, socket->bound_address))
-		route->source = socket->bound_address;
-	return result;
-}
-
-/* Under network_lock. */
-static const struct interface *broadcast_from(const struct socket *socket, struct address to)
-{
-	return broadcast_interface(socket->pod, socket->bound_address, to);
-}
-
 /* Under network_lock. */
 static int choose_peer(struct socket *socket, struct endpoint to)
 {
-	const struct interface *broadcast = broadcast_from(socket, to.address);
-	struct route route = {.source = broadcast ? broadcast->address : ADDRESS_ANY};
-	if (broadcast && !socket->broadcast)
-		return -E_ACCES;
-	int result = broadcast ? 0 : route_towards(socket, to.address, &route);
+	struct datagram_route found;
+	int result = datagram_route(socket, to.address, &found);
 	if (result == 0 && !socket->bound)
 		result = claim(socket, 0);
 	if (result < 0)
 		return result;
-	socket->local = route.source;
-	socket->remote = address_is_any(to.address) ? route.source : to.address;
+	socket->local = found.route.source;
+	socket->remote = address_is_any(to.address) ? found.route.source : to.address;
 	socket->remote_port = (u16)to.port;
 	atomic_store(&socket->state, TCP_ESTABLISHED);
 	return 0;
@@ -158,23 +132,43 @@ u32 udp_poll(struct socket *socket)
 	return POLL_WRITE | (readable(socket) ? (u32)POLL_READ : 0);
 }
 
-static i32 take(struct datagram *datagram, const struct user_spans *to, struct udp_received *received)
+struct reader_state {
+	const struct user_spans *to;
+	struct udp_received *received;
+	u32 moved;
+};
+
+static void copy_out(const struct packet *packet, void *argument)
 {
-	u32 moved = user_spans_copy_out(to, datagram->payload, datagram->size);
-	*received = (struct udp_received){.source = datagram->source, .truncated = moved < datagram->size};
-	datagram_release(datagram);
-	return (i32)moved;
+	struct reader_state *state = argument;
+	state->moved = user_spans_copy_out(state->to, packet->payload, packet->payload_size);
+	*state->received = (struct udp_received){
+		.source = {packet->source, packet->datagram.source_port},
+		.truncated = state->moved < packet->payload_size,
+	};
+}
+
+static bool take(struct socket *socket, bool peek, struct reader_state *state)
+{
+	if (peek)
+		return datagram_peek(socket, copy_out, state);
+	struct packet *packet = datagram_dequeue(socket);
+	if (!packet)
+		return false;
+	copy_out(packet, state);
+	packet_free(packet);
+	return true;
 }
 
 i32 udp_read(struct socket *socket, const struct user_spans *to, bool wait, bool peek, struct udp_received *received)
 {
+	struct reader_state state = {.to = to, .received = received};
 	for (;;) {
 		u32 error = udp_take_error(socket);
 		if (error)
 			return -(i32)error;
-		struct datagram *datagram = datagram_dequeue(socket, peek);
-		if (datagram)
-			return take(datagram, to, received);
+		if (take(socket, peek, &state))
+			return (i32)state.moved;
 		if (socket->read_shut) {
 			*received = (struct udp_received){.source = socket_remote(socket), .ended = true};
 			return 0;
@@ -185,63 +179,6 @@ i32 udp_read(struct socket *socket, const struct user_spans *to, bool wait, bool
 		if (result < 0)
 			return result;
 	}
-}
-
-/* Under network_lock. RFC 1122 4.1.3.3: only a socket that has this peer is told. */
-static void report(struct socket *socket, struct endpoint to, u32 error)
-{
-	if (socket->state != TCP_ESTABLISHED || !endpoint_equal(socket_remote(socket), to))
-		return;
-	atomic_store(&socket->error, error);
-	waitq_wake(&socket->changes);
-}
-
-/* Under network_lock; the datagram is the caller's still. */
-static int send_broadcast(const struct socket *socket, const struct interface *from, struct datagram *datagram,
-			  struct endpoint to)
-{
-	if (!socket->broadcast)
-		return -E_ACCES;
-	if (datagram->size > BROADCAST_MOST)
-		return -E_MSGSIZE;
-	datagram->source.address = from->address;
-	broadcast_send(from, datagram, to);
-	return 0;
-}
-
-/* Under network_lock; the datagram is the caller's still. */
-static int send_to_one(struct socket *socket, struct datagram *datagram, struct endpoint to)
-{
-	struct route route;
-	int result = route_towards(socket, to.address, &route);
-	if (result < 0)
-		return result;
-	if (address_is_any(to.address))
-		to.address = route.source;
-	datagram->source.address = route.source;
-	if (!route.pod)
-		return 0; /* as on Linux, nobody is told that an ARP request had no answer */
-	struct socket *receiver = port_receiver(route.pod, to, datagram->source);
-	if (!receiver) {
-		report(socket, to, E_CONNREFUSED);
-		return 0;
-	}
-	atomic_fetch_add(&datagram->references, 1);
-	datagram_enqueue(receiver, datagram);
-	return 0;
-}
-
-static int send_datagram(struct socket *socket, struct datagram *datagram, struct endpoint to)
-{
-	lock_acquire(&network_lock);
-	int result = socket->bound ? 0 : claim(socket, 0);
-	if (result == 0) {
-		datagram->source.port = socket->local_port;
-		const struct interface *from = broadcast_from(socket, to.address);
-		result = from ? send_broadcast(socket, from, datagram, to) : send_to_one(socket, datagram, to);
-	}
-	lock_release(&network_lock);
-	return result;
 }
 
 /* What is wrong with a write before it is looked at where it goes. */
@@ -259,17 +196,28 @@ static int check_write(struct socket *socket, u32 size, const struct endpoint *t
 	return to && (to->port == 0 || to->port > 65535) ? -E_INVAL : 0;
 }
 
+static int send_packet(struct socket *socket, struct packet *packet, struct endpoint to)
+{
+	lock_acquire(&network_lock);
+	int result = socket->bound ? 0 : claim(socket, 0);
+	if (result == 0)
+		result = datagram_send(socket, packet, to);
+	else
+		packet_free(packet);
+	lock_release(&network_lock);
+	return result;
+}
+
 i32 udp_write(struct socket *socket, const struct user_spans *from, const struct endpoint *to)
 {
 	u32 size = user_spans_size(from);
 	int result = check_write(socket, size, to);
 	if (result < 0)
 		return result;
-	struct datagram *datagram = datagram_create(socket->pod->account, (struct endpoint){ADDRESS_ANY, 0}, size);
-	if (!datagram)
+	struct packet *packet = packet_create(socket->pod->account, PACKET_UDP, size);
+	if (!packet)
 		return -E_NOBUFS;
-	user_spans_copy_in(datagram->payload, from, size);
-	result = send_datagram(socket, datagram, to ? *to : socket_remote(socket));
-	datagram_release(datagram);
+	user_spans_copy_in(packet->payload, from, size);
+	result = send_packet(socket, packet, to ? *to : socket_remote(socket));
 	return result < 0 ? result : (i32)size;
 }

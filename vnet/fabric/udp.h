@@ -9,11 +9,10 @@
 #ifndef PODNET_FABRIC_UDP_H
 #define PODNET_FABRIC_UDP_H
 
-#include "vnet/fabric/datagram.h"
+#include "vnet/fabric/socket.h"
 #include "vnet/fabric/user_spans.h"
 
-/* No broadcast is cut into fragments: an Ethernet frame's 1,500 bytes less two headers. */
-#define BROADCAST_MOST 1472u
+#define DATAGRAM_MOST 65507u /* RFC 768 over IPv4: 65,535 bytes less two headers */
 /* Linux's net.core.rmem_max and wmem_max, and the least that it accepts. */
 #define UDP_BUFFER_MOST 212992u
 #define UDP_BUFFER_LEAST 2304u

@@ -1,0 +1,182 @@
+#include "vnet/fabric/echo.h"
+
+#include "vnet/fabric/datagram.h"
+#include "vnet/fabric/datagram_queue.h"
+#include "vnet/fabric/errno.h"
+#include "vnet/fabric/path.h"
+#include "vnet/fabric/udp.h"
+
+#define QUOTED_SIZE 28u /* a message about a packet has its IP header and 8 bytes more */
+
+static struct socket *listener; /* under network_lock */
+
+struct socket *echo_open(struct pod *host)
+{
+	struct socket *socket = socket_create(host, SOCKET_ECHO);
+	if (!socket)
+		return NULL;
+	socket->receive_buffer = UDP_BUFFER_MOST;
+	lock_acquire(&network_lock);
+	bool taken = listener;
+	if (!taken) {
+		socket_enter(socket);
+		listener = socket;
+	}
+	lock_release(&network_lock);
+	if (taken)
+		socket_free(socket);
+	return taken ? NULL : socket;
+}
+
+void echo_close(struct socket *socket)
+{
+	lock_acquire(&network_lock);
+	listener = NULL;
+	socket_leave(socket);
+	lock_release(&network_lock);
+	datagram_discard_all(socket);
+	socket_free(socket);
+}
+
+static void report(const struct packet *packet, u32 error, u64 now)
+{
+	struct echo_result result = {
+		.identifier = packet->echo.identifier,
+		.sequence = packet->echo.sequence,
+		.size = packet->payload_size,
+		.error = error,
+		.sent = packet->echo.started,
+		.received = now,
+	};
+	if (!listener)
+		return;
+	struct packet *record = packet_create(listener->pod->account, PACKET_ICMP, sizeof(result));
+	if (!record)
+		return;
+	memcpy(record->payload, &result, sizeof(result));
+	datagram_enqueue(listener, record);
+}
+
+/* Along the path from its source to its target; at once when there is none. */
+static void echo_dispatch(struct packet *packet, u64 now)
+{
+	struct path *path;
+	if (path_find(packet->account, interface_find(packet->source), interface_find(packet->target), &path) < 0) {
+		packet_free(packet);
+		return;
+	}
+	if (!path) {
+		echo_receive(packet, now);
+		return;
+	}
+	packet->flow_key = packet_flow_key(path, PACKET_ICMP, packet->echo.identifier & 0xffff, 0);
+	packet_send(packet, path, now);
+	path_release(path);
+}
+
+/* As ping fills it. */
+static void fill(struct packet *packet)
+{
+	for (u32 i = 0; i < packet->payload_size; i++)
+		packet->payload[i] = (u8)i;
+}
+
+/* Under network_lock. */
+static int send_request(struct packet *packet, struct address source, struct address target)
+{
+	const struct interface *interface = interface_find(source);
+	struct route route;
+	int result = interface && interface->pod ? route_find(interface->pod, target, &route) : -E_ADDRNOTAVAIL;
+	if (result < 0) {
+		packet_free(packet);
+		return result;
+	}
+	packet->source = route.source;
+	packet->target = target;
+	pacer_acquire();
+	packet->echo.started = pacer_time();
+	echo_dispatch(packet, packet->echo.started);
+	pacer_release();
+	return 0;
+}
+
+int echo_send(struct address source, struct address target, u32 identifier, u32 sequence, u32 size)
+{
+	if (size > ECHO_PAYLOAD_MOST)
+		return -E_MSGSIZE;
+	int result = -E_NOBUFS;
+	lock_acquire(&network_lock);
+	struct packet *packet = listener ? packet_create(listener->pod->account, PACKET_ICMP, size) : NULL;
+	if (packet) {
+		packet->echo.identifier = identifier;
+		packet->echo.sequence = sequence;
+		fill(packet);
+		result = send_request(packet, source, target);
+	}
+	lock_release(&network_lock);
+	return result;
+}
+
+static struct packet *message_about(const struct packet *refused)
+{
+	struct packet *message = packet_create(refused->account, PACKET_ICMP, 0);
+	if (!message)
+		return NULL;
+	message->size += QUOTED_SIZE;
+	message->source = refused->target;
+	message->target = refused->source;
+	if (refused->protocol == PACKET_ICMP)
+		message->echo = refused->echo;
+	else
+		message->echo = (struct echo_packet){.source_port = refused->datagram.source_port,
+						     .target_port = refused->datagram.target_port};
+	message->echo.refused = refused->protocol;
+	return message;
+}
+
+void echo_unreachable(struct packet *packet, u64 now)
+{
+	struct packet *message = message_about(packet);
+	packet_free(packet);
+	if (message)
+		echo_dispatch(message, now);
+}
+
+static void refused(const struct packet *message, u64 now)
+{
+	if (message->echo.refused == PACKET_ICMP) {
+		report(message, E_HOSTUNREACH, now);
+		return;
+	}
+	const struct interface *interface = interface_find(message->target);
+	if (interface && interface->pod)
+		datagram_refused(interface->pod, (struct endpoint){message->target, message->echo.source_port},
+				 (struct endpoint){message->source, message->echo.target_port});
+}
+
+static void answer(struct packet *request, u64 now)
+{
+	const struct interface *interface = interface_find(request->target);
+	struct address source = request->source;
+	if (!address_is_loopback(request->target) && !(interface && interface->pod)) {
+		echo_unreachable(request, now);
+		return;
+	}
+	request->source = request->target;
+	request->target = source;
+	request->echo.reply = true;
+	echo_dispatch(request, now);
+}
+
+void echo_receive(struct packet *packet, u64 now)
+{
+	if (!packet->echo.refused && !packet->echo.reply) {
+		answer(packet, now);
+		return;
+	}
+	if (packet->echo.refused)
+		refused(packet, now);
+	else
+		report(packet, 0, now);
+	packet_free(packet);
+}
