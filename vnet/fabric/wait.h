@@ -8,8 +8,8 @@
  * The protocol for waking: change the object, then `waitq_wake`. Both orders are sequentially consistent, so
  * either the waker sees the waiter or the waiter sees the change.
  *
- * Lock order (outermost first): network lock, stream write lock, stream read lock, wait queue lock,
- * ready list lock, memory locks. A holder never blocks, never traps and touches only checked user ranges.
+ * Lock order (outermost first): network lock, stream write lock, stream read lock, pacer's lock,
+ * wait queue lock, ready list lock, memory locks. A holder never blocks, never traps and touches only checked user ranges.
  */
 #ifndef PODNET_FABRIC_WAIT_H
 #define PODNET_FABRIC_WAIT_H
