@@ -287,6 +287,10 @@ class Fabric:
         """Send no more on a connection."""
         self.try_call("host_shutdown", descriptor, _SHUT_WRITE)
 
+    def reset_on_close(self, descriptor: int) -> None:
+        """Have the peer see a reset when the descriptor is given back."""
+        self.call("host_reset_on_close", descriptor)
+
     def error(self, descriptor: int) -> int:
         """Take a socket's pending errno; 0 when there is none."""
         return self.call("host_error", descriptor)

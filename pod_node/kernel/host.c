@@ -5,6 +5,7 @@
  * one thread, and one for the thread that waits in `host_wait`. Results below zero are negative errnos. Offsets
  * and sizes that Python needs are asked for with `host_layout`, never copied.
  */
+#include "pod_node/kernel/host.h"
 #include "pod_node/kernel/wasi.h"
 #include "vnet/fabric/text.h"
 
@@ -13,7 +14,7 @@
 #define STDIO_LIMIT (64u << 10) /* a pipe's size on Linux */
 
 static u8 *staging;
-static struct process *host_process;
+struct process *host_process;
 
 /* Take over the memory after the kernel's own data. `cores` bounds spinning. 0 or a negative errno. */
 EXPORT(host_boot) i32 host_boot(uaddr heap, u64 size, u32 cores);
@@ -273,7 +274,7 @@ static struct file *host_file(u32 fd)
 	return descriptor_get(&host_process->descriptors, fd);
 }
 
-static i32 host_install_socket(struct socket *socket)
+i32 host_install_socket(struct socket *socket)
 {
 	struct file *file = file_create(host_process->pod->account, FILE_SOCKET);
 	if (!file) {

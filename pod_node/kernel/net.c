@@ -6,10 +6,11 @@
  * A socket's ID is the inode number of its descriptor. `ctl` takes one command a write and holds the reply.
  */
 #include "pod_node/kernel/wasi.h"
+#include "vnet/fabric/resolve.h"
 #include "vnet/fabric/text.h"
 
 #define DEFAULT_BACKLOG 128u
-#define WORD_SIZE 128u
+#define WORD_SIZE RESOLVE_NAME_SIZE /* nothing else is longer than a name */
 #define ADDRESSES_MOST 16u
 
 static struct writer writer_of(struct text *text)
@@ -34,7 +35,7 @@ static int resolve_host(struct process *process, const char *host, struct addres
 {
 	if (read_ipv4(host, &addresses[0]))
 		return 1;
-	return name_find(process->pod, host, addresses, capacity);
+	return resolve_name(process->pod, host, addresses, capacity);
 }
 
 static int write_names(struct process *process, struct writer *writer, const char *host)

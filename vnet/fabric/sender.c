@@ -304,8 +304,8 @@ u64 sender_deadline(struct sender *sender, u64 now)
 	sender->deadline = NEVER;
 	sender->timer = SENDER_IDLE;
 	if (sender->board.flying || sender->board.lost) {
-		u64 probe = MAX(sender->started, sender->last_sent) +
-			    MAX(2 * sender->round_trip.smoothed, PROBE_LEAST_NS);
+		u64 probe =
+			MAX(sender->started, sender->last_sent) + MAX(2 * sender->round_trip.smoothed, PROBE_LEAST_NS);
 		bool probes = may_probe(sender) && probe < timeout;
 		sender->timer = probes ? SENDER_PROBE : SENDER_RETRANSMIT;
 		sender->deadline = probes ? probe : timeout;
