@@ -1,4 +1,4 @@
-"""What a deployment's virtual network is like beside its pods: links, routes, faults, policies.
+"""What a deployment's virtual network is like beside its pods: links, routes, policies, egress.
 
 Owns the values that the orchestrator works out and a pod node applies, whole: a node compares a
 configuration with the one it has and changes only what differs. Addresses, not names, tell
@@ -15,7 +15,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ipaddress import IPv4Address, IPv4Network
+    from ipaddress import IPv4Address, IPv4Network, IPv6Network
 
 DEFAULT_QUEUE_PACKETS = 1000
 """netem's default limit."""
@@ -210,6 +210,41 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EgressRule:
+    """Lets a service reach one name, the names below a domain, or a block of addresses outside.
+
+    `vnet.gateway.parse_rule` makes rules from text. Either `name` or `block` is given.
+    """
+
+    text: str
+    """The rule as somebody wrote it, for reports."""
+    name: str = ""
+    """Lower case, without a final dot. `*.example.com` is every name below `example.com`, at any
+    depth and without itself; `*` is every name."""
+    block: IPv4Network | IPv6Network | None = None
+    ports: PortRange
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EgressLimits:
+    """What a service's pods on one node may take of the world outside together; None: no limit."""
+
+    connections: int | None = None
+    """Open at once, those being dialled included."""
+    transfer_bytes: int | None = None
+    """In both directions, since the node began; what goes past it is cut off."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Egress:
+    """What the pods of a service may reach outside; a service without one reaches nothing."""
+
+    service: str
+    rules: tuple[EgressRule, ...] = ()
+    limits: EgressLimits = EgressLimits()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkConfiguration:
     """All of it."""
 
@@ -222,3 +257,5 @@ class NetworkConfiguration:
     policies: tuple[Policy, ...] = ()
     gateway: bool = False
     """Whether connects to addresses outside every network go to the egress gateway."""
+    egress: tuple[Egress, ...] = ()
+    """At most one for each service; without effect while `gateway` is off."""

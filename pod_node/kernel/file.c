@@ -1,6 +1,7 @@
 #include "pod_node/kernel/file.h"
 
 #include "vnet/fabric/errno.h"
+#include "vnet/fabric/gateway.h"
 
 #define FIRST_SLOTS 16u
 
@@ -52,6 +53,7 @@ void file_release(struct file *file)
 	case FILE_PIPE_WRITER: pipe_close(file->pipe, STREAM_FINISHED); break;
 	case FILE_TEXT:
 	case FILE_CONTROL: memory_free(file->account, file->text, sizeof(struct text)); break;
+	case FILE_GATEWAY: gateway_close(); break;
 	case FILE_HOST: /* closed by `fd_close`, or with its Store */
 	case FILE_NET_DIRECTORY: break;
 	}
@@ -160,6 +162,7 @@ u32 file_poll(struct file *file)
 	case FILE_PIPE_WRITER:
 		return (stream_writable(&file->pipe->stream) ? (u32)POLL_WRITE : 0) |
 		       (stream_flags(&file->pipe->stream) & STREAM_ABANDONED ? (u32)POLL_HANGUP : 0);
+	case FILE_GATEWAY: return gateway_ready() ? POLL_READ : 0;
 	default: return POLL_READ | POLL_WRITE;
 	}
 }
@@ -181,6 +184,7 @@ static struct waitq *file_queue(struct file *file, u32 event)
 	case FILE_SOCKET: return socket_queue(file->socket, event);
 	case FILE_PIPE_READER: return &file->pipe->stream.readers;
 	case FILE_PIPE_WRITER: return &file->pipe->stream.writers;
+	case FILE_GATEWAY: return gateway_queue();
 	default: return NULL;
 	}
 }

@@ -17,6 +17,7 @@ enum file_kind {
 	FILE_NET_DIRECTORY, /* /net */
 	FILE_TEXT,          /* a small text of /net, made when it was opened */
 	FILE_CONTROL,       /* /net/ctl: a reply that the last command left */
+	FILE_GATEWAY,       /* the host's: readable when there is a request from a pod */
 };
 
 /* Bytes between two processes, or between a process and the host. */

@@ -5,6 +5,7 @@
  * one thread, and one for the thread that waits in `host_wait`. Results below zero are negative errnos. Offsets
  * and sizes that Python needs are asked for with `host_layout`, never copied.
  */
+#include "pod_node/kernel/host.h"
 #include "pod_node/kernel/wasi.h"
 #include "vnet/fabric/text.h"
 
@@ -13,7 +14,7 @@
 #define STDIO_LIMIT (64u << 10) /* a pipe's size on Linux */
 
 static u8 *staging;
-static struct process *host_process;
+struct process *host_process;
 
 /* Take over the memory after the kernel's own data. `cores` bounds spinning. 0 or a negative errno. */
 EXPORT(host_boot) i32 host_boot(uaddr heap, u64 size, u32 cores);
@@ -36,6 +37,7 @@ enum host_layout {
 	LAYOUT_STACK_SIZE,
 	LAYOUT_REQUEST_SIZE,
 	LAYOUT_REPLY_OFFSET, /* within a process request */
+	LAYOUT_PAUSED_OFFSET,
 };
 
 /* A second thread of the host's, for `host_wait`; the address of its record. */
@@ -117,6 +119,7 @@ u32 host_layout(u32 what)
 	case LAYOUT_STACK_SIZE: return KERNEL_STACK_SIZE;
 	case LAYOUT_REQUEST_SIZE: return sizeof(struct process_request);
 	case LAYOUT_REPLY_OFFSET: return offsetof(struct process_request, process);
+	case LAYOUT_PAUSED_OFFSET: return offsetof(struct thread, paused);
 	default: return 0;
 	}
 }
@@ -271,7 +274,7 @@ static struct file *host_file(u32 fd)
 	return descriptor_get(&host_process->descriptors, fd);
 }
 
-static i32 host_install_socket(struct socket *socket)
+i32 host_install_socket(struct socket *socket)
 {
 	struct file *file = file_create(host_process->pod->account, FILE_SOCKET);
 	if (!file) {

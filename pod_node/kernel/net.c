@@ -34,7 +34,7 @@ int net_resolve(struct process *process, const char *host, struct address *addre
 {
 	if (read_ipv4(host, &addresses[0]))
 		return 1;
-	return name_find(process->pod, host, addresses, capacity);
+	return resolve_name(process->pod, host, addresses, capacity);
 }
 
 static int write_names(struct process *process, struct writer *writer, const char *host)

@@ -3,8 +3,9 @@
 #define PODNET_KERNEL_NET_H
 
 #include "pod_node/kernel/wasi.h"
+#include "vnet/fabric/resolve.h"
 
-#define WORD_SIZE 128u
+#define WORD_SIZE RESOLVE_NAME_SIZE /* nothing else is longer than a name */
 #define WORDS 5u
 
 /* The words of a path or command: the first few, the rest empty. */

@@ -1,6 +1,7 @@
 /* Socket calls: the four of WASI preview1, and the ones WasmEdge added, under their names and layouts. */
 #include "pod_node/kernel/datagrams.h"
 #include "pod_node/kernel/wasi.h"
+#include "vnet/fabric/resolve.h"
 #include "vnet/fabric/text.h"
 
 enum { RECV_PEEK = 1, RECV_WAITALL = 2, RECV_DONTWAIT = 4 };
@@ -346,7 +347,7 @@ static int resolve(const char *node, struct address addresses[ADDRINFO_MOST])
 	}
 	if (read_ipv4(node, &addresses[0]))
 		return 1;
-	return name_find(current_process()->pod, node, addresses, ADDRINFO_MOST);
+	return resolve_name(current_process()->pod, node, addresses, ADDRINFO_MOST);
 }
 
 WASI_CALL(sock_getaddrinfo,
@@ -355,7 +356,7 @@ WASI_CALL(sock_getaddrinfo,
 	  (node, node_length, service, service_length, hints, results, most, count))
 {
 	struct edge_addrinfo hint = {.socktype = EDGE_STREAM};
-	char name[NAME_SIZE], digits[8];
+	char name[RESOLVE_NAME_SIZE], digits[8];
 	struct address addresses[ADDRINFO_MOST];
 	u32 port = 0, entry, stored = 0;
 	int result = load_text(name, sizeof(name), node, node_length);

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from vnet.edge.client import ClientStream
     from vnet.edge.heads import Request, Response
     from vnet.edge.table import Portal
-    from vnet.edge.tasks import TaskOwner
     from vnet.edge.upstream import Upstream, UpstreamPool
     from vnet.errors import VnetError
+    from vnet.tasks import TaskOwner
 
 _IDEMPOTENT = frozenset([b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"])
 """Methods that may be sent twice (RFC 9110 9.2.2)."""

@@ -18,8 +18,8 @@ from vnet.edge.errors import PortInUseError, PortNotAllowedError
 from vnet.edge.limits import PortalLimits
 from vnet.edge.pages import error_page
 from vnet.edge.session import ServerCounters, Session, Surroundings
-from vnet.edge.tasks import TaskOwner
 from vnet.edge.upstream import Dial, UpstreamPool
+from vnet.tasks import TaskOwner
 
 if TYPE_CHECKING:
     from collections.abc import Callable

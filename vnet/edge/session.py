@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from vnet.edge.heads import Request
     from vnet.edge.limits import PortalLimits
     from vnet.edge.table import Portal, PortalTable
-    from vnet.edge.tasks import TaskOwner
     from vnet.edge.upstream import UpstreamPool
+    from vnet.tasks import TaskOwner
 
 
 @dataclass(slots=True)

@@ -1,6 +1,6 @@
 """A tunnel of raw bytes between a client and a replica, after a switch to WebSocket.
 
-Owns both directions, half close included. Looks at no byte.
+Owns both directions and the deadline of a tunnel of which one has ended.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from vnet.edge.errors import ClientGoneError
+from vnet.splice import relay
 
 if TYPE_CHECKING:
     from vnet.edge.client import ClientStream
     from vnet.edge.table import PortalCounters
-    from vnet.edge.tasks import TaskOwner
     from vnet.edge.upstream import Upstream
+    from vnet.tasks import TaskOwner
 
 
 async def splice(
@@ -37,35 +38,21 @@ async def splice(
 
 
 async def _relay_down(client: ClientStream, upstream: Upstream, counters: PortalCounters) -> None:
-    buffer = upstream.buffer
-    while True:
-        if buffer:
-            counters.sent_bytes += len(buffer)
-            client.write(bytes(buffer))
-            buffer.clear()
-            if client.eof:
-                client.extend_tunnel()
-            await client.drain()
-        if not await upstream.more():
-            client.write_eof()
+    def moved(size: int) -> None:
+        counters.sent_bytes += size
+        if client.eof or not size:
             client.extend_tunnel()
-            return
+
+    await relay(upstream, client, moved)
 
 
 async def _relay_up(client: ClientStream, upstream: Upstream, counters: PortalCounters) -> None:
-    buffer = client.buffer
+    def moved(size: int) -> None:
+        counters.received_bytes += size
+        if upstream.eof or not size:
+            client.extend_tunnel()
+
     try:
-        while True:
-            if buffer:
-                counters.received_bytes += len(buffer)
-                upstream.writer.write(bytes(buffer))
-                buffer.clear()
-                if upstream.eof:
-                    client.extend_tunnel()
-                await upstream.writer.drain()
-            if not await client.more():
-                upstream.writer.write_eof()
-                client.extend_tunnel()
-                return
+        await relay(client, upstream, moved)
     except (ClientGoneError, OSError):
         upstream.abort()  # wakes the other direction

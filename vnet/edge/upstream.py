@@ -85,6 +85,18 @@ class Upstream:
         self.buffer += data
         return True
 
+    def write(self, data: bytes) -> None:
+        """Send `data`, or queue it; follow with `drain`."""
+        self.writer.write(data)
+
+    async def drain(self) -> None:
+        """Wait until the backend has read most of what was written."""
+        await self.writer.drain()
+
+    def write_eof(self) -> None:
+        """Send no more after what is queued."""
+        self.writer.write_eof()
+
     def is_quiet(self) -> bool:
         """Tell whether the idle connection is open and nothing has arrived on it.
 

@@ -92,7 +92,7 @@ static int send_request(struct packet *packet, struct address source, struct add
 		return result;
 	}
 	packet->source = route.source;
-	packet->target = target;
+	packet->target = route.to ? target : route.source;
 	pacer_acquire();
 	packet->echo.started = pacer_time();
 	echo_dispatch(packet, packet->echo.started);
@@ -158,8 +158,12 @@ static void answer(struct packet *request, u64 now)
 {
 	const struct interface *interface = interface_find(request->target);
 	struct address source = request->source;
-	if (!address_is_loopback(request->target) && !(interface && interface->pod)) {
+	if (!interface || !interface->pod) {
 		echo_unreachable(request, now);
+		return;
+	}
+	if (atomic_load(&interface->pod->paused)) {
+		packet_free(request);
 		return;
 	}
 	request->source = request->target;

@@ -67,8 +67,10 @@ struct interface {
 struct pod {
 	_Atomic u32 references;
 	u32 id;
+	_Atomic u32 paused; /* its processes do not run; set and cleared by the node */
 	u16 next_ephemeral; /* under network_lock */
 	u32 last_broadcast; /* the latest that was sent to it; under network_lock */
+	u32 outside_connects; /* that wait for the gateway; under network_lock */
 	u32 interface_count;
 	struct interface *interfaces[NETWORKS_MOST];
 	struct account *account; /* held */

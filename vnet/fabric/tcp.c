@@ -1,6 +1,7 @@
 #include "vnet/fabric/tcp.h"
 
 #include "vnet/fabric/errno.h"
+#include "vnet/fabric/gateway.h"
 #include "vnet/fabric/ports.h"
 #include "vnet/fabric/tcp_internal.h"
 
@@ -138,18 +139,22 @@ int tcp_listen(struct socket *socket, u32 backlog)
 	return result;
 }
 
-/* Under network_lock. Make the listener's end of a connection and queue it. -E_AGAIN when the listener's pod has
- * no room for it now, -E_NOBUFS when the client's pod cannot pay for the connection. */
-static int establish(struct socket *listener, struct socket *client)
+static void inherit_options(struct socket *server, const struct socket *listener)
 {
-	struct socket *server = stream_socket_create(listener->pod);
-	if (!server)
-		return -E_AGAIN;
 	server->send_buffer = listener->send_buffer;
 	server->receive_buffer = listener->receive_buffer;
 	server->keep_alive = listener->keep_alive;
 	server->no_delay = listener->no_delay;
 	server->linger = listener->linger;
+}
+
+int tcp_establish(struct pod *pod, const struct socket *listener, struct socket *client, struct socket **opened)
+{
+	struct socket *server = stream_socket_create(pod);
+	if (!server)
+		return -E_AGAIN;
+	if (listener)
+		inherit_options(server, listener);
 	if (!connection_create(client, server)) {
 		socket_free(server);
 		return -E_NOBUFS;
@@ -161,6 +166,17 @@ static int establish(struct socket *listener, struct socket *client)
 	server->remote_port = client->local_port;
 	atomic_store(&server->state, TCP_ESTABLISHED);
 	atomic_store(&client->state, TCP_ESTABLISHED);
+	*opened = server;
+	return 0;
+}
+
+/* Under network_lock. As `tcp_establish`, and queue the listener's end. */
+static int establish(struct socket *listener, struct socket *client)
+{
+	struct socket *server;
+	int result = tcp_establish(listener->pod, listener, client, &server);
+	if (result < 0)
+		return result;
 	if (listener->accept_last)
 		listener->accept_last->queue_next = server;
 	else
@@ -168,6 +184,12 @@ static int establish(struct socket *listener, struct socket *client)
 	listener->accept_last = server;
 	listener->queued++;
 	return 0;
+}
+
+void tcp_connect_waits(struct socket *client)
+{
+	client->connect_deadline = clock_now(CLOCK_ID_MONOTONIC) + TCP_CONNECT_TIMEOUT_NS;
+	atomic_store(&client->state, TCP_SYN_SENT);
 }
 
 static void pending_append(struct socket *listener, struct socket *client)
@@ -180,8 +202,7 @@ static void pending_append(struct socket *listener, struct socket *client)
 		listener->pending_first = client;
 	listener->pending_last = client;
 	listener->pending++;
-	client->connect_deadline = clock_now(CLOCK_ID_MONOTONIC) + TCP_CONNECT_TIMEOUT_NS;
-	atomic_store(&client->state, TCP_SYN_SENT);
+	tcp_connect_waits(client);
 }
 
 static void pending_remove(struct socket *client)
@@ -199,13 +220,29 @@ static void pending_remove(struct socket *client)
 	client->listener = NULL;
 }
 
+/* Under network_lock. A connect waits no longer, wherever it did. */
+static void connect_withdraw(struct socket *client)
+{
+	if (client->outside)
+		gateway_withdraw(client);
+	else
+		pending_remove(client);
+}
+
+void tcp_connect_decided(struct socket *client, u32 error)
+{
+	if (error) {
+		client->error = error;
+		atomic_store(&client->state, TCP_CLOSED);
+	}
+	waitq_wake(&client->changes);
+}
+
 /* Under network_lock. The connect is over without a connection. */
 static void connect_failed(struct socket *client, u32 error)
 {
-	pending_remove(client);
-	client->error = error;
-	atomic_store(&client->state, TCP_CLOSED);
-	waitq_wake(&client->changes);
+	connect_withdraw(client);
+	tcp_connect_decided(client, error);
 }
 
 /* Under network_lock. Let the longest waiting connects in, now that the backlog has room. One whose own pod cannot
@@ -222,7 +259,7 @@ void tcp_admit_pending(struct socket *listener)
 			continue;
 		}
 		pending_remove(client);
-		waitq_wake(&client->changes);
+		tcp_connect_decided(client, 0);
 	}
 }
 
@@ -282,7 +319,8 @@ static int connect_start(struct socket *socket, struct address address, u32 port
 {
 	struct route route;
 	int result = route_find(socket->pod, address, &route);
-	if (result < 0)
+	bool outside = result < 0 && gateway_route(socket->pod, address, &route) == 0;
+	if (result < 0 && !outside)
 		return result;
 	bool was_bound = socket->bound;
 	struct address was_local = socket->local;
@@ -290,10 +328,10 @@ static int connect_start(struct socket *socket, struct address address, u32 port
 	socket->remote_port = (u16)port;
 	if (address_is_any(socket->local))
 		socket->local = route.source;
-	if (!was_bound) {
-		result = port_claim(socket, 0) < 0 ? -E_ADDRNOTAVAIL : 0;
-	}
-	if (result == 0)
+	result = was_bound || port_claim(socket, 0) == 0 ? 0 : -E_ADDRNOTAVAIL;
+	if (result == 0 && outside)
+		result = gateway_connect(socket);
+	else if (result == 0)
 		result = connect_listener(socket, port_listener(route.pod, socket->remote, port));
 	if (result < 0) {
 		if (!was_bound)
@@ -397,7 +435,7 @@ void tcp_close(struct socket *socket)
 	if (socket->state == TCP_LISTEN)
 		close_listener(socket);
 	else if (socket->state == TCP_SYN_SENT)
-		pending_remove(socket);
+		connect_withdraw(socket);
 	else if (socket->connection)
 		close_established(socket);
 	port_release(socket);

@@ -58,6 +58,12 @@ class HostEndpoint:
             self._watches.forget(descriptor)
             self._switch.close(descriptor)
             raise
+        return self.adopt(descriptor, limit=limit)
+
+    def adopt(
+        self, descriptor: int, *, limit: int = STREAM_LIMIT
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Take over a connected descriptor, which is closed with the writer."""
         reader = asyncio.StreamReader(limit=limit, loop=self._loop)
         protocol = asyncio.StreamReaderProtocol(reader, loop=self._loop)
         transport = self._adopt(descriptor, protocol)

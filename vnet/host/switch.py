@@ -31,6 +31,9 @@ class Switch(Protocol):
     def shutdown_write(self, descriptor: int) -> None:
         """Send no more; the peer sees the end of the stream."""
 
+    def reset_on_close(self, descriptor: int) -> None:
+        """Have the peer see a reset when the descriptor is given back."""
+
     def error(self, descriptor: int) -> int:
         """Take the pending errno; 0 when there is none."""
 

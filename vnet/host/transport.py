@@ -233,6 +233,12 @@ class FabricTransport(asyncio.Transport):
         self._outgoing = bytearray()
         self._loop.call_soon(self._lose, None)
 
+    def reset(self) -> None:
+        """As `abort`, and have the peer see a reset instead of an end."""
+        if not self._lost:
+            self._switch.reset_on_close(self._descriptor)
+        self.abort()
+
     def _fail(self, error: OSError) -> None:
         self._closing = True
         self._outgoing = bytearray()  # not cleared: the error's traceback still has views of it

@@ -1,4 +1,4 @@
-"""Tasks that live as long as a portal server.
+"""Tasks that live as long as a server of many connections.
 
 Owns every task of the server: each is named, referenced, and its failure reported; stopping the
 server ends them all. A `TaskGroup` would end the whole server with the first failing connection.
