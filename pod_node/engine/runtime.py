@@ -186,5 +186,6 @@ class EngineRuntime:
             pod.kill()
         for pod in list(self._pods):
             await pod.wait()
+        self._signals.close()
         self._endpoint.close()
         self.fabric.stop()

@@ -50,6 +50,12 @@ static inline bool address_is_loopback(struct address address)
 	return address_is_ipv4(address) && (address.low >> 24 & 0xff) == 127;
 }
 
+/* 198.18.0.0/15: addresses that stand for names outside of the deployment. */
+static inline bool address_is_synthetic(struct address address)
+{
+	return address_is_ipv4(address) && (address_to_ipv4(address) & 0xfffe0000u) == 0xc6120000u;
+}
+
 /* A place on a network. One that the configuration declares outlives the pods that have it in turn. */
 struct interface {
 	struct interface *next; /* in its hash chain */
@@ -67,6 +73,7 @@ struct interface {
 struct pod {
 	_Atomic u32 references;
 	u32 id;
+	bool is_node;       /* of the node itself: policies do not concern it; fixed at creation */
 	_Atomic u32 paused; /* its processes do not run; set and cleared by the node */
 	u16 next_ephemeral; /* under network_lock */
 	u32 last_broadcast; /* the latest that was sent to it; under network_lock */
