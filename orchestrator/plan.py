@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import networkx as nx
 
+from orchestrator.topology.members import pod_name
 from orchestrator.topology.schema import DEFAULT_NETWORK
 from orchestrator.topology.values import Condition, RestartPolicy
 from pod_node.spec import HealthCheck, Interface, Limits, Mount, PodSpec, ProbeKind
@@ -154,11 +155,6 @@ def make_plan(topology: Topology, *, state_dir: Path, leases: Leases | None = No
         portals=tuple(_portals(topology)),
         volumes=tuple(PlannedVolume(name=name, folder=folder / name) for name in topology.volumes),
     )
-
-
-def pod_name(service: str, replica: int) -> str:
-    """The name of a service's replica, which counts from 1."""
-    return f"{service}-{replica}"
 
 
 def _replicas(service: ServiceSection) -> range:

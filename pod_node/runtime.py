@@ -37,6 +37,12 @@ class Pod(Protocol):
     def kill(self) -> None:
         """Ask the guest to end, and return at once; `on_exit` follows within 100 ms."""
 
+    def pause(self) -> None:
+        """Stop the guest where it is, and return at once; its sockets stay. Repeating is idle."""
+
+    def resume(self) -> None:
+        """Let a paused guest go on."""
+
 
 class Endpoint(Protocol):
     """The host's own place in the fabric, from which portals and probes dial pods."""

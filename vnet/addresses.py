@@ -29,13 +29,11 @@ _UNUSABLE = {
 _EXAMPLE = "write it like 10.10.0.0/24"
 
 
-def parse_subnet(text: str) -> IPv4Network:
-    """Read a subnet in CIDR form.
+def parse_block(text: str) -> IPv4Network:
+    """Read a range of addresses in CIDR form.
 
     Raises:
-        SubnetError: The text is no IPv4 range, has host bits set, has a size outside /16 to /30, or
-        lies in a
-            range with a meaning of its own.
+        SubnetError: The text is no IPv4 range, or has host bits set.
     """
     address, slash, prefix = text.partition("/")
     if not slash:
@@ -46,11 +44,23 @@ def parse_subnet(text: str) -> IPv4Network:
         start = IPv4Address(address)
     except ValueError:
         raise SubnetError(text, f"is not an IPv4 range; {_EXAMPLE}") from None
-    subnet = IPv4Network((start, int(prefix)), strict=False)
+    block = IPv4Network((start, int(prefix)), strict=False)
+    if block.network_address != start:
+        raise SubnetError(text, f"does not start at its first address; did you mean {block}?")
+    return block
+
+
+def parse_subnet(text: str) -> IPv4Network:
+    """Read a network's range in CIDR form.
+
+    Raises:
+        SubnetError: The text is no IPv4 range, has host bits set, has a size outside /16 to /30, or
+            lies in a range with a meaning of its own.
+    """
+    subnet = parse_block(text)
     if not SHORTEST_PREFIX <= subnet.prefixlen <= LONGEST_PREFIX:
-        raise SubnetError(text, f"is a /{prefix}; use /{SHORTEST_PREFIX} to /{LONGEST_PREFIX}")
-    if subnet.network_address != start:
-        raise SubnetError(text, f"does not start at its first address; did you mean {subnet}?")
+        size = f"/{subnet.prefixlen}"
+        raise SubnetError(text, f"is a {size}; use /{SHORTEST_PREFIX} to /{LONGEST_PREFIX}")
     for range_, meaning in _UNUSABLE.items():
         if subnet.overlaps(range_):
             raise SubnetError(text, f"lies in the {meaning} range {range_}; use a private range")

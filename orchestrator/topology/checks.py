@@ -1,6 +1,7 @@
 """What must hold between a topology's parts: names exist, orders end, addresses fit.
 
-Owns these rules, each a function from the model to findings. Pure: whether a folder exists is
+Owns these rules, each a function from the model to findings, and the order of all rules; those
+about links, policies and schedules are its neighbours'. Pure: whether a folder exists is
 `resolution.py`'s business, whether an image exists the image store's. A rule stays silent about
 parts that were broken already.
 """
@@ -13,7 +14,11 @@ from typing import TYPE_CHECKING
 
 import networkx as nx
 
+from orchestrator.topology.checks_links import check_links
+from orchestrator.topology.checks_policies import check_egress, check_policies
+from orchestrator.topology.checks_schedule import check_schedule
 from orchestrator.topology.fields import MAX_REPLICAS
+from orchestrator.topology.inspection import Inspection
 from orchestrator.topology.problems import Path, path_text, quoted, suggestion
 from orchestrator.topology.schema import DEFAULT_NETWORK, Topology, VolumeKind
 from orchestrator.topology.validation import Finding, Validated
@@ -23,7 +28,7 @@ from vnet.errors import NoFreeSubnetError, SubnetOverlapError
 from vnet.ipam import AddressPlan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 MAX_LABEL = 63
 """RFC 1035 2.3.4."""
@@ -53,8 +58,16 @@ def check(validated: Validated) -> Iterator[Finding]:
         _ports,
         _addresses,
     ):
-        for finding in rule(topology, validated):
-            yield Finding(validated.original(finding.path), finding.message, finding.at_key)
+        yield from _placed(rule(topology, validated), validated)
+    inspection = Inspection(topology, validated)
+    for look in (check_links, check_policies, check_egress, check_schedule):
+        look(inspection)
+    yield from _placed(inspection.findings, validated)
+
+
+def _placed(findings: Iterable[Finding], validated: Validated) -> Iterator[Finding]:
+    for finding in findings:
+        yield Finding(validated.original(finding.path), finding.message, finding.at_key)
 
 
 def _names(topology: Topology, validated: Validated) -> Iterator[Finding]:

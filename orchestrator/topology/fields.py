@@ -16,25 +16,38 @@ from orchestrator.topology import forms
 from orchestrator.topology.problems import describe
 from orchestrator.topology.units import (
     DURATION_PATTERN,
+    PERCENTAGE_PATTERN,
+    RATE_PATTERN,
     SIZE_PATTERN,
     format_duration,
+    format_percentage,
+    format_rate,
     format_size,
     parse_duration,
+    parse_percentage,
+    parse_rate,
     parse_size,
 )
 from orchestrator.topology.values import (
+    EgressTarget,
     HttpTarget,
     RestartPolicy,
+    format_port_range,
+    parse_egress_target,
     parse_http_target,
     parse_port,
+    parse_port_range,
     parse_restart,
     parse_tcp_target,
 )
-from vnet.addresses import parse_subnet
+from vnet.addresses import parse_block, parse_subnet
+from vnet.configuration import LEAST_MTU_BYTES, MOST_MTU_BYTES, PortRange
 from vnet.errors import SubnetError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from pydantic.config import JsonDict
 
 MAX_REPLICAS = 10_000
 """Replicas of one service; more would not be a topology to run but a slip of the keyboard."""
@@ -42,6 +55,13 @@ MAX_MEMORY = 4 * 1024**3
 """Guests address their memory with 32 bits."""
 MIN_MEMORY = 64 * 1024
 """One page of WebAssembly memory."""
+MAX_SEED = 2**64 - 1
+MAX_QUEUE = 1_000_000
+"""Packets that may wait for a link's rate."""
+MAX_LINK_DELAY_S = 3600
+"""An hour; Mars is at most 23 minutes away."""
+OFF = "0"
+"""Written instead of any value of a link, switches it off."""
 
 LABEL_PATTERN = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 
@@ -75,11 +95,33 @@ def _integer(**bounds: int) -> WithJsonSchema:
     )
 
 
-def _subnet(text: str) -> IPv4Network:
-    try:
-        return parse_subnet(text)
-    except SubnetError as error:
-        raise ValueError(str(error)) from error
+def _network(parse: Callable[[str], IPv4Network]) -> BeforeValidator:
+    def read(text: str) -> IPv4Network:
+        try:
+            return parse(text)
+        except SubnetError as error:
+            raise ValueError(str(error)) from error
+
+    return _parsed(read, IPv4Network)
+
+
+def _or_off(parse: Callable[[str], float]) -> BeforeValidator:
+    """A validator that reads text, or the word for "none at all"."""
+    return _parsed(lambda text: 0 if text == OFF else parse(text), int, float)
+
+
+def _word_or_off(pattern: str) -> WithJsonSchema:
+    words: JsonDict = {"type": "string", "pattern": f"{pattern}|^0$|\\$"}
+    return WithJsonSchema({"anyOf": [words, {"type": "integer", "enum": [0]}]})
+
+
+def _within_or_off(low: int, high: int) -> AfterValidator:
+    def validate(value: int) -> int:
+        if value and not low <= value <= high:
+            raise ValueError(f"must be between {low:,} and {high:,}")
+        return value
+
+    return AfterValidator(validate)
 
 
 def _not_empty(text: str) -> str:
@@ -106,11 +148,9 @@ def _between(low: float, high: float, text: Callable[[float], str]) -> AfterVali
 Text: TypeAlias = Annotated[str, AfterValidator(_not_empty)]
 Label: TypeAlias = Annotated[str, _word(LABEL_PATTERN)]
 """A DNS label; `checks.py` says what is wrong with one."""
-Subnet: TypeAlias = Annotated[
-    IPv4Network,
-    _parsed(_subnet, IPv4Network),
-    _word("^[0-9]+(\\.[0-9]+){3}/[0-9]+$"),
-]
+_CIDR = _word("^[0-9]+(\\.[0-9]+){3}/[0-9]+$")
+Subnet: TypeAlias = Annotated[IPv4Network, _network(parse_subnet), _CIDR]
+Block: TypeAlias = Annotated[IPv4Network, _network(parse_block), _CIDR]
 Duration: TypeAlias = Annotated[
     float, _parsed(parse_duration), PlainSerializer(format_duration), _word(DURATION_PATTERN)
 ]
@@ -148,4 +188,48 @@ TcpProbe: TypeAlias = Annotated[
     int,
     _from_number(parse_tcp_target),
     WithJsonSchema({"type": ["string", "integer"]}),
+]
+Size: TypeAlias = Annotated[
+    int, _parsed(parse_size), PlainSerializer(format_size), _word(SIZE_PATTERN)
+]
+Count: TypeAlias = Annotated[int, _between(0, 1_000_000, "{:,}".format), _integer(minimum=0)]
+Seed: TypeAlias = Annotated[
+    int, _between(0, MAX_SEED, "{:,}".format), _integer(minimum=0, maximum=MAX_SEED)
+]
+LinkDuration: TypeAlias = Annotated[
+    float,
+    _or_off(parse_duration),
+    _between(0, MAX_LINK_DELAY_S, format_duration),
+    PlainSerializer(format_duration),
+    _word_or_off(DURATION_PATTERN),
+]
+Percentage: TypeAlias = Annotated[
+    float,
+    _or_off(parse_percentage),
+    PlainSerializer(format_percentage),
+    _word_or_off(PERCENTAGE_PATTERN),
+]
+Rate: TypeAlias = Annotated[
+    int, _or_off(parse_rate), PlainSerializer(format_rate), _word_or_off(RATE_PATTERN)
+]
+"""In bits per second; 0 is without limit."""
+Queue: TypeAlias = Annotated[
+    int, _within_or_off(1, MAX_QUEUE), _integer(minimum=0, maximum=MAX_QUEUE)
+]
+Mtu: TypeAlias = Annotated[
+    int,
+    _within_or_off(LEAST_MTU_BYTES, MOST_MTU_BYTES),
+    _integer(minimum=0, maximum=MOST_MTU_BYTES),
+]
+PolicyPorts: TypeAlias = Annotated[
+    PortRange,
+    _parsed(parse_port_range, PortRange),
+    PlainSerializer(format_port_range),
+    WithJsonSchema({"type": ["integer", "string"]}),
+]
+Egress: TypeAlias = Annotated[
+    EgressTarget,
+    _parsed(parse_egress_target, EgressTarget),
+    PlainSerializer(str),
+    _word(":[0-9]+$"),
 ]

@@ -136,6 +136,37 @@ def volume_from_short(value: object) -> object:
     return {"type": kind, "source": source, "target": target, "read_only": read_only}
 
 
+def pair(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Check that a link has two ends."""
+    if len(names) != 2:
+        raise ValueError("a link has two ends; write for example [web, api]")
+    return names
+
+
+def two_groups(groups: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
+    """Check that there is something to part."""
+    if len(groups) < 2 or not all(groups):
+        raise ValueError("expected two or more groups of pods; write for example [[web], [api]]")
+    return groups
+
+
+def gemodel_from_words(value: object) -> object:
+    """Turn netem's `P R [1-H [1-K]]` into `{p, r, 1-h, 1-k}`; `0` is a chain without loss."""
+    if not isinstance(value, str | int):
+        return value
+    words = str(value).replace(",", " ").split()
+    if words == ["0"]:
+        words = ["0", "100%", "100%", "0"]
+    if not 2 <= len(words) <= 4:
+        raise ValueError('expected "P R 1-H 1-K" such as "1% 10% 100% 0%", or {p: 1%, r: 10%}')
+    return dict(zip(("p", "r", "1-h", "1-k"), words, strict=False))
+
+
+def peer_from_name(value: object) -> object:
+    """Turn the name of a service into `{service: ...}`."""
+    return {"service": value} if isinstance(value, str) else value
+
+
 def tcp_only(protocol: str) -> str:
     """Check a port's protocol."""
     if protocol != "tcp":

@@ -64,7 +64,7 @@ def _unknown_key(location: Path) -> str:
     if key in section.not_yet:
         remedy = section.not_yet[key]
         return f"{quoted(key)} is not yet supported" + (f"; {remedy}" if remedy else "")
-    known = [*section.model_fields]
+    known = [*section.keys()]
     return f"unknown key {quoted(key)}; {suggestion(key[:64], known, what='known keys')}"
 
 
@@ -74,7 +74,7 @@ def _section_at(location: Path) -> type[Section]:
     for part in location:
         current = _unwrapped(current)
         if isinstance(current, type) and issubclass(current, Section):
-            current = current.model_fields[str(part)].annotation
+            current = current.keys()[str(part)].annotation
         else:
             current = get_args(current)[1 if get_origin(current) is dict else 0]
     section = _unwrapped(current)

@@ -1,17 +1,21 @@
-"""Durations and sizes as people write them, with a unit.
+"""Durations, sizes, rates and shares as people write them, with a unit.
 
-Owns the two little languages `1m30s` and `128M`, both ways. Values are exact on the way in:
-`1500ms` and `1.5s` are the same float. A number without a unit is refused, because half of its
-readers would guess wrong.
+Owns the little languages `1m30s`, `128M`, `10mbit` and `0.1%`, both ways. Values are exact on the
+way in: `1500ms` and `1.5s` are the same float. A number without a unit is refused, because half of
+its readers would guess wrong.
 """
 
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from fractions import Fraction
 
 MAX_DURATION_S = 30 * 24 * 3600
 """Thirty days; up to here a float keeps nanoseconds apart."""
+
+MAX_RATE_BIT_S = 10**12
+"""Faster than any link that there is to imitate."""
 
 _NANOSECOND = Fraction(1, 10**9)
 _DURATION_UNITS = {
@@ -25,15 +29,20 @@ _DURATION_UNITS = {
     "d": Fraction(86_400),
 }
 _SIZE_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+_RATE_UNITS = {"bit": 1, "kbit": 10**3, "mbit": 10**6, "gbit": 10**9, "tbit": 10**12}
 
 _NUMBER = r"[0-9]{1,18}(?:\.[0-9]{1,18})?"
 _DURATION_PART = re.compile(rf"({_NUMBER})(ns|us|µs|ms|s|m|h|d)")
 _SIZE = re.compile(rf"({_NUMBER}) ?([kmgt]?)(i?b)?", re.IGNORECASE | re.ASCII)
+_RATE = re.compile(rf"({_NUMBER}) ?([a-z]+)", re.IGNORECASE | re.ASCII)
+_PERCENTAGE = re.compile(rf"(-?{_NUMBER}) ?%", re.ASCII)
 _BARE = re.compile(rf"[+-]?{_NUMBER}", re.ASCII)
 
 DURATION_PATTERN = r"^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h|d))+$"
 SIZE_PATTERN = r"^[0-9]+(\.[0-9]+)? ?([kKmMgGtT]([iI]?[bB])?|[bB])$"
-"""Both for JSON schemas; the functions below say more."""
+RATE_PATTERN = r"^[0-9]+(\.[0-9]+)? ?[kKmMgGtT]?[bB][iI][tT]$"
+PERCENTAGE_PATTERN = r"^[0-9]+(\.[0-9]+)? ?%$"
+"""For JSON schemas; the functions below say more."""
 
 
 def parse_duration(text: str) -> float:
@@ -93,3 +102,57 @@ def format_size(size: int) -> str:
         if whole and not rest:
             return f"{whole}{unit}"
     return f"{size}b"
+
+
+def parse_rate(text: str) -> int:
+    """Read a rate such as `10mbit`, in bits per second; units are powers of 1000, as in tc.
+
+    Raises:
+        ValueError: The text is no rate; the message says what to write.
+    """
+    if _BARE.fullmatch(text):
+        raise ValueError(f'rate "{text}" has no unit; write for example "{text}mbit"')
+    match = _RATE.fullmatch(text)
+    if match is not None and match[2].lower().endswith("bps"):
+        # tc's "mbps" is megabytes, everybody else's is megabits.
+        raise ValueError('"bps" means bits to some and bytes to others; write for example "10mbit"')
+    if match is None or match[2].lower() not in _RATE_UNITS:
+        raise ValueError('expected a rate with a unit, such as "512kbit", "10mbit" or "1gbit"')
+    rate = Fraction(match[1]) * _RATE_UNITS[match[2].lower()]
+    if rate.denominator != 1:
+        raise ValueError("the rate is not a whole number of bits per second")
+    if rate > MAX_RATE_BIT_S:
+        raise ValueError(f"the rate is more than {format_rate(MAX_RATE_BIT_S)}")
+    return int(rate)
+
+
+def format_rate(bit_s: int) -> str:
+    """Write a rate so that `parse_rate` reads the same value back."""
+    for unit in ("gbit", "mbit", "kbit"):
+        whole, rest = divmod(bit_s, _RATE_UNITS[unit])
+        if whole and not rest:
+            return f"{whole}{unit}"
+    return f"{bit_s}bit"
+
+
+def parse_percentage(text: str) -> float:
+    """Read a share such as `0.1%` as a fraction from 0 to 1.
+
+    Raises:
+        ValueError: The text is no percentage, or not between 0 % and 100 %.
+    """
+    if _BARE.fullmatch(text):
+        raise ValueError(f'percentage "{text}" has no unit; write "{text}%"')
+    match = _PERCENTAGE.fullmatch(text)
+    if match is None:
+        raise ValueError('expected a percentage, such as "0.1%" or "5%"')
+    fraction = Fraction(match[1]) / 100
+    if not 0 <= fraction <= 1:
+        raise ValueError("must be between 0% and 100%")
+    return float(fraction)
+
+
+def format_percentage(fraction: float) -> str:
+    """Write a share so that `parse_percentage` reads the same value back."""
+    digits = format(Decimal(repr(fraction)).scaleb(2), "f")
+    return f"{digits.rstrip('0').rstrip('.') if '.' in digits else digits}%"

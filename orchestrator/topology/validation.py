@@ -76,6 +76,11 @@ class Validated:
         """Whether this part, or one around it, is not what the file says."""
         return any(path[:length] in self.damaged for length in range(1, len(path) + 1))
 
+    def is_damaged_within(self, *path: str | int) -> bool:
+        """Whether this part, one around it or one in it is not what the file says."""
+        inside = any(damaged[: len(path)] == path for damaged in self.damaged)
+        return inside or self.is_damaged(*path)
+
 
 def validate(data: Plain) -> Validated:
     """Validate a tree, and go on without the parts that are broken; the tree is changed."""

@@ -19,16 +19,35 @@ def _refuse(keys: str, **remedies: str) -> Refusals:
 
 
 TOPOLOGY = _refuse(
-    "configs defaults egress groups include kinds links models policies profiles requests"
-    " requirements routers schedule secrets seed",
+    "configs defaults groups include kinds models profiles requests requirements secrets",
+    routers='write "router: true" in the service',
     version="topologies have no version; remove it",
 )
 
 NETWORK = _refuse(
-    "attachable driver driver_opts egress enable_ipv4 enable_ipv6 external internal labels link"
-    " mtu name",
+    "attachable driver driver_opts egress enable_ipv4 enable_ipv6 external internal labels name",
+    mtu='write "link: {mtu: 1400}"',
     ipam='write the range as "subnet: 10.10.0.0/24"',
 )
+
+IMPAIRMENTS = _refuse(
+    "correlation ecn labels slot vars",
+    bandwidth='write "rate: 10mbit"',
+    latency='write "delay: 20ms"',
+)
+
+_SELECTORS = "ipBlock namespaceSelector podSelector"
+
+INGRESS_RULE = _refuse(_SELECTORS, to='rules of "ingress" have "from"')
+
+EGRESS_RULE = _refuse(_SELECTORS, **{"from": 'rules of "egress" have "to"'})
+
+POLICY = _refuse(
+    "name podSelector",
+    policyTypes='a direction is isolated where "ingress" or "egress" stands',
+)
+
+SCHEDULE = _refuse("every repeat restart scale until")
 
 SERVICE = _refuse(
     "annotations attach blkio_config build cap_add cap_drop cgroup cgroup_parent configs"

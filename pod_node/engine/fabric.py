@@ -39,7 +39,8 @@ STACK_RESERVE = 16
     _LAYOUT_STACK_SIZE,
     _,  # the size of a process request, which only the native tests ask for
     _LAYOUT_REPLY_OFFSET,
-) = range(8)
+    _LAYOUT_PAUSED,
+) = range(9)
 _POLL_READ, _POLL_WRITE = 1, 2
 _SHUT_WRITE = 2
 _DOORBELL_BATCH = 4096
@@ -192,6 +193,7 @@ class Fabric:
         self.staging_size = self._layout(_LAYOUT_STAGING_SIZE)
         self.in_kernel_offset = self._layout(_LAYOUT_IN_KERNEL)
         self.killed_offset = self._layout(_LAYOUT_KILLED)
+        self.paused_offset = self._layout(_LAYOUT_PAUSED)
         self.stack_size = self._layout(_LAYOUT_STACK_SIZE)
         self.reply_offset = self._layout(_LAYOUT_REPLY_OFFSET)
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pod_node.engine.fabric import Fabric
     from pod_node.engine.process import KernelProcess
     from pod_node.engine.program import Program
+    from pod_node.engine.signals import Signals
 
 THREAD_STACK_BYTES = 8 << 20
 """Wasm may use `WASM_STACK_BYTES` of it; the engine's own code, below any depth of it, has the
@@ -43,6 +44,7 @@ class Guest:
         spec: PodSpec,
         argv: list[str],
         process: KernelProcess,
+        signals: Signals,
         epoch: object,
     ) -> None:
         """Prepare a guest; nothing runs yet."""
@@ -51,6 +53,7 @@ class Guest:
         self.spec = spec
         self.process = process
         self._argv = argv
+        self._signals = signals
         self._epoch = epoch
 
     def start(self, on_running: Callable[[], None], on_ended: Callable[[PodExit], None]) -> None:
@@ -97,7 +100,8 @@ class Guest:
         )
         store.set_wasi(self._wasi())
         bindings.watch_epoch(store, self._epoch, self.process.thread)
-        if self._killed():  # before the epoch was watched; a later kill is noticed there
+        # Killed or paused before the epoch was watched; what comes later is noticed there.
+        if self._signals.ends(self.process.thread):
             return _killed()
         try:
             guest = self._program.link(store, self.process.stack_top)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from pod_node.engine.fabric import Fabric
     from pod_node.engine.guest import Guest
+    from pod_node.engine.signals import Signals
     from pod_node.runtime import OnExit, OnOutput, OnRunning
     from pod_node.spec import PodExit, PodSpec
     from vnet.host import Watches
@@ -33,6 +34,7 @@ class EnginePod:
         self,
         fabric: Fabric,
         watches: Watches,
+        signals: Signals,
         loop: asyncio.AbstractEventLoop,
         guest: Guest,
         on_output: OnOutput,
@@ -41,6 +43,7 @@ class EnginePod:
     ) -> None:
         self._fabric = fabric
         self._watches = watches
+        self._signals = signals
         self._loop = loop
         self._guest = guest
         self._on_output = on_output
@@ -74,9 +77,24 @@ class EnginePod:
 
     def kill(self) -> None:
         """End the guest, whatever it is doing; returns at once."""
-        if not self._gone.is_set():
-            self._fabric.try_call("host_process_kill", self._guest.process.number)
-            self._fabric.engine.increment_epoch()
+        self._signals.kill(self._guest.process)
+
+    def pause(self) -> None:
+        """Stop the guest where it is, within 100 ms; returns at once.
+
+        Its sockets stay: peers' data queues up, and so do connections in its backlogs. Time-outs of
+        what it waits for pass meanwhile.
+        """
+        self._signals.pause(self._guest.process)
+
+    def resume(self) -> None:
+        """Let a paused guest go on."""
+        self._signals.resume(self._guest.process)
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the guest is paused and has come to rest."""
+        return self._signals.frozen(self._guest.process)
 
     async def wait(self) -> None:
         """Wait until the pod is gone."""
@@ -117,6 +135,7 @@ class EnginePod:
 
     def _give_back(self) -> None:
         """Free what the guest had in the kernel, after passing on its last words."""
+        self._signals.forget(self._guest.process)
         reap_process(self._fabric, self._guest.process)
         try:
             for number, descriptor in self._outputs.items():

@@ -23,6 +23,7 @@ from pod_node.engine.guest import Guest
 from pod_node.engine.pod import EnginePod
 from pod_node.engine.process import check_bootable, check_memory, create_process
 from pod_node.engine.program import Program
+from pod_node.engine.signals import Signals
 from pod_node.errors import BootError, NetworkConflictError, NetworkNotAttachedError
 from vnet.errors import SubnetOverlapError
 from vnet.host import HostEndpoint, Watches
@@ -58,7 +59,8 @@ class EngineRuntime:
         self._published: dict[str, set[str]] = {}
         self._pods: dict[EnginePod, None] = {}
         self._closing = False
-        self._epoch = bindings.epoch_callback(self._may_end)
+        self._signals = Signals(self.fabric, self._loop)
+        self._epoch = bindings.epoch_callback(self._signals.ends)
         self.fabric.ring(self._ring)
 
     @property
@@ -70,14 +72,6 @@ class EngineRuntime:
         """Take a batch from the doorbell's thread."""
         with suppress(RuntimeError):  # the loop is closed: nobody is left to tell
             self._loop.call_soon_threadsafe(self._watches.deliver, tokens)
-
-    def _may_end(self, thread: int) -> bool:
-        """Say at an epoch change whether a guest shall end: killed, and not inside the kernel."""
-        view = self.fabric.view
-        return (
-            view[thread + self.fabric.killed_offset] != 0
-            and view[thread + self.fabric.in_kernel_offset] == 0
-        )
 
     def attach_network(self, name: str, subnet: IPv4Network) -> None:
         """Declare a network; the host takes its first address, the gateway's.
@@ -160,9 +154,17 @@ class EngineRuntime:
         check_memory(spec, program.memory_minimum)
         networks = {name: number for name, (number, _) in self._networks.items()}
         process = create_process(self.fabric, spec, networks)
-        guest = Guest(self.fabric, program, spec, argv, process, self._epoch)
+        self._signals.admit(process)
+        guest = Guest(self.fabric, program, spec, argv, process, self._signals, self._epoch)
         pod = EnginePod(
-            self.fabric, self._watches, self._loop, guest, on_output, on_exit, on_running
+            self.fabric,
+            self._watches,
+            self._signals,
+            self._loop,
+            guest,
+            on_output,
+            on_exit,
+            on_running,
         )
         pod.start(self._forget)
         self._pods[pod] = None

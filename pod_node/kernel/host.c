@@ -36,6 +36,7 @@ enum host_layout {
 	LAYOUT_STACK_SIZE,
 	LAYOUT_REQUEST_SIZE,
 	LAYOUT_REPLY_OFFSET, /* within a process request */
+	LAYOUT_PAUSED_OFFSET,
 };
 
 /* A second thread of the host's, for `host_wait`; the address of its record. */
@@ -117,6 +118,7 @@ u32 host_layout(u32 what)
 	case LAYOUT_STACK_SIZE: return KERNEL_STACK_SIZE;
 	case LAYOUT_REQUEST_SIZE: return sizeof(struct process_request);
 	case LAYOUT_REPLY_OFFSET: return offsetof(struct process_request, process);
+	case LAYOUT_PAUSED_OFFSET: return offsetof(struct thread, paused);
 	default: return 0;
 	}
 }
@@ -262,7 +264,7 @@ void host_statistics(uaddr at)
 	*(struct fabric_statistics *)(uintptr_t)at = (struct fabric_statistics){
 		.bytes_total = memory.total,
 		.bytes_used = memory.used,
-		.sockets = atomic_load(tcp_open_count()),
+		.sockets = atomic_load(socket_count()),
 	};
 }
 

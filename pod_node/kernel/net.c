@@ -81,7 +81,7 @@ static struct file *find_installed(const struct descriptors *table, const struct
 struct file *net_socket_file(struct process *process, u32 id)
 {
 	lock_acquire(&network_lock);
-	struct socket *socket = tcp_find(process->pod, id);
+	struct socket *socket = socket_find(process->pod, id);
 	u32 descriptor = socket ? socket->descriptor : 0;
 	lock_release(&network_lock);
 	struct file *file = socket ? descriptor_get(&process->descriptors, descriptor) : NULL;
@@ -460,7 +460,7 @@ i32 net_write_options(struct process *process, struct file *file, const char *li
 	if (result < 0)
 		return result;
 	lock_acquire(&network_lock);
-	struct socket *socket = tcp_find(process->pod, file->option_socket);
+	struct socket *socket = socket_find(process->pod, file->option_socket);
 	lock_release(&network_lock);
 	result = socket ? command_set(socket, words.word[0], words.word[1]) : -E_BADF;
 	return result < 0 ? result : (i32)length;

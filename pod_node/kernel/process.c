@@ -54,6 +54,19 @@ void process_kill(struct process *process)
 	thread_unpark(process->thread);
 }
 
+void process_pause(struct process *process)
+{
+	atomic_store(&process->pod->paused, 1);
+	atomic_store(&process->thread->paused, 1);
+}
+
+void process_resume(struct process *process)
+{
+	atomic_store(&process->pod->paused, 0);
+	atomic_store(&process->thread->paused, 0);
+	thread_unpark(process->thread);
+}
+
 void process_reap(struct process *process)
 {
 	lock_acquire(&table_lock);
@@ -78,6 +91,8 @@ void kernel_enter(void)
 u32 kernel_leave(u32 result)
 {
 	struct thread *thread = current();
+	if (atomic_load_explicit(&thread->paused, memory_order_relaxed))
+		thread_freeze(thread);
 	atomic_store_explicit(&thread->in_kernel, 0, memory_order_relaxed);
 	if (atomic_load_explicit(&thread->killed, memory_order_relaxed))
 		native_proc_exit(KILLED_STATUS);

@@ -2,7 +2,9 @@
  *
  * The node creates a process, runs its guest on a thread of the host, and reaps it from another kernel instance
  * when that thread has ended, whatever ended it. Killing sets a flag and wakes the thread's park word; the
- * thread notices on its next way out of the kernel, or in the engine's epoch callback when it computes.
+ * thread notices on its next way out of the kernel, or in the engine's epoch callback when it computes. Pausing
+ * sets a flag that is noticed at the same places and before every wait, and wakes nobody: who is blocked already
+ * stays so, as in the cgroup freezer.
  */
 #ifndef PODNET_KERNEL_PROCESS_H
 #define PODNET_KERNEL_PROCESS_H
@@ -29,10 +31,13 @@ static inline struct process *current_process(void)
 struct process *process_create(struct pod *pod, u32 descriptor_limit, bool counted);
 struct process *process_find(u32 id);
 void process_kill(struct process *process);
+/* Its sockets go on taking what peers send and connections to its backlogs. A killed process is not held up. */
+void process_pause(struct process *process);
+void process_resume(struct process *process);
 /* The thread has ended: close everything and forget the process. */
 void process_reap(struct process *process);
 
-/* Wrap every call from a guest, so that a kill takes effect before the guest runs on. */
+/* Wrap every call from a guest, so that a kill or a pause takes effect before the guest runs on. */
 void kernel_enter(void);
 u32 kernel_leave(u32 result);
 

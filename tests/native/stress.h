@@ -10,6 +10,7 @@
 	SCENARIO(pending)   \
 	SCENARIO(resets)    \
 	SCENARIO(kill)      \
+	SCENARIO(pause)     \
 	SCENARIO(ring)      \
 	SCENARIO(starved)   \
 	SCENARIO(watch)     \

@@ -19,6 +19,7 @@ ROUNDS = {
     "pending": 40,
     "resets": 12,
     "kill": 30,
+    "pause": 6,
     "ring": 40,
     "starved": 20,
     "watch": 10,

@@ -84,12 +84,19 @@ class FakePod:
     on_exit: OnExit
     on_running: OnRunning | None = None
     killed: int = 0
+    paused: bool = False
     alive: bool = True
 
     def kill(self) -> None:
         self.killed += 1
         if self.alive:
             asyncio.get_running_loop().call_soon(self._end_killed)
+
+    def pause(self) -> None:
+        self.paused = True
+
+    def resume(self) -> None:
+        self.paused = False
 
     def exit(self, status: int) -> None:
         self.end(exited(status))

@@ -1,6 +1,7 @@
 #include "vnet/fabric/network.h"
 
 #include "vnet/fabric/errno.h"
+#include "vnet/fabric/groups.h"
 #include "vnet/fabric/text.h"
 
 #define INTERFACE_BUCKETS 4096u
@@ -27,7 +28,7 @@ static struct interface **interface_bucket(struct address address)
 	return &interfaces[mixed >> 32 & (INTERFACE_BUCKETS - 1)];
 }
 
-static struct interface *interface_find(struct address address)
+struct interface *interface_find(struct address address)
 {
 	struct interface *interface = *interface_bucket(address);
 	while (interface && !address_equal(interface->address, address))
@@ -66,30 +67,50 @@ void pod_release(struct pod *pod)
 	memory_free(NULL, pod, sizeof(*pod));
 }
 
-static int attach_locked(struct pod *pod, struct interface *interface)
+struct interface *interface_declare(u32 network, struct address address)
 {
-	if (interface_find(interface->address))
-		return -E_ADDRINUSE;
+	struct interface *interface = interface_find(address), **bucket = interface_bucket(address);
+	if (interface)
+		return interface;
+	interface = memory_allocate(NULL, sizeof(*interface));
+	if (!interface)
+		return NULL;
+	*interface = (struct interface){.next = *bucket, .network = network, .address = address};
+	*bucket = interface;
+	return interface;
+}
+
+void interface_retire(struct interface *interface)
+{
+	if (interface->pod || interface->group)
+		return;
+	struct interface **link = interface_bucket(interface->address);
+	while (*link != interface)
+		link = &(*link)->next;
+	*link = interface->next;
+	memory_free(NULL, interface, sizeof(*interface));
+}
+
+static int attach_locked(struct pod *pod, u32 network, struct address address, u32 prefix)
+{
 	if (pod->interface_count == NETWORKS_MOST)
 		return -E_NOBUFS;
-	struct interface **bucket = interface_bucket(interface->address);
-	interface->next = *bucket;
-	*bucket = interface;
+	struct interface *interface = interface_declare(network, address);
+	if (!interface)
+		return -E_NOBUFS;
+	if (interface->pod || interface->network != network)
+		return -E_ADDRINUSE;
+	interface->pod = pod;
+	interface->prefix = prefix;
 	pod->interfaces[pod->interface_count++] = interface;
 	return 0;
 }
 
 int pod_attach(struct pod *pod, u32 network, struct address address, u32 prefix)
 {
-	struct interface *interface = memory_allocate(NULL, sizeof(*interface));
-	if (!interface)
-		return -E_NOBUFS;
-	*interface = (struct interface){.pod = pod, .network = network, .prefix = prefix, .address = address};
 	lock_acquire(&network_lock);
-	int result = attach_locked(pod, interface);
+	int result = attach_locked(pod, network, address, prefix);
 	lock_release(&network_lock);
-	if (result < 0)
-		memory_free(NULL, interface, sizeof(*interface));
 	return result;
 }
 
@@ -97,12 +118,8 @@ void pod_detach_all(struct pod *pod)
 {
 	lock_acquire(&network_lock);
 	for (u32 i = 0; i < pod->interface_count; i++) {
-		struct interface *interface = pod->interfaces[i];
-		struct interface **link = interface_bucket(interface->address);
-		while (*link != interface)
-			link = &(*link)->next;
-		*link = interface->next;
-		memory_free(NULL, interface, sizeof(*interface));
+		pod->interfaces[i]->pod = NULL;
+		interface_retire(pod->interfaces[i]);
 	}
 	pod->interface_count = 0;
 	lock_release(&network_lock);
@@ -116,6 +133,20 @@ bool pod_has_address(const struct pod *pod, struct address address)
 	return address_is_loopback(address);
 }
 
+/* The pod's interface on the target's network, or else the first with a route to the target. */
+static struct interface *interface_towards(struct pod *pod, const struct interface *target)
+{
+	for (u32 i = 0; i < pod->interface_count; i++)
+		if (pod->interfaces[i]->network == target->network)
+			return pod->interfaces[i];
+	for (u32 i = 0; i < pod->interface_count && target->group; i++) {
+		const struct group *group = pod->interfaces[i]->group;
+		if (group && route_entry_find(group->id, target->group->id))
+			return pod->interfaces[i];
+	}
+	return NULL;
+}
+
 int route_find(struct pod *pod, struct address to, struct route *route)
 {
 	if (address_is_any(to)) /* Linux: connecting to 0.0.0.0 means this host */
@@ -127,13 +158,13 @@ int route_find(struct pod *pod, struct address to, struct route *route)
 	struct interface *target = interface_find(to);
 	if (!target)
 		return -E_HOSTUNREACH;
-	for (u32 i = 0; i < pod->interface_count; i++) {
-		if (pod->interfaces[i]->network == target->network) {
-			*route = (struct route){.pod = target->pod, .source = pod->interfaces[i]->address};
-			return 0;
-		}
-	}
-	return -E_NETUNREACH;
+	struct interface *from = interface_towards(pod, target);
+	if (!from)
+		return -E_NETUNREACH;
+	if (!target->pod)
+		return -E_HOSTUNREACH;
+	*route = (struct route){.pod = target->pod, .source = from->address, .from = from, .to = target};
+	return 0;
 }
 
 static struct name **name_bucket(u32 network, const char *text)

@@ -50,18 +50,24 @@ static inline bool address_is_loopback(struct address address)
 	return address_is_ipv4(address) && (address.low >> 24 & 0xff) == 127;
 }
 
+/* A place on a network. One that the configuration declares outlives the pods that have it in turn. */
 struct interface {
 	struct interface *next; /* in its hash chain */
-	struct pod *pod;
+	struct pod *pod; /* NULL while nobody has it */
 	u32 network;
-	u32 prefix; /* bits of the IPv4 prefix */
+	u32 prefix; /* bits of the IPv4 prefix; since a pod had it */
 	struct address address;
+	struct group *group; /* NULL when it is not declared; under the pacer's lock too, as all below */
+	struct interface *group_next;
+	struct link *access; /* its own link, crossed by what it sends, or NULL */
+	u64 fault_sources, fault_targets; /* one bit for each fault on whose sides it is */
 };
 
 /* One network identity: what a service's replica is on the wire. Counted: sockets outlive processes briefly. */
 struct pod {
 	_Atomic u32 references;
 	u32 id;
+	_Atomic u32 paused; /* its processes do not run; set and cleared by the node */
 	u16 next_ephemeral; /* under network_lock */
 	u32 interface_count;
 	struct interface *interfaces[NETWORKS_MOST];
@@ -79,13 +85,21 @@ int pod_attach(struct pod *pod, u32 network, struct address address, u32 prefix)
 void pod_detach_all(struct pod *pod);
 
 /* Under network_lock. The interface that `pod` reaches `to` from, and the pod that has `to`.
- * 0, -E_HOSTUNREACH (nobody has it), -E_NETUNREACH (no network in common). */
+ * 0, -E_HOSTUNREACH (nobody has it), -E_NETUNREACH (no network in common, no route). */
 struct route {
 	struct pod *pod;       /* where `to` is */
 	struct address source; /* the address to speak from */
+	struct interface *from, *to; /* NULL within a pod */
 };
 int route_find(struct pod *pod, struct address to, struct route *route);
 bool pod_has_address(const struct pod *pod, struct address address);
+
+/* Under network_lock. Whoever has or is to have this address, or NULL. */
+struct interface *interface_find(struct address address);
+/* The interface, found or made, for somebody to declare; NULL when the fabric is full. */
+struct interface *interface_declare(u32 network, struct address address);
+/* Free an interface that is not declared any more, unless a pod has it. */
+void interface_retire(struct interface *interface);
 
 /* Replace all that `name` leads to on a network; count 0 removes it. 0, -E_NOBUFS, -E_INVAL. */
 int name_publish(u32 network, const char *name, const struct address *addresses, u32 count);

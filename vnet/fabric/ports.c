@@ -13,9 +13,10 @@ static struct socket **port_bucket(const struct pod *pod, u32 port)
 	return &ports[(pod->id * 2654435761u ^ port * 40503u) & (PORT_BUCKETS - 1)];
 }
 
-static bool holds(const struct socket *socket, const struct pod *pod, u32 port)
+/* Each kind of socket has a port space of its own. */
+static bool holds(const struct socket *socket, const struct pod *pod, enum socket_kind kind, u32 port)
 {
-	return socket->pod == pod && socket->local_port == port;
+	return socket->pod == pod && socket->kind == kind && socket->local_port == port;
 }
 
 static bool addresses_overlap(struct address a, struct address b)
@@ -36,25 +37,25 @@ static bool may_share(const struct socket *a, const struct socket *b)
 static bool port_free(const struct socket *socket, u32 port)
 {
 	for (struct socket *other = *port_bucket(socket->pod, port); other; other = other->next_by_port)
-		if (holds(other, socket->pod, port) && !may_share(socket, other))
+		if (holds(other, socket->pod, socket->kind, port) && !may_share(socket, other))
 			return false;
 	return true;
 }
 
-static bool port_unused(const struct pod *pod, u32 port)
+static bool port_unused(const struct pod *pod, enum socket_kind kind, u32 port)
 {
 	for (struct socket *other = *port_bucket(pod, port); other; other = other->next_by_port)
-		if (holds(other, pod, port))
+		if (holds(other, pod, kind, port))
 			return false;
 	return true;
 }
 
-static u32 port_ephemeral(struct pod *pod)
+static u32 port_ephemeral(struct pod *pod, enum socket_kind kind)
 {
 	for (u32 tries = 0; tries <= LAST_EPHEMERAL - FIRST_EPHEMERAL; tries++) {
 		u32 port = pod->next_ephemeral;
 		pod->next_ephemeral = (u16)(port == LAST_EPHEMERAL ? FIRST_EPHEMERAL : port + 1);
-		if (port_unused(pod, port))
+		if (port_unused(pod, kind, port))
 			return port;
 	}
 	return 0;
@@ -63,7 +64,7 @@ static u32 port_ephemeral(struct pod *pod)
 int port_claim(struct socket *socket, u32 port)
 {
 	if (port == 0)
-		port = port_ephemeral(socket->pod);
+		port = port_ephemeral(socket->pod, socket->kind);
 	else if (!port_free(socket, port))
 		return -E_ADDRINUSE;
 	if (port == 0)
@@ -90,8 +91,9 @@ void port_release(struct socket *socket)
 bool port_may_listen(const struct socket *socket)
 {
 	for (struct socket *other = *port_bucket(socket->pod, socket->local_port); other; other = other->next_by_port)
-		if (other != socket && holds(other, socket->pod, socket->local_port) && other->state == TCP_LISTEN &&
-		    addresses_overlap(other->local, socket->local) && !(other->reuse_port && socket->reuse_port))
+		if (other != socket && holds(other, socket->pod, socket->kind, socket->local_port) &&
+		    other->state == TCP_LISTEN && addresses_overlap(other->local, socket->local) &&
+		    !(other->reuse_port && socket->reuse_port))
 			return false;
 	return true;
 }
@@ -100,7 +102,7 @@ struct socket *port_listener(struct pod *pod, struct address address, u32 port)
 {
 	struct socket *best = NULL;
 	for (struct socket *socket = *port_bucket(pod, port); socket; socket = socket->next_by_port) {
-		if (!holds(socket, pod, port) || socket->state != TCP_LISTEN)
+		if (!holds(socket, pod, SOCKET_STREAM, port) || socket->state != TCP_LISTEN)
 			continue;
 		if (address_equal(socket->local, address))
 			return socket;

@@ -2,7 +2,7 @@
 #ifndef PODNET_FABRIC_PORTS_H
 #define PODNET_FABRIC_PORTS_H
 
-#include "vnet/fabric/tcp.h"
+#include "vnet/fabric/socket.h"
 
 /* Enter the table with socket->local and `port` (0: an ephemeral one). 0 or -E_ADDRINUSE. */
 int port_claim(struct socket *socket, u32 port);

@@ -4,80 +4,22 @@
 #include "vnet/fabric/ports.h"
 #include "vnet/fabric/tcp_internal.h"
 
-#define SOCKET_BUCKETS 16384u
-
-static struct socket *sockets[SOCKET_BUCKETS]; /* by id; under network_lock */
-static u32 next_id;                            /* under network_lock */
-static _Atomic u32 open_sockets;
-
-_Atomic u32 *tcp_open_count(void)
+static struct socket *stream_socket_create(struct pod *pod)
 {
-	return &open_sockets;
-}
-
-static struct socket *socket_create(struct pod *pod)
-{
-	if (!account_add_socket(pod->account))
+	struct socket *socket = socket_create(pod, SOCKET_STREAM);
+	if (!socket)
 		return NULL;
-	struct socket *socket = memory_allocate(pod->account, sizeof(*socket));
-	if (!socket) {
-		account_remove_socket(pod->account);
-		return NULL;
-	}
-	socket->pod = pod_hold(pod);
-	socket->local = socket->remote = ADDRESS_ANY;
 	socket->linger = -1;
 	socket->keep_idle = 7200;
 	socket->keep_interval = 75;
 	socket->keep_count = 9;
 	socket->send_buffer = socket->receive_buffer = STREAM_DEFAULT_LIMIT;
-	atomic_fetch_add(&open_sockets, 1);
 	return socket;
-}
-
-/* Ids stay below 2^30, so that the guest's calls have room for a mark beside them. */
-#define SOCKET_IDS 0x3fffffffu
-
-/* Under network_lock. An id is not reused until 2^30 sockets have passed. */
-static void socket_enter(struct socket *socket)
-{
-	struct socket **bucket;
-	do {
-		socket->id = ++next_id & SOCKET_IDS;
-	} while (socket->id == 0 || tcp_find(socket->pod, socket->id));
-	bucket = &sockets[socket->id & (SOCKET_BUCKETS - 1)];
-	socket->next_by_id = *bucket;
-	*bucket = socket;
-}
-
-struct socket *tcp_find(struct pod *pod, u32 id)
-{
-	struct socket *socket = sockets[id & (SOCKET_BUCKETS - 1)];
-	while (socket && (socket->id != id || socket->pod != pod))
-		socket = socket->next_by_id;
-	return socket;
-}
-
-static void socket_leave(struct socket *socket)
-{
-	struct socket **link = &sockets[socket->id & (SOCKET_BUCKETS - 1)];
-	while (*link != socket)
-		link = &(*link)->next_by_id;
-	*link = socket->next_by_id;
-}
-
-static void socket_free(struct socket *socket)
-{
-	struct pod *pod = socket->pod;
-	memory_free(pod->account, socket, sizeof(*socket));
-	account_remove_socket(pod->account);
-	pod_release(pod);
-	atomic_fetch_sub(&open_sockets, 1);
 }
 
 struct socket *tcp_open(struct pod *pod)
 {
-	struct socket *socket = socket_create(pod);
+	struct socket *socket = stream_socket_create(pod);
 	if (!socket)
 		return NULL;
 	lock_acquire(&network_lock);
@@ -201,7 +143,7 @@ int tcp_listen(struct socket *socket, u32 backlog)
  * no room for it now, -E_NOBUFS when the client's pod cannot pay for the connection. */
 static int establish(struct socket *listener, struct socket *client)
 {
-	struct socket *server = socket_create(listener->pod);
+	struct socket *server = stream_socket_create(listener->pod);
 	if (!server)
 		return -E_AGAIN;
 	server->send_buffer = listener->send_buffer;

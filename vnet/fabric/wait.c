@@ -101,6 +101,28 @@ void thread_unpark(struct thread *thread)
 	park_wake(thread->slot);
 }
 
+void thread_freeze(struct thread *thread)
+{
+	while (atomic_load(&thread->paused) && !atomic_load(&thread->killed))
+		thread_park(thread, NEVER);
+}
+
+void thread_hold(struct thread *thread, bool held)
+{
+	if (held == thread->held)
+		return;
+	thread->held = held;
+	if (held)
+		thread->held_counted = thread->counted && thread->running;
+	if (thread->held_counted)
+		atomic_fetch_add(&runnable, held ? -1 : 1);
+}
+
+bool thread_frozen(const struct thread *thread)
+{
+	return atomic_load(&thread->paused) && (thread->held || atomic_load(&thread->park) == PARK_PARKED);
+}
+
 void waitq_join(struct waitq *queue, struct waiter *waiter)
 {
 	lock_acquire(&queue->lock);
@@ -205,6 +227,7 @@ bool spin_until(condition ready, const void *object)
 int waitq_block(struct waitq *queue, condition eager, condition ready, const void *object, u64 deadline)
 {
 	struct thread *thread = current();
+	thread_freeze(thread);
 	if (atomic_load(&thread->killed)) /* whose peer may keep it busy here for long */
 		return -E_INTR;
 	if (spin_until(eager, object))
@@ -213,6 +236,7 @@ int waitq_block(struct waitq *queue, condition eager, condition ready, const voi
 	int result = 0;
 	waitq_join(queue, &waiter);
 	for (;;) {
+		thread_freeze(thread);
 		if (atomic_load(&thread->killed)) {
 			result = -E_INTR;
 			break;

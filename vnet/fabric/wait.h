@@ -8,8 +8,8 @@
  * The protocol for waking: change the object, then `waitq_wake`. Both orders are sequentially consistent, so
  * either the waker sees the waiter or the waiter sees the change.
  *
- * Lock order (outermost first): network lock, stream write lock, stream read lock, wait queue lock,
- * ready list lock, memory locks. A holder never blocks, never traps and touches only checked user ranges.
+ * Lock order (outermost first): network lock, stream write lock, stream read lock, pacer's lock,
+ * wait queue lock, ready list lock, memory locks. A holder never blocks, never traps and touches only checked user ranges.
  */
 #ifndef PODNET_FABRIC_WAIT_H
 #define PODNET_FABRIC_WAIT_H
@@ -34,6 +34,9 @@ struct thread {
 	u32 slot;              /* its park slot, and with the next one its nap slot, which nobody wakes; fixed */
 	_Atomic u32 in_kernel; /* owner; read by the node's epoch callback */
 	_Atomic u32 killed;    /* set once by the node */
+	_Atomic u32 paused;    /* set and cleared by the node */
+	bool held;             /* the node keeps it from running outside of the kernel; the node */
+	bool held_counted;     /* and has taken it out of the count of runnable threads; the node */
 	u32 spin_skips;        /* waits to come that hardly spin; owner */
 	u32 spin_penalty;      /* how many the last failed spin cost; owner */
 	bool counted;          /* takes part in the count of runnable threads; fixed at creation */
@@ -67,6 +70,13 @@ void thread_started(struct thread *thread);
 void thread_ended(struct thread *thread);
 /* How many runnable threads may spin at once; 0 forbids spinning. */
 void wait_set_cores(u32 cores);
+
+/* Park for as long as the thread is paused and not killed. The time-outs of what it waits for pass meanwhile. */
+void thread_freeze(struct thread *thread);
+/* The node has stopped the thread outside of the kernel, or lets it go on. */
+void thread_hold(struct thread *thread, bool held);
+/* Whether a paused thread has come to rest: until it is resumed or killed it does not leave the kernel. */
+bool thread_frozen(const struct thread *thread);
 
 void waitq_join(struct waitq *queue, struct waiter *waiter);
 void waitq_leave(struct waiter *waiter);

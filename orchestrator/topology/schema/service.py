@@ -1,26 +1,15 @@
-"""The schema of a topology file: which keys there are and what each may hold.
+"""What a topology file says about services, and the volumes that they share.
 
-Owns the models that a file is validated into. They hold the long form of everything; short forms
-are turned by `forms.py`, values read by `fields.py`. Relations between parts of a file (a network
-that nobody declares, a cycle of dependencies) are `checks.py`'s business.
-
-Models accept text where a file has a scalar, because the reader keeps scalars as text; they write
-themselves back (`model_dump(mode="json")`) in a form that they accept.
+Owns the models of a service and of everything below it. Short forms are turned by `forms.py`,
+values read by `fields.py`.
 """
 
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from orchestrator.topology import forms, vocabulary
 from orchestrator.topology.fields import (
@@ -28,62 +17,20 @@ from orchestrator.topology.fields import (
     Flag,
     GuestPath,
     HttpProbe,
-    Label,
     Memory,
     Port,
     PositiveDuration,
     Replicas,
     Restart,
     Retries,
-    Subnet,
     TcpProbe,
     Text,
 )
+from orchestrator.topology.schema.section import Section
 from orchestrator.topology.values import Condition, RestartPolicy
-
-if TYPE_CHECKING:
-    from pydantic.config import JsonDict
 
 DEFAULT_NETWORK = "default"
 """The network of services that name none; it needs no declaration."""
-
-
-def _allow_extensions(schema: JsonDict) -> None:
-    schema["patternProperties"] = {"^x-": {}}
-
-
-class Section(BaseModel):
-    """A mapping of the file with a fixed set of keys, plus `x-*` keys that are ignored."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, json_schema_extra=_allow_extensions
-    )
-
-    not_yet: ClassVar[vocabulary.Refusals] = {}
-    """Keys refused by name rather than as unknown."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _drop_ignored(cls, value: object) -> object:
-        """Drop `x-*` keys, and keys that stand there without a value."""
-        if value is None:
-            return {}
-        if not isinstance(value, dict):
-            return value
-        return {
-            key: item
-            for key, item in value.items()
-            if not str(key).startswith("x-") and not (item is None and key in cls.model_fields)
-        }
-
-
-class NetworkSection(Section):
-    """One network."""
-
-    not_yet = vocabulary.NETWORK
-
-    subnet: Subnet | None = None
-    """None leaves the choice to podnet."""
 
 
 class AttachmentSection(Section):
@@ -257,6 +204,8 @@ class ServiceSection(Section):
     ] = Field(default_factory=dict)
     healthcheck: HealthcheckSection | None = None
     restart: Restart = RestartPolicy()
+    router: Flag = False
+    """Whether the service's pods forward between their networks."""
 
     @property
     def attached(self) -> tuple[str, ...]:
@@ -267,26 +216,3 @@ class ServiceSection(Section):
     def has_probe(self) -> bool:
         """Whether the service's pods can become healthy."""
         return self.healthcheck is not None and not self.healthcheck.disable
-
-
-class Topology(Section):
-    """A whole file."""
-
-    not_yet = vocabulary.TOPOLOGY
-
-    name: Label
-    services: Annotated[dict[str, ServiceSection], Field(min_length=1)]
-    networks: dict[
-        str,
-        Annotated[
-            NetworkSection,
-            BeforeValidator(lambda value: value, json_schema_input_type=NetworkSection | None),
-        ],
-    ] = Field(default_factory=dict)
-    volumes: dict[
-        str,
-        Annotated[
-            VolumeSection,
-            BeforeValidator(lambda value: value, json_schema_input_type=VolumeSection | None),
-        ],
-    ] = Field(default_factory=dict)

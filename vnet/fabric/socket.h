@@ -1,0 +1,72 @@
+/* What every socket has, whatever its protocol: an id, an owner, a local and a remote end, options.
+ *
+ * Sockets of a node are found by id; an id means something only together with the pod that it belongs to.
+ * Tables and states are under `network_lock`. What a protocol adds stands in its own part of the union.
+ */
+#ifndef PODNET_FABRIC_SOCKET_H
+#define PODNET_FABRIC_SOCKET_H
+
+#include "vnet/fabric/network.h"
+#include "vnet/fabric/stream.h"
+
+enum socket_kind { SOCKET_STREAM = 1 };
+
+enum tcp_state {
+	TCP_CLOSED = 0,
+	TCP_LISTEN,
+	TCP_SYN_SENT, /* waits for room in a backlog */
+	TCP_ESTABLISHED,
+};
+
+enum poll_events { POLL_READ = 1, POLL_WRITE = 2, POLL_HANGUP = 4 };
+
+struct socket {
+	u32 id;
+	enum socket_kind kind; /* fixed at creation */
+	_Atomic u32 state; /* enum tcp_state; under network_lock, read without it */
+	struct pod *pod;   /* held */
+	u32 descriptor;    /* the number last given to it by its process; a hint; owner */
+	struct socket *next_by_id, *next_by_port;
+	struct address local, remote;
+	u16 local_port, remote_port;
+	bool bound;                 /* in the port table */
+	bool read_shut, write_shut; /* owner */
+	bool reuse_address, reuse_port, broadcast;
+	u32 send_buffer, receive_buffer; /* as last set; bytes */
+	u32 error;                       /* pending; under network_lock */
+	struct waitq changes;            /* accept queue not empty, or connect decided */
+	union {
+		struct { /* SOCKET_STREAM */
+			bool keep_alive, no_delay;
+			i32 linger; /* seconds; -1 = off */
+			u32 keep_idle, keep_interval, keep_count;
+			u32 side;
+			struct connection *connection; /* held, once established */
+			struct socket *twin; /* of a fresh pair: the end that nobody has opened yet; owner */
+			/* A listener's queues, and a queued socket's place in one; under network_lock. */
+			u32 backlog;
+			_Atomic u32 queued;  /* length of the accept queue; read without the lock */
+			_Atomic u32 pending; /* how many connects wait for room in it; read without the lock */
+			struct socket *accept_first, *accept_last;
+			struct socket *pending_first, *pending_last;
+			struct socket *queue_next;
+			struct socket *listener; /* while SYN_SENT */
+			u64 connect_deadline;
+		};
+	};
+};
+
+/* A socket that nobody can find yet; NULL when the pod's limit of sockets or bytes is reached. */
+struct socket *socket_create(struct pod *pod, enum socket_kind kind);
+/* Of a socket that nobody can find any more. */
+void socket_free(struct socket *socket);
+
+/* Under network_lock: give it an id and make it known; take it out again. */
+void socket_enter(struct socket *socket);
+void socket_leave(struct socket *socket);
+/* Under network_lock: the socket of `pod` with this id, or NULL. */
+struct socket *socket_find(struct pod *pod, u32 id);
+
+_Atomic u32 *socket_count(void);
+
+#endif
