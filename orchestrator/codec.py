@@ -17,6 +17,7 @@ from pod_node.codec import (
     backends_to_message,
     event_from_message,
     lines_from_message,
+    names_to_message,
     pod_from_message,
     pod_spec_to_message,
     portal_from_message,
@@ -96,12 +97,8 @@ class NodeClient:
 
     async def publish_names(self, network: str, names: Mapping[str, Sequence[IPv4Address]]) -> None:
         """Replace all names of a network."""
-        records = [
-            pb.NameRecord(name=name, addresses=[str(address) for address in addresses])
-            for name, addresses in names.items()
-        ]
+        request = pb.PublishNamesRequest(network=network, records=names_to_message(names))
         with _errors():
-            request = pb.PublishNamesRequest(network=network, records=records)
             await self._stub.PublishNames(request)
 
     async def boot_pod(self, spec: PodSpec) -> PodStatus:
