@@ -59,8 +59,8 @@ static void ring_get(struct capture *capture, void *bytes, u32 size)
 }
 
 /* The first `most` bytes of headers and payload. */
-static void ring_put_frame(struct capture *capture, const u8 *headers, u32 header_size,
-			   const struct payload *payload, u32 most)
+static void ring_put_frame(struct capture *capture, const u8 *headers, u32 header_size, const struct payload *payload,
+			   u32 most)
 {
 	u32 size = MIN(header_size, most);
 	ring_put(capture, headers, size);

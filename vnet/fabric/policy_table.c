@@ -163,7 +163,8 @@ int policies_commit(void)
 
 int policies_count(u32 index, u64 *counters, u32 capacity)
 {
-	const struct policy *policy = policy_table && index < policy_table->count ? policy_table->policies[index] : NULL;
+	const struct policy *policy =
+		policy_table && index < policy_table->count ? policy_table->policies[index] : NULL;
 	if (!policy)
 		return -E_INVAL;
 	if (policy->rule_count + 1 > capacity)
