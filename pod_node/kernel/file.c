@@ -2,6 +2,7 @@
 
 #include "vnet/fabric/errno.h"
 #include "vnet/fabric/gateway.h"
+#include "vnet/fabric/tap.h"
 
 #define FIRST_SLOTS 16u
 
@@ -54,6 +55,7 @@ void file_release(struct file *file)
 	case FILE_TEXT:
 	case FILE_CONTROL: memory_free(file->account, file->text, sizeof(struct text)); break;
 	case FILE_GATEWAY: gateway_close(); break;
+	case FILE_CAPTURE: tap_close(file->capture); break;
 	case FILE_HOST: /* closed by `fd_close`, or with its Store */
 	case FILE_NET_DIRECTORY: break;
 	}
@@ -137,6 +139,7 @@ i32 file_read(struct file *file, uaddr to, u32 size, bool wait, bool peek)
 	case FILE_PIPE_READER: return pipe_read(&file->pipe->stream, to, size, wait);
 	case FILE_TEXT:
 	case FILE_CONTROL: return text_read(file->text, to, size);
+	case FILE_CAPTURE: return tap_read(file->capture, to, size);
 	case FILE_NET_DIRECTORY: return -E_ISDIR;
 	default: return -E_BADF;
 	}
@@ -163,6 +166,7 @@ u32 file_poll(struct file *file)
 		return (stream_writable(&file->pipe->stream) ? (u32)POLL_WRITE : 0) |
 		       (stream_flags(&file->pipe->stream) & STREAM_ABANDONED ? (u32)POLL_HANGUP : 0);
 	case FILE_GATEWAY: return gateway_ready() ? POLL_READ : 0;
+	case FILE_CAPTURE: return capture_readable(file->capture) ? POLL_READ : 0;
 	default: return POLL_READ | POLL_WRITE;
 	}
 }
@@ -185,6 +189,7 @@ static struct waitq *file_queue(struct file *file, u32 event)
 	case FILE_PIPE_READER: return &file->pipe->stream.readers;
 	case FILE_PIPE_WRITER: return &file->pipe->stream.writers;
 	case FILE_GATEWAY: return gateway_queue();
+	case FILE_CAPTURE: return &file->capture->readers;
 	default: return NULL;
 	}
 }

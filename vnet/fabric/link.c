@@ -1,6 +1,7 @@
 #include "vnet/fabric/link.h"
 
 #include "vnet/fabric/pacer.h"
+#include "vnet/fabric/tap.h"
 
 #define FRAGMENT_ALIGNMENT 8u /* RFC 791: fragments carry multiples of it */
 
@@ -109,12 +110,25 @@ static void corrupt(struct link *link, struct packet *packet, u64 luck)
 	}
 }
 
+static void show(const struct link *link, const struct packet *packet, u64 now, enum capture_outcome outcome)
+{
+	if (link->captures)
+		tap_packet(link->captures, packet, now, link->direction ? CAPTURE_IN : CAPTURE_OUT, outcome);
+}
+
+static void drop(const struct link *link, struct packet *packet, u64 now, enum capture_outcome outcome)
+{
+	show(link, packet, now, outcome);
+	packet_free(packet);
+}
+
 /* The packet has left the sender: it arrives after the delay. True when at once. */
 static bool link_delay(struct link *link, struct packet *packet, u64 now)
 {
 	const struct link_parameters *is = &link->parameters;
 	link->statistics.packets++;
 	link->statistics.bytes += packet->size;
+	show(link, packet, now, packet->flags & PACKET_CORRUPT ? CAPTURE_CORRUPTED : CAPTURE_PASSED);
 	if (packet->flags & PACKET_REORDERED) {
 		packet->flags &= (u8)~PACKET_REORDERED;
 		return true;

@@ -91,6 +91,13 @@ void interface_retire(struct interface *interface)
 	memory_free(NULL, interface, sizeof(*interface));
 }
 
+void interfaces_forget_captures(u32 mask)
+{
+	for (u32 i = 0; i < INTERFACE_BUCKETS; i++)
+		for (struct interface *interface = interfaces[i]; interface; interface = interface->next)
+			interface->captures &= ~mask;
+}
+
 static int attach_locked(struct pod *pod, u32 network, struct address address, u32 prefix)
 {
 	if (pod->interface_count == NETWORKS_MOST)

@@ -67,6 +67,7 @@ struct interface {
 	struct interface *group_next;
 	struct link *access; /* its own link, crossed by what it sends, or NULL */
 	u64 fault_sources, fault_targets; /* one bit for each fault on whose sides it is */
+	u32 captures; /* that listen to it, as a mask */
 };
 
 /* One network identity: what a service's replica is on the wire. Counted: sockets outlive processes briefly. */
@@ -92,6 +93,9 @@ void pod_release(struct pod *pod);
 /* 0, -E_ADDRINUSE when somebody has the address, -E_NOBUFS. */
 int pod_attach(struct pod *pod, u32 network, struct address address, u32 prefix);
 void pod_detach_all(struct pod *pod);
+
+/* Under network_lock and the pacer's: captures in `mask` listen to no interface any more. */
+void interfaces_forget_captures(u32 mask);
 
 /* Under network_lock. The interface that `pod` reaches `to` from, and the pod that has `to`.
  * 0, -E_HOSTUNREACH (nobody has it), -E_NETUNREACH (no network in common, no route). */

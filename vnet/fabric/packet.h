@@ -36,6 +36,7 @@ enum packet_flags {
 	PACKET_CORRUPT = 1, /* its checksum is wrong: only a UDP socket without checksums takes it */
 	PACKET_COPY = 2, /* a link made it */
 	PACKET_REORDERED = 4, /* chosen to skip the next delay */
+	PACKET_SHOWN = 8, /* to the captures at its source */
 };
 
 struct tcp_packet {

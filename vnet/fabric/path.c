@@ -1,6 +1,7 @@
 #include "vnet/fabric/path.h"
 
 #include "vnet/fabric/errno.h"
+#include "vnet/fabric/tap.h"
 
 #define PATH_BUCKETS 1024u
 
@@ -52,10 +53,12 @@ static struct path path_plan(const struct interface *source, const struct interf
 	plan.unreachable = route ? !plan_route(&plan, route) : source->network != target->network;
 	plan.cut = fault_between(source, target, FAULT_CUT);
 	plan.held = fault_between(source, target, FAULT_HOLD);
-	plan.concerned = plan.unreachable || plan.cut || plan.held;
+	plan.source_captures = source->captures;
+	plan.target_captures = target->captures;
+	plan.concerned = plan.unreachable || plan.cut || plan.held || source->captures || target->captures;
 	for (u32 i = 0; i < plan.hop_count; i++) {
 		plan.mtu = i ? MIN(plan.mtu, plan.hops[i]->parameters.mtu) : plan.hops[i]->parameters.mtu;
-		plan.concerned |= !link_transparent(plan.hops[i]);
+		plan.concerned |= plan.hops[i]->captures || !link_transparent(plan.hops[i]);
 	}
 	return plan;
 }
@@ -159,6 +162,8 @@ static void path_update(struct path *path, u64 now)
 	path->unreachable = plan.unreachable;
 	path->cut = plan.cut;
 	path->held = plan.held;
+	path->source_captures = plan.source_captures;
+	path->target_captures = plan.target_captures;
 	hold_hops(path);
 	release_hops(&was);
 	if (!path->held)
@@ -167,7 +172,7 @@ static void path_update(struct path *path, u64 now)
 
 void paths_update(u64 now)
 {
-	atomic_store(&paths_configured, groups_concern());
+	atomic_store(&paths_configured, groups_concern() | taps_open());
 	atomic_fetch_add(&paths_generation, 1);
 	for (u32 i = 0; i < PATH_BUCKETS; i++)
 		for (struct path *path = paths[i]; path; path = path->next)

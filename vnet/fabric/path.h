@@ -22,6 +22,7 @@ struct path {
 	bool concerned; /* false: whoever uses it may go back to being direct */
 	bool unreachable; /* there is no way any more */
 	struct fault *cut, *held; /* what stands in the way, or NULL */
+	u32 source_captures, target_captures; /* that listen to its ends */
 	struct packet *waiting_first, *waiting_last; /* held, in order */
 };
 
