@@ -65,6 +65,7 @@ struct interface {
 	struct address address;
 	struct group *group; /* NULL when it is not declared; under the pacer's lock too, as all below */
 	struct interface *group_next;
+	bool declared_again; /* while its group is being changed */
 	struct link *access; /* its own link, crossed by what it sends, or NULL */
 	u64 fault_sources, fault_targets; /* one bit for each fault on whose sides it is */
 	u32 captures; /* that listen to it, as a mask */
