@@ -7,99 +7,92 @@ is done while nothing is seen.
 from __future__ import annotations
 
 import asyncio
-import errno
 import struct
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from vnet.capture import read_records
+from vnet.capture import CaptureBatch, read_records
 from vnet.host.watches import Event
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncGenerator, Iterator
     from ipaddress import IPv4Address
 
     from pod_node.engine.fabric import Fabric
-    from vnet.capture import CapturedPacket
     from vnet.host import Watches
 
 RING_BYTES = 4 << 20
 """Holds a few milliseconds of a fast flow; what a slow reader misses is counted."""
+_FORWARD, _BACKWARD = 1, 2
 
 
 class Capture:
-    """What passes some interfaces and links, from the opening on.
+    """One ring, and what it listens to."""
 
-    Used as an asynchronous context manager's value; `batches` ends when `close` is called.
-    """
-
-    def __init__(
-        self, fabric: Fabric, watches: Watches, *, snaplen: int = 0, ring_bytes: int = RING_BYTES
-    ) -> None:
-        """Open a ring.
-
-        Args:
-            fabric: where to listen.
-            watches: tell when there is something to read.
-            snaplen: bytes kept of each packet; 0 keeps all.
-            ring_bytes: what may wait to be read.
-
-        Raises:
-            OSError: too many captures are open, or the fabric is full.
-        """
+    def __init__(self, fabric: Fabric, watches: Watches, descriptor: int) -> None:
         self._fabric = fabric
         self._watches = watches
-        self._ready = asyncio.Event()
-        self._closed = False
-        self.received = 0
-        """Packets seen so far."""
-        self.dropped = 0
-        """Packets seen for which the ring had no room."""
-        self._descriptor = fabric.call("host_capture_open", ring_bytes, snaplen)
+        self._descriptor = descriptor
+        self._lost = 0
 
-    def listen(self, interfaces: Iterable[IPv4Address], links: Iterable[int] = ()) -> None:
-        """Add interfaces, by address, and links, by the kernel's number.
+    def listen_to_interface(self, address: IPv4Address) -> None:
+        """Add what an interface sends and receives.
 
         Raises:
-            OSError: nobody has such an address, or there is no such link.
+            OSError: nobody has the address.
         """
-        for address in interfaces:
-            self._fabric.call("host_capture_interface", self._descriptor, int(address))
-        for link in links:
-            self._fabric.call("host_capture_link", self._descriptor, link)
+        self._fabric.call("host_capture_interface", self._descriptor, int(address))
 
-    async def batches(self) -> AsyncIterator[list[CapturedPacket]]:
-        """Yield what was seen, as soon as it is there."""
-        while not self._closed:
-            packets = self._read()
-            if packets:
-                yield packets
+    def listen_to_link(self, number: int, *, forward: bool, backward: bool) -> None:
+        """Add what crosses a link of the kernel's.
+
+        Raises:
+            OSError: there is no such link.
+        """
+        directions = _FORWARD * forward | _BACKWARD * backward
+        self._fabric.call("host_capture_link", self._descriptor, number, directions)
+
+    async def batches(self) -> AsyncGenerator[CaptureBatch, None]:
+        """Yield packets as soon as they are there, without an end."""
+        ready = asyncio.Event()
+        while True:
+            batch = self._read()
+            if batch.packets or batch.lost:
+                yield batch
                 continue
-            self._ready.clear()
-            self._watches.watch(self._descriptor, Event.READ, self._ready.set)
-            await self._ready.wait()
+            ready.clear()
+            self._watches.watch(self._descriptor, Event.READ, ready.set)
+            await ready.wait()
 
-    def _read(self) -> list[CapturedPacket]:
+    def _read(self) -> CaptureBatch:
         fabric = self._fabric
-        data = fabric.read(self._descriptor, fabric.staging_size)
-        self._count()
-        return list(read_records(data)) if data else []
-
-    def _count(self) -> None:
-        fabric = self._fabric
+        data = fabric.read(self._descriptor, fabric.staging_size) or b""
+        packets = tuple(read_records(data))
         fabric.call("host_capture_counts", self._descriptor, fabric.staging)
-        self.received, self.dropped = struct.unpack_from("<QQ", fabric.view, fabric.staging)
-
-    def close(self) -> None:
-        """Listen no more."""
-        if self._closed:
-            return
-        self._count()
-        self._closed = True
-        self._watches.forget(self._descriptor)
-        self._fabric.close(self._descriptor)
-        self._ready.set()
+        (lost,) = struct.unpack_from("<Q", fabric.view, fabric.staging + 8)
+        batch = CaptureBatch(packets=packets, lost=lost - self._lost)
+        self._lost = lost
+        return batch
 
 
-def too_many_captures(error: OSError) -> bool:
-    """Tell whether a capture could not be opened because of how many there are."""
-    return error.errno == errno.ENOBUFS
+@contextmanager
+def open_capture(
+    fabric: Fabric, watches: Watches, *, snapshot_bytes: int, ring_bytes: int = RING_BYTES
+) -> Iterator[Capture]:
+    """Open a ring, and close it in the end.
+
+    Args:
+        fabric: where to listen.
+        watches: tell when there is something to read.
+        snapshot_bytes: kept of each packet; 0 keeps all.
+        ring_bytes: what may wait to be read.
+
+    Raises:
+        OSError: too many captures are open, or the fabric is full.
+    """
+    descriptor = fabric.call("host_capture_open", ring_bytes, snapshot_bytes)
+    try:
+        yield Capture(fabric, watches, descriptor)
+    finally:
+        watches.forget(descriptor)
+        fabric.close(descriptor)

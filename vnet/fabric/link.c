@@ -163,10 +163,10 @@ static void transmit(struct link *link, struct packet *packet, u64 now)
 	event_schedule(&link->sent, now + time / rate);
 }
 
-static void queue_drop(struct link *link, struct packet *packet)
+static void queue_drop(struct link *link, struct packet *packet, u64 now)
 {
 	link->statistics.overflowed++;
-	packet_free(packet);
+	drop(link, packet, now, CAPTURE_QUEUE_FULL);
 }
 
 static bool link_queue(struct link *link, struct packet *packet, u64 now)
@@ -174,7 +174,7 @@ static bool link_queue(struct link *link, struct packet *packet, u64 now)
 	if (link->sending) {
 		fair_queue_put(&link->queue, packet);
 		if (link->queue.packets > link->parameters.queue_packets)
-			queue_drop(link, fair_queue_take_longest(&link->queue));
+			queue_drop(link, fair_queue_take_longest(&link->queue), now);
 		link->statistics.queued_most = MAX(link->statistics.queued_most, link->queue.packets);
 		return false;
 	}
@@ -212,7 +212,7 @@ bool link_enter(struct link *link, struct packet *packet, u64 now)
 	u32 fragments = fragments_of(link, packet);
 	if (link->removed || !fragments) {
 		*(link->removed ? &link->statistics.cut : &link->statistics.oversized) += 1;
-		packet_free(packet);
+		drop(link, packet, now, link->removed ? CAPTURE_CUT : CAPTURE_TOO_LARGE);
 		return false;
 	}
 	packet->flags &= (u8)~PACKET_COPY; /* of another link */
@@ -220,7 +220,7 @@ bool link_enter(struct link *link, struct packet *packet, u64 now)
 	bool lost = lose(link, index, fragments);
 	link->statistics.lost += lost;
 	if (lost && !twice) { /* netem: of two, one is left */
-		packet_free(packet);
+		drop(link, packet, now, CAPTURE_LOST);
 		return false;
 	}
 	if (chance(link, index, RANDOM_CORRUPT, is->corrupt))
@@ -257,7 +257,7 @@ void link_configure(struct link *link, const struct link_parameters *parameters,
 	if (link->sending && !parameters->rate)
 		queue_flush(link, now);
 	while (link->queue.packets > parameters->queue_packets)
-		queue_drop(link, fair_queue_take_longest(&link->queue));
+		queue_drop(link, fair_queue_take_longest(&link->queue), now);
 }
 
 void link_remove(struct link *link)
