@@ -49,7 +49,7 @@ PROTOCOLS = {
     Protocol.TCP: addresses_pb2.PROTOCOL_TCP,
     Protocol.UDP: addresses_pb2.PROTOCOL_UDP,
 }
-_FAULT_KINDS = {
+FAULT_KINDS = {
     FaultKind.CUT: faults_pb2.FAULT_KIND_CUT,
     FaultKind.HOLD: faults_pb2.FAULT_KIND_HOLD,
 }
@@ -218,7 +218,7 @@ def _route_from_message(message: routes_pb2.Route) -> Route:
 def _fault_to_message(fault: Fault) -> faults_pb2.Fault:
     return faults_pb2.Fault(
         name=fault.name,
-        kind=_FAULT_KINDS[fault.kind],
+        kind=FAULT_KINDS[fault.kind],
         sources=_texts(fault.sources),
         targets=_texts(fault.targets),
     )
@@ -227,7 +227,7 @@ def _fault_to_message(fault: Fault) -> faults_pb2.Fault:
 def _fault_from_message(message: faults_pb2.Fault) -> Fault:
     return Fault(
         name=fields.filled("faults.name", message.name),
-        kind=fields.named("faults.kind", _FAULT_KINDS, message.kind),
+        kind=fields.named("faults.kind", FAULT_KINDS, message.kind),
         sources=fields.addresses("faults.sources", message.sources),
         targets=fields.addresses("faults.targets", message.targets),
     )
