@@ -42,7 +42,7 @@ static bool make_paced(struct connection *connection, struct path *out, struct p
 		return false;
 	flow_set_limits(connection, connection->ends[0], connection->ends[1]);
 	for (u32 side = 0; side < 2; side++) {
-		struct flow *flow = flow_of(connection, side);
+		struct flow *flow = connection_flow(connection, side);
 		flow->state = FLOW_OPEN;
 		flow->sender.edge = flow->receiver.edge;
 		if (stream_flags(flow_stream(flow)) & STREAM_FINISHED)
@@ -54,7 +54,7 @@ static bool make_paced(struct connection *connection, struct path *out, struct p
 static void make_direct(struct connection *connection)
 {
 	for (u32 side = 0; side < 2; side++) {
-		const struct flow *flow = flow_of(connection, side);
+		const struct flow *flow = connection_flow(connection, side);
 		if (flow->latest.fin)
 			stream_set_flags(flow_stream(flow), STREAM_FINISHED);
 	}
@@ -94,7 +94,7 @@ static void reconsider_direct(struct connection *connection)
 static bool concerned(const struct connection *connection)
 {
 	for (u32 side = 0; side < 2; side++) {
-		const struct flow *flow = flow_of(connection, side);
+		const struct flow *flow = connection_flow(connection, side);
 		if (flow->state != FLOW_OPEN || flow->path->concerned)
 			return true;
 	}

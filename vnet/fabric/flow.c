@@ -2,7 +2,7 @@
 
 #include "vnet/fabric/errno.h"
 
-struct flow *flow_of(const struct connection *connection, u32 side)
+struct flow *connection_flow(const struct connection *connection, u32 side)
 {
 	return connection->stream[1 - side].flow;
 }
@@ -25,7 +25,7 @@ static struct flow *flow_create(struct connection *connection, u32 side, struct 
 	flow->side = side;
 	flow->path = path;
 	flow->key = packet_flow_key(path, PACKET_TCP, connection->ports[side], connection->ports[1 - side]);
-	flow->timer.kind = EVENT_FLOW_TIMER;
+	flow->timer.kind = EVENT_FLOW;
 	flow->entry.kind = EVENT_FLOW_ENTRY;
 	return flow;
 }
@@ -89,8 +89,8 @@ static bool flow_over(const struct flow *flow)
 
 void flows_settle(struct connection *connection)
 {
-	if (!connection->ends[0] && !connection->ends[1] && flow_over(flow_of(connection, 0)) &&
-	    flow_over(flow_of(connection, 1)))
+	if (!connection->ends[0] && !connection->ends[1] && flow_over(connection_flow(connection, 0)) &&
+	    flow_over(connection_flow(connection, 1)))
 		flows_end(connection);
 }
 
@@ -110,7 +110,7 @@ void flow_set_limits(struct connection *connection, const struct socket *client,
 {
 	const struct socket *ends[] = {client, server};
 	for (u32 side = 0; side < 2; side++) {
-		struct flow *flow = flow_of(connection, side);
+		struct flow *flow = connection_flow(connection, side);
 		struct stream *stream = flow_stream(flow);
 		u32 send = MIN(ends[side]->send_buffer, STREAM_LARGEST);
 		flow->receiver.buffer = MIN(ends[1 - side]->receive_buffer, STREAM_LARGEST);
@@ -285,7 +285,7 @@ static void enter(struct flow *flow, u64 now)
 
 void flow_close(struct connection *connection, u32 side, bool reset)
 {
-	struct flow *flow = flow_of(connection, side);
+	struct flow *flow = connection_flow(connection, side);
 	if (!reset && flow->state == FLOW_OPEN)
 		flow_finish(flow, atomic_load(&flow_stream(flow)->head));
 	pacer_acquire();

@@ -54,7 +54,7 @@ struct flow {
 };
 
 /* The flow whose sender is that end's. */
-struct flow *flow_of(const struct connection *connection, u32 side);
+struct flow *connection_flow(const struct connection *connection, u32 side);
 
 /* A packet has arrived; it is given away. */
 void flow_receive(struct packet *packet, u64 now);

@@ -15,7 +15,7 @@ void flows_settle(struct connection *connection);
 
 static inline struct flow *flow_back(const struct flow *flow)
 {
-	return flow_of(flow->connection, 1 - flow->side);
+	return connection_flow(flow->connection, 1 - flow->side);
 }
 
 /* The stream whose bytes the flow moves. */

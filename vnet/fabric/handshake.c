@@ -70,7 +70,7 @@ static int connect_over(struct socket *client, struct path *out, struct path *ba
 		return -E_NOBUFS;
 	}
 	flow_set_limits(connection, client, client);
-	greet(flow_of(connection, 0), FLOW_SYN_SENT, pacer_time());
+	greet(connection_flow(connection, 0), FLOW_SYN_SENT, pacer_time());
 	client->connect_deadline = NEVER; /* the flow has a timer */
 	atomic_store(&client->state, TCP_SYN_SENT);
 	return 0;

@@ -16,7 +16,7 @@
 enum event_kind {
 	EVENT_PACKET = 0, /* it has come to the end of a hop */
 	EVENT_LINK,       /* the link has sent the packet that it was sending */
-	EVENT_FLOW_TIMER,
+	EVENT_FLOW, /* a timer of a flow's */
 	EVENT_FLOW_ENTRY, /* a program has written to a flow, or read from it */
 };
 
