@@ -65,29 +65,35 @@ static void release_hops(const struct path *path)
 		link_release(path->hops[i]);
 }
 
+int path_make(struct account *account, const struct interface *source, const struct interface *target,
+	      struct path **path)
+{
+	struct path **link = path_link(source->address, target->address);
+	if (*link) {
+		*path = path_hold(*link);
+		return 0;
+	}
+	struct path *made = memory_allocate(account, sizeof(*made));
+	if (!made)
+		return -E_NOBUFS;
+	*made = path_plan(source, target);
+	made->references = 1;
+	made->account = account_hold(account);
+	hold_hops(made);
+	*link = *path = made;
+	return 0;
+}
+
 int path_find(struct account *account, const struct interface *source, const struct interface *target,
 	      struct path **path)
 {
 	*path = NULL;
 	if (!paths_any() || !source || !target || source->pod == target->pod)
 		return 0;
-	struct path **link = path_link(source->address, target->address);
-	if (*link) {
-		*path = (*link)->concerned ? path_hold(*link) : NULL;
+	struct path *known = *path_link(source->address, target->address);
+	if (known ? !known->concerned : !path_plan(source, target).concerned)
 		return 0;
-	}
-	struct path plan = path_plan(source, target), *made;
-	if (!plan.concerned)
-		return 0;
-	made = memory_allocate(account, sizeof(*made));
-	if (!made)
-		return -E_NOBUFS;
-	*made = plan;
-	made->references = 1;
-	made->account = account_hold(account);
-	hold_hops(made);
-	*link = *path = made;
-	return 0;
+	return path_make(account, source, target, path);
 }
 
 struct path *path_hold(struct path *path)

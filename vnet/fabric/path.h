@@ -39,6 +39,9 @@ static inline bool paths_any(void)
  * are direct, as are an interface and NULL (loopback). `account` pays for a new one. 0 or -E_NOBUFS. */
 int path_find(struct account *account, const struct interface *source, const struct interface *target,
 	      struct path **path);
+/* The same, whether or not anything concerns the pair: *path is never NULL. */
+int path_make(struct account *account, const struct interface *source, const struct interface *target,
+	      struct path **path);
 /* Under the pacer's lock, as everything below. */
 struct path *path_hold(struct path *path);
 void path_release(struct path *path);
