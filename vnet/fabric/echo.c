@@ -91,8 +91,8 @@ static int send_request(struct packet *packet, struct address source, struct add
 		packet_free(packet);
 		return result;
 	}
-	packet->source = route.source;
-	packet->target = route.to ? target : route.source;
+	packet->source = route.to ? route.source : source;
+	packet->target = route.to ? target : source; /* a pod asks itself: 127.0.0.1 among others */
 	pacer_acquire();
 	packet->echo.started = pacer_time();
 	echo_dispatch(packet, packet->echo.started);
