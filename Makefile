@@ -26,7 +26,7 @@ INSTALL_INPUTS := pyproject.toml hatch_build.py protos/build.py $(PROTOS) $(KERN
 KERNEL := pod_node/kernel/kernel.wasm
 
 # Programs that the tests call, each with the Debian package that has it.
-TEST_PROGRAMS := gcc:gcc curl:curl openssl:openssl
+TEST_PROGRAMS := gcc:gcc curl:curl openssl:openssl tshark:tshark
 TEST_HEADERS := /usr/include/stdlib.h:libc6-dev
 
 .PHONY: help demo test bench lint fmt kernel protos clean debian-packages

@@ -35,6 +35,7 @@ from pod_node.status import (
     LogNotice,
     PodExited,
     PodHealthChanged,
+    PodPauseChanged,
     PodStateChanged,
     Synced,
 )
@@ -228,7 +229,7 @@ class Launch:
         match event.happening:
             case Synced():
                 self._events.put_nowait(Begun())
-            case PodStateChanged() | PodHealthChanged() as change:
+            case PodStateChanged() | PodHealthChanged() | PodPauseChanged() as change:
                 self._events.put_nowait(change)
             case PodExited() as exited:
                 self._spawn(group, self._hear_out(exited), f"last lines of {exited.pod}")

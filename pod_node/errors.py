@@ -38,6 +38,17 @@ class UnknownPodError(PodNodeError):
         return f"no pod named {self.pod} on this node"
 
 
+class PodNotRunningError(PodNodeError):
+    """A pod was to be paused or resumed that does not run."""
+
+    def __init__(self, pod: str, state: str) -> None:
+        super().__init__(pod, state)
+        self.pod, self.state = pod, state
+
+    def __str__(self) -> str:
+        return f"pod {self.pod} is {self.state}; only a running pod can be paused or resumed"
+
+
 class ImageNotPreparedError(PodNodeError):
     """A pod names an image that was not pulled and compiled on this node."""
 
@@ -94,17 +105,6 @@ class BootError(PodNodeError):
 
     def __str__(self) -> str:
         return f"pod {self.pod} could not boot: {self.reason}"
-
-
-class InvalidMessageError(PodNodeError):
-    """A message holds what no value of ours can be made of."""
-
-    def __init__(self, field: str, reason: str) -> None:
-        super().__init__(field, reason)
-        self.field, self.reason = field, reason
-
-    def __str__(self) -> str:
-        return f"field {self.field} {self.reason}"
 
 
 class UnknownPortalError(PodNodeError):

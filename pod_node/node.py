@@ -11,7 +11,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol, Self
 
 from pod_node.errors import (
@@ -19,11 +21,13 @@ from pod_node.errors import (
     NetworkConflictError,
     NetworkNotAttachedError,
     PodExistsError,
+    PodNotRunningError,
     UnknownPodError,
 )
 from pod_node.fanout import Fanout
 from pod_node.health import Health, HealthChanged
 from pod_node.logs import LogBook, LogTrouble
+from pod_node.pinging import ping
 from pod_node.portals import Portals
 from pod_node.probe import watch
 from pod_node.status import (
@@ -34,11 +38,13 @@ from pod_node.status import (
     PodExisting,
     PodExited,
     PodHealthChanged,
+    PodPauseChanged,
     PodState,
     PodStateChanged,
     PodStatus,
     Synced,
 )
+from vnet.capture import CaptureBatch, Filter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -50,6 +56,11 @@ if TYPE_CHECKING:
     from pod_node.records import LogLines
     from pod_node.runtime import Pod, Runtime
     from pod_node.spec import PodExit, PodSpec
+    from pod_node.usage import PodUsage
+    from vnet.capture import CaptureWish
+    from vnet.configuration import NetworkConfiguration
+    from vnet.ping import NumberedEcho, PingPlan
+    from vnet.statistics import NetworkStatistics
 
 WATCHER_EVENTS = 8192
 """Events that a slow watcher may have waiting: several for each of a thousand pods."""
@@ -131,6 +142,47 @@ class Node:
         elif existing != subnet:
             raise NetworkConflictError(name, str(subnet), str(existing))
 
+    def configure_network(self, configuration: NetworkConfiguration) -> None:
+        """Replace links, routes, faults and policies.
+
+        Raises:
+            NetworkNotAttachedError: a group is on a network that was not attached.
+            PodNodeError: the runtime refused.
+        """
+        for group in configuration.groups:
+            self._require_network(group.network)
+        self._runtime.configure_network(configuration)
+
+    def network_statistics(self, *, flows: bool) -> NetworkStatistics:
+        """Read the network's counters; with `flows`, every socket too."""
+        return self._runtime.network_statistics(flows=flows)
+
+    def ping(
+        self, source: IPv4Address, target: IPv4Address, plan: PingPlan
+    ) -> AsyncGenerator[NumberedEcho, None]:
+        """Send echo requests from one interface to another; see `pinging.ping`."""
+        return ping(self._runtime, source, target, plan)
+
+    async def capture(self, wish: CaptureWish) -> AsyncGenerator[CaptureBatch, None]:
+        """Report the packets that somebody wants to see, until there were as many as wanted.
+
+        Raises:
+            ExpressionError: the filter cannot be understood, or names somebody unknown.
+            PodNodeError: the runtime refused.
+        """
+        chosen = Filter(wish.filter, self._addresses)
+        seen = 0
+        batches = self._runtime.capture(wish.place, snapshot_bytes=wish.snapshot_bytes)
+        async with aclosing(batches):
+            async for batch in batches:
+                left = wish.count - seen if wish.count else None
+                packets = tuple(islice(filter(chosen.matches, batch.packets), left))
+                seen += len(packets)
+                if packets or batch.lost:
+                    yield CaptureBatch(packets=packets, lost=batch.lost)
+                if wish.count and seen >= wish.count:
+                    return
+
     def publish(self, network: str, names: Mapping[str, Sequence[IPv4Address]]) -> None:
         """Replace all names that pods on a network can look up.
 
@@ -192,6 +244,28 @@ class Node:
             await life.ended.wait()
         return life.status
 
+    def pause(self, name: str) -> PodStatus:
+        """Keep a pod from running; one that is paused stays so.
+
+        Raises:
+            UnknownPodError: no pod of that name was booted.
+            PodNotRunningError: it does not run.
+        """
+        return self._set_paused(name, paused=True)
+
+    def resume(self, name: str) -> PodStatus:
+        """Let a paused pod go on; one that is not paused goes on anyway.
+
+        Raises:
+            UnknownPodError: no pod of that name was booted.
+            PodNotRunningError: it does not run.
+        """
+        return self._set_paused(name, paused=False)
+
+    def usages(self) -> list[PodUsage]:
+        """What each pod uses that runs."""
+        return [life.pod.usage() for life in self._lives.values() if not life.ended.is_set()]
+
     def statuses(self) -> list[PodStatus]:
         """Every pod as it stands, those that ended included, in the order of their first boot."""
         return [life.status for life in self._lives.values()]
@@ -225,6 +299,27 @@ class Node:
         if life is None:
             raise UnknownPodError(name)
         return life
+
+    def _addresses(self, name: str) -> list[IPv4Address]:
+        """Find the addresses of a pod or of a service's pods."""
+        return [
+            interface.address
+            for status in self.statuses()
+            if name in (status.spec.name, status.spec.service)
+            for interface in status.spec.interfaces
+        ]
+
+    def _set_paused(self, name: str, *, paused: bool) -> PodStatus:
+        life = self._life(name)
+        status = life.status
+        if status.state is not PodState.RUNNING:
+            raise PodNotRunningError(name, status.state.value)
+        if status.paused is not paused:
+            (life.pod.pause if paused else life.pod.resume)()
+            life.status = replace(status, paused=paused)
+            generation = status.generation
+            self._tell(PodPauseChanged(pod=name, generation=generation, paused=paused))
+        return life.status
 
     def _require_network(self, name: str) -> None:
         if name not in self._networks:
@@ -288,7 +383,9 @@ class Node:
         _cancel_checks(life)
         self.logs.end(name)
         exited_at_s = self._wall()
-        life.status = replace(life.status, state=PodState.EXITED, exit=end, exited_at_s=exited_at_s)
+        life.status = replace(
+            life.status, state=PodState.EXITED, exit=end, exited_at_s=exited_at_s, paused=False
+        )
         life.ended.set()
         self._tell(
             PodExited(

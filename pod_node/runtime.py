@@ -7,7 +7,7 @@ callback arrives there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from pod_node.spec import PodExit, PodSpec
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv4Network
 
     from pod_node.images import CompiledImage
+    from pod_node.usage import PodUsage
+    from vnet.capture import CaptureBatch, CapturePlace
+    from vnet.configuration import NetworkConfiguration
+    from vnet.ping import EchoResult
+    from vnet.statistics import NetworkStatistics
 
 OnOutput = Callable[[int, bytes], None]
 """Takes what a guest wrote: descriptor (1 or 2) and bytes, in any chunking."""
@@ -42,6 +47,9 @@ class Pod(Protocol):
 
     def resume(self) -> None:
         """Let a paused guest go on."""
+
+    def usage(self) -> PodUsage:
+        """Say what the pod uses right now."""
 
 
 class Endpoint(Protocol):
@@ -75,6 +83,36 @@ class Runtime(Protocol):
 
     def publish(self, network: str, names: Mapping[str, Sequence[IPv4Address]]) -> None:
         """Replace all names that pods on `network` can look up."""
+
+    def configure_network(self, configuration: NetworkConfiguration) -> None:
+        """Replace links, routes, faults and policies; what does not differ goes on undisturbed.
+
+        Raises:
+            PodNodeError: it cannot be applied; the one before stays.
+        """
+
+    def network_statistics(self, *, flows: bool) -> NetworkStatistics:
+        """Read the network's counters; with `flows`, every socket too."""
+
+    async def ping(
+        self,
+        source: IPv4Address,
+        target: IPv4Address,
+        *,
+        sequence: int,
+        payload_bytes: int,
+        timeout_s: float,
+    ) -> EchoResult:
+        """Send one echo request from one interface to another and wait for what becomes of it."""
+
+    def capture(
+        self, place: CapturePlace, *, snapshot_bytes: int
+    ) -> AsyncGenerator[CaptureBatch, None]:
+        """Report packets as they pass a place, with at most so many bytes of each; 0 keeps all.
+
+        Raises:
+            PodNodeError: there is no such place, or too many are looked at.
+        """
 
     async def close(self) -> None:
         """Kill every guest, join its thread and give the fabric back."""

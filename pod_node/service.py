@@ -16,13 +16,16 @@ from grpc import aio
 from pod_node.codec import (
     US,
     backends_from_message,
+    batch_to_message,
+    capture_from_message,
+    echo_to_message,
     event_to_message,
     lines_to_message,
     names_from_message,
     network_from_message,
+    ping_from_message,
     pod_spec_from_message,
     pod_to_message,
-    port_number,
     portal_to_message,
     progress_to_message,
     usage_to_message,
@@ -30,7 +33,6 @@ from pod_node.codec import (
 from pod_node.errors import (
     BootError,
     ImageNotPreparedError,
-    InvalidMessageError,
     NetworkConflictError,
     NetworkNotAttachedError,
     PodExistsError,
@@ -40,15 +42,16 @@ from pod_node.errors import (
 )
 from pod_node.images import Phase
 from pod_node.images.errors import CacheFullError, UnknownImageError
-from pod_node.status import PodState
-from pod_node.usage import process_usage
+from pod_node.usage import NodeUsage, process_usage
 from protos.node.v1 import node_pb2 as pb
 from protos.node.v1.node_pb2_grpc import (
     PodNodeServiceServicer,
     add_PodNodeServiceServicer_to_server,
 )
+from vnet.capture import ExpressionError
+from vnet.codec import configuration_from_message, fields, statistics_to_message
 from vnet.edge import PortInUseError
-from vnet.errors import VnetError
+from vnet.errors import InvalidMessageError, VnetError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -83,6 +86,8 @@ async def _statuses(context: Context[_Request, _Response]) -> AsyncIterator[None
     """Answer an error of ours with its status; any other is a fault of the node's and stays one."""
     try:
         yield
+    except ExpressionError as error:
+        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
     except (PodNodeError, VnetError) as error:
         code = next(code for kind, code in _STATUSES if isinstance(error, kind))
         await context.abort(code, str(error))
@@ -127,6 +132,16 @@ class PodNodeService(PodNodeServiceServicer):
                 self._node.attach_network(name, subnet)
         return pb.AttachNetworksResponse()
 
+    async def ConfigureNetwork(
+        self,
+        request: pb.ConfigureNetworkRequest,
+        context: Context[pb.ConfigureNetworkRequest, pb.ConfigureNetworkResponse],
+    ) -> pb.ConfigureNetworkResponse:
+        """Replace links, routes, faults and policies."""
+        async with _statuses(context):
+            self._node.configure_network(configuration_from_message(request.configuration))
+        return pb.ConfigureNetworkResponse()
+
     async def PublishNames(
         self,
         request: pb.PublishNamesRequest,
@@ -167,6 +182,26 @@ class PodNodeService(PodNodeServiceServicer):
             status = await self._node.kill(request.name)
         return pb.KillPodResponse(pod=pod_to_message(status))
 
+    async def PausePod(
+        self,
+        request: pb.PausePodRequest,
+        context: Context[pb.PausePodRequest, pb.PausePodResponse],
+    ) -> pb.PausePodResponse:
+        """Keep a pod from running."""
+        async with _statuses(context):
+            status = self._node.pause(request.name)
+        return pb.PausePodResponse(pod=pod_to_message(status))
+
+    async def ResumePod(
+        self,
+        request: pb.ResumePodRequest,
+        context: Context[pb.ResumePodRequest, pb.ResumePodResponse],
+    ) -> pb.ResumePodResponse:
+        """Let a paused pod go on."""
+        async with _statuses(context):
+            status = self._node.resume(request.name)
+        return pb.ResumePodResponse(pod=pod_to_message(status))
+
     async def ListPods(
         self,
         request: pb.ListPodsRequest,
@@ -194,8 +229,8 @@ class PodNodeService(PodNodeServiceServicer):
         async with _statuses(context):
             portal = await self._node.portals.open(
                 request.service,
-                port_number("port", request.port),
-                port_number("host_port", request.host_port) if request.host_port else 0,
+                fields.port("port", request.port),
+                fields.port("host_port", request.host_port) if request.host_port else 0,
                 backends_from_message(request.backends),
             )
         return pb.OpenPortalResponse(portal=portal_to_message(portal))
@@ -253,11 +288,55 @@ class PodNodeService(PodNodeServiceServicer):
         request: pb.StatisticsRequest,
         context: Context[pb.StatisticsRequest, pb.StatisticsResponse],
     ) -> pb.StatisticsResponse:
-        """Say what the node uses."""
-        usage = await asyncio.to_thread(process_usage)
+        """Say what the node and its pods use."""
+        process = await asyncio.to_thread(process_usage)
         limit, used = self._fabric_usage()
-        running = sum(pod.state is not PodState.EXITED for pod in self._node.statuses())
-        return usage_to_message(usage, running, used, limit)
+        pods = tuple(self._node.usages())
+        return usage_to_message(
+            NodeUsage(
+                process=process,
+                running_pods=len(pods),
+                fabric_used_bytes=used,
+                fabric_limit_bytes=limit,
+                pods=pods,
+            )
+        )
+
+    async def NetworkStatistics(
+        self,
+        request: pb.NetworkStatisticsRequest,
+        context: Context[pb.NetworkStatisticsRequest, pb.NetworkStatisticsResponse],
+    ) -> pb.NetworkStatisticsResponse:
+        """Read the network's counters."""
+        async with _statuses(context):
+            statistics = self._node.network_statistics(flows=request.flows)
+        return pb.NetworkStatisticsResponse(statistics=statistics_to_message(statistics))
+
+    async def Ping(
+        self,
+        request: pb.PingRequest,
+        context: Context[pb.PingRequest, pb.PingResponse],
+    ) -> AsyncIterator[pb.PingResponse]:
+        """Send echo requests."""
+        async with (
+            _statuses(context),
+            aclosing(self._node.ping(*ping_from_message(request))) as echoes,
+        ):
+            async for echo in echoes:
+                yield echo_to_message(echo)
+
+    async def Capture(
+        self,
+        request: pb.CaptureRequest,
+        context: Context[pb.CaptureRequest, pb.CaptureResponse],
+    ) -> AsyncIterator[pb.CaptureResponse]:
+        """Report packets."""
+        async with (
+            _statuses(context),
+            aclosing(self._node.capture(capture_from_message(request))) as batches,
+        ):
+            async for batch in batches:
+                yield batch_to_message(batch)
 
 
 def create_server(service: PodNodeService) -> aio.Server:

@@ -50,6 +50,8 @@ class PodStatus:
     """From the request to the guest's first instruction; zero while booting."""
     exited_at_s: float = 0.0
     """Seconds since the epoch at which it ended; zero unless EXITED."""
+    paused: bool = False
+    """Whether it is kept from running."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +72,15 @@ class PodHealthChanged:
     generation: int
     health: Health
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodPauseChanged:
+    """A pod was paused or resumed."""
+
+    pod: str
+    generation: int
+    paused: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +122,14 @@ class EventsLost:
 
 
 Happening: TypeAlias = (
-    PodExisting | Synced | PodStateChanged | PodHealthChanged | PodExited | LogNotice | EventsLost
+    PodExisting
+    | Synced
+    | PodStateChanged
+    | PodHealthChanged
+    | PodPauseChanged
+    | PodExited
+    | LogNotice
+    | EventsLost
 )
 
 

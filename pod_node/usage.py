@@ -1,6 +1,7 @@
-"""What the node process itself uses, as Linux counts it.
+"""What a node and its pods use.
 
-Owns the reading of `/proc/self` and nothing else; what a single pod uses is the runtime's to know.
+Owns the values, and the reading of what Linux counts for the process in `/proc/self`; what a single
+pod uses is the runtime's to know.
 """
 
 from __future__ import annotations
@@ -21,6 +22,27 @@ class ProcessUsage:
     cpu_time_s: float
     memory_maps: int
     """Linux refuses new ones beyond `vm.max_map_count`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodUsage:
+    """Use of resources by one pod at one moment."""
+
+    pod: str
+    cpu_time_s: float = 0.0
+    """Of its guest, since it started."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeUsage:
+    """Use of resources by a node at one moment."""
+
+    process: ProcessUsage
+    running_pods: int
+    fabric_used_bytes: int
+    fabric_limit_bytes: int
+    pods: tuple[PodUsage, ...] = ()
+    """Those that run."""
 
 
 def process_usage() -> ProcessUsage:

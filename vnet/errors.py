@@ -1,7 +1,7 @@
 """The errors that the virtual network raises on the host's side, one small family.
 
-Owns the base class and the errors of addressing. What a guest observes is an `OSError` with an
-errno and is no part of this family.
+Owns the base class, the errors of addressing and that of messages. What a guest observes is an
+`OSError` with an errno and is no part of this family.
 """
 
 from __future__ import annotations
@@ -78,3 +78,14 @@ class AddressTakenError(VnetError):
 
     def __str__(self) -> str:
         return f'address {self.address} of network "{self.network}" {self.reason}'
+
+
+class InvalidMessageError(VnetError):
+    """A message holds what no value of ours can be made of."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(field, reason)
+        self.field, self.reason = field, reason
+
+    def __str__(self) -> str:
+        return f"field {self.field} {self.reason}"

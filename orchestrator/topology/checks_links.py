@@ -43,6 +43,8 @@ def check_links(inspection: Inspection) -> None:
 
 
 def _check_parameters(inspection: Inspection, section: ImpairmentsSection, path: Path) -> None:
+    if any(inspection.is_damaged(*path, key) for key in ("delay", "jitter", "loss", "gemodel")):
+        return
     change = change_from(section)
     for key, message in contradictions(change, change.applied_to(TRANSPARENT)):
         inspection.report((*path, key), message)

@@ -6,6 +6,7 @@ starts. Pure.
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
 from orchestrator.topology.link_change import LinkChangeError, change_from
@@ -100,16 +101,20 @@ def _change_link(
 
 def _check_names(inspection: Inspection, begins: str, ends: str) -> None:
     """Check that what ends something names what an entry before it began."""
-    known: list[str] = []
+    known: dict[str, float] = {}
     for index, entry in enumerate(inspection.topology.schedule):
         path: Path = ("schedule", index)
         if getattr(entry, begins) is not None and entry.name is not None:
-            if entry.name in (*known, ALL):
+            if entry.name in known:
                 message = f"{quoted(entry.name)} is taken already; choose another name"
                 inspection.report((*path, "name"), message)
-            known.append(entry.name)
+            known[entry.name] = inf if entry.duration is None else entry.at + entry.duration
         ended: str | None = getattr(entry, ends)
         if ended is not None and ended not in (*known, ALL):
             hint = suggestion(ended, [*known, ALL], what="names so far")
             message = f"no {begins} before this is called {quoted(ended)}; {hint}"
+            inspection.report((*path, ends), message)
+        elif ended is not None and entry.at >= known.get(ended, inf):
+            over = format_duration(known[ended])
+            message = f"the {begins} {quoted(ended)} is over at {over} already; remove this"
             inspection.report((*path, ends), message)

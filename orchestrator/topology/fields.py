@@ -189,6 +189,7 @@ TcpProbe: TypeAlias = Annotated[
     _from_number(parse_tcp_target),
     WithJsonSchema({"type": ["string", "integer"]}),
 ]
+FaultName: TypeAlias = Annotated[str, AfterValidator(forms.fault_name)]
 Size: TypeAlias = Annotated[
     int, _parsed(parse_size), PlainSerializer(format_size), _word(SIZE_PATTERN)
 ]

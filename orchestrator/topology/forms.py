@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _PORT_RANGE = re.compile(r"[0-9]+-[0-9]+")
+_FAULT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _LOOPBACK = ("127.0.0.1", "localhost")
 _VOLUME_EXAMPLE = 'write "./folder:/path/in/pod:ro" or "name:/path/in/pod"'
 
@@ -148,6 +149,14 @@ def two_groups(groups: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ..
     if len(groups) < 2 or not all(groups):
         raise ValueError("expected two or more groups of pods; write for example [[web], [api]]")
     return groups
+
+
+def fault_name(name: str) -> str:
+    """Check the name of a partition or a hold."""
+    if not _FAULT_NAME.fullmatch(name) or name == "all":
+        rule = "use letters, digits, dots, dashes and underscores, and not the word all"
+        raise ValueError(f"{quoted(name)} cannot name a partition or a hold: {rule}")
+    return name
 
 
 def gemodel_from_words(value: object) -> object:

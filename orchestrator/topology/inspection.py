@@ -35,6 +35,10 @@ class Inspection:
         """Where a part of the model stands in the file, in words."""
         return path_text(self._validated.original(path))
 
+    def is_damaged(self, *path: str | int) -> bool:
+        """Whether a part of the model, one around it or one in it is not what the file says."""
+        return self._validated.is_damaged_within(*self._validated.original(path))
+
     def member(self, path: Path, name: str) -> Member | None:
         """The service or pod of this name; None is reported."""
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import wasmtime
@@ -74,6 +75,14 @@ class Guest:
     def join(self) -> None:
         """Wait for the thread, after `on_ended`."""
         self._thread.join()
+
+    def cpu_time_s(self) -> float:
+        """Return the CPU time that its thread has had; 0 once it is gone."""
+        schedule = Path(f"/proc/self/task/{self._thread.native_id}/schedstat")
+        try:
+            return int(schedule.read_bytes().split()[0]) / 1e9
+        except OSError:
+            return 0.0
 
     def _live(self, on_ended: Callable[[PodExit], None]) -> None:
         outcome = _not_started("a fault of the node")

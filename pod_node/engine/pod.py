@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pod_node.engine.process import reap_process
 from pod_node.errors import BootError
+from pod_node.usage import PodUsage
 from vnet.host import Event
 
 if TYPE_CHECKING:
@@ -90,6 +91,10 @@ class EnginePod:
     def resume(self) -> None:
         """Let a paused guest go on."""
         self._signals.resume(self._guest.process)
+
+    def usage(self) -> PodUsage:
+        """Say what the pod uses right now."""
+        return PodUsage(pod=self.spec.name, cpu_time_s=self._guest.cpu_time_s())
 
     @property
     def frozen(self) -> bool:

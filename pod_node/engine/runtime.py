@@ -8,7 +8,8 @@ GIL.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from pod_node.engine import bindings
 from pod_node.engine.compiler import Compiler
-from pod_node.engine.errors import TooManyNetworksError
+from pod_node.engine.errors import NetworkFeatureError, TooManyNetworksError
 from pod_node.engine.fabric import DEFAULT_FABRIC_BYTES, Fabric
 from pod_node.engine.guest import Guest
 from pod_node.engine.pod import EnginePod
@@ -27,11 +28,15 @@ from pod_node.engine.signals import Signals
 from pod_node.errors import BootError, NetworkConflictError, NetworkNotAttachedError
 from vnet.errors import SubnetOverlapError
 from vnet.host import HostEndpoint, Watches
+from vnet.statistics import NetworkStatistics
 
 if TYPE_CHECKING:
     from pod_node.images import CompiledImage
     from pod_node.runtime import OnExit, OnOutput, OnRunning
     from pod_node.spec import PodSpec
+    from vnet.capture import CaptureBatch, CapturePlace
+    from vnet.configuration import NetworkConfiguration
+    from vnet.ping import EchoResult
 
 
 class EngineRuntime:
@@ -112,6 +117,46 @@ class EngineRuntime:
             self.fabric.publish(number, name, addresses)
         self._published[network] = {name for name, addresses in names.items() if addresses}
 
+    def configure_network(self, configuration: NetworkConfiguration) -> None:
+        """Replace links, routes, faults and policies.
+
+        Raises:
+            NetworkFeatureError: the kernel does not do what is asked for.
+        """
+        for feature in ("links", "faults", "policies"):
+            if getattr(configuration, feature):
+                raise NetworkFeatureError(feature)
+
+    def network_statistics(self, *, flows: bool) -> NetworkStatistics:
+        """Read the network's counters."""
+        return NetworkStatistics(time_s=time.time())
+
+    async def ping(
+        self,
+        source: IPv4Address,
+        target: IPv4Address,
+        *,
+        sequence: int,
+        payload_bytes: int,
+        timeout_s: float,
+    ) -> EchoResult:
+        """Send one echo request.
+
+        Raises:
+            NetworkFeatureError: the kernel has no echo.
+        """
+        raise NetworkFeatureError("echo requests")
+
+    def capture(
+        self, place: CapturePlace, *, snapshot_bytes: int
+    ) -> AsyncGenerator[CaptureBatch, None]:
+        """Report packets as they pass a place.
+
+        Raises:
+            NetworkFeatureError: the kernel has no captures.
+        """
+        raise NetworkFeatureError("captures")
+
     def boot(
         self,
         spec: PodSpec,
@@ -186,5 +231,6 @@ class EngineRuntime:
             pod.kill()
         for pod in list(self._pods):
             await pod.wait()
+        self._signals.close()
         self._endpoint.close()
         self.fabric.stop()

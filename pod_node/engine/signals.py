@@ -100,6 +100,11 @@ class Signals:
             self._wait(thread)
         return self._flag(thread, self._fabric.killed_offset)
 
+    def close(self) -> None:
+        """Insist no more; every guest has ended."""
+        if self._insisting is not None:
+            self._insisting.cancel()
+
     def _flag(self, thread: int, offset: int) -> bool:
         return self._fabric.view[thread + offset] != 0
 

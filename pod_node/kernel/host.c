@@ -25,6 +25,8 @@ i32 host_boot(uaddr heap, u64 size, u32 cores)
 	staging = memory_allocate(NULL, STAGING_SIZE);
 	struct pod *pod = pod_create("host", NEVER, UINT32_MAX);
 	host_process = pod ? process_create(pod, HOST_DESCRIPTORS, false) : NULL;
+	if (pod)
+		pod->is_node = true;
 	return staging && host_process ? 0 : -E_NOMEM;
 }
 

@@ -106,5 +106,19 @@ i32 host_error(u32 fd);
 u64 host_endpoint(u32 fd, u32 remote);
 i32 host_close(u32 fd);
 i32 host_watch(u32 fd, u32 event);
+void host_pacer(void);
+void host_pacer_stop(void);
+void host_network_seed(u64 seed);
+i32 host_link_set(u32 id, u32 number, uaddr parameters);
+i32 host_link_remove(u32 id);
+i32 host_group_set(u32 id, u32 network, uaddr access, uaddr ipv4s, u32 count);
+i32 host_group_remove(u32 id);
+i32 host_route_set(u32 source, u32 target, uaddr hops, u32 count);
+i32 host_route_remove(u32 source, u32 target);
+i32 host_fault_set(u32 index, u32 kind, uaddr ipv4s, u32 sources, u32 targets);
+void host_network_commit(void);
+i32 host_link_statistics(u32 id, u32 direction, uaddr at);
+i32 host_access_statistics(u32 ipv4, uaddr at);
+u64 host_fault_packets(u32 index);
 
 #endif

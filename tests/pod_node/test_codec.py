@@ -24,7 +24,6 @@ from pod_node.codec import (
     portal_from_message,
     portal_to_message,
 )
-from pod_node.errors import InvalidMessageError
 from pod_node.health import Health
 from pod_node.records import LogLines
 from pod_node.spec import (
@@ -52,7 +51,9 @@ from pod_node.status import (
     Synced,
 )
 from protos.node.v1 import node_pb2 as pb
+from protos.vnet.v1 import names_pb2
 from tests.support.pods import make_spec
+from vnet.errors import InvalidMessageError
 
 text = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12)
 filled = text.filter(bool)
@@ -243,7 +244,7 @@ def test_a_network_needs_a_name_and_a_range() -> None:
 
 
 def test_a_name_without_addresses_stays_a_name() -> None:
-    assert names_from_message([pb.NameRecord(name="api")]) == {"api": []}
+    assert names_from_message([names_pb2.NameRecord(name="api")]) == {"api": []}
 
 
 def test_an_event_of_no_kind_is_refused() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,11 +11,16 @@ from typing import TYPE_CHECKING
 from pod_node.errors import BootError
 from pod_node.images import CompiledImage, find_manifest
 from pod_node.spec import ExitKind, HealthCheck, Interface, PodExit, PodSpec, ProbeKind
+from pod_node.usage import PodUsage
+from vnet.ping import EchoOutcome, EchoResult
+from vnet.statistics import NetworkStatistics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
     from pod_node.runtime import OnExit, OnOutput, OnRunning
+    from vnet.capture import CaptureBatch, CapturePlace
+    from vnet.configuration import NetworkConfiguration
 
 LOOPBACK = IPv4Address("127.0.0.1")
 FRONT = IPv4Network("127.0.0.0/24")
@@ -98,6 +103,9 @@ class FakePod:
     def resume(self) -> None:
         self.paused = False
 
+    def usage(self) -> PodUsage:
+        return PodUsage(pod=self.spec.name, cpu_time_s=1.5)
+
     def exit(self, status: int) -> None:
         self.end(exited(status))
 
@@ -128,6 +136,9 @@ class FakeRuntime:
     networks: dict[str, IPv4Network] = field(default_factory=dict)
     names: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     refusals: dict[str, str] = field(default_factory=dict)
+    configurations: list[NetworkConfiguration] = field(default_factory=list)
+    statistics: NetworkStatistics = field(default_factory=lambda: NetworkStatistics(time_s=0.0))
+    seen: dict[CapturePlace, list[CaptureBatch]] = field(default_factory=dict)
     closed: bool = False
 
     def boot(
@@ -154,6 +165,36 @@ class FakeRuntime:
         self.names[network] = {
             name: [str(address) for address in addresses] for name, addresses in names.items()
         }
+
+    def configure_network(self, configuration: NetworkConfiguration) -> None:
+        self.configurations.append(configuration)
+
+    def network_statistics(self, *, flows: bool) -> NetworkStatistics:
+        return self.statistics if flows else replace(self.statistics, flows=())
+
+    async def ping(
+        self,
+        source: IPv4Address,
+        target: IPv4Address,
+        *,
+        sequence: int,
+        payload_bytes: int,
+        timeout_s: float,
+    ) -> EchoResult:
+        """Answer at once, each a simulated millisecond later than the one before."""
+        faults = self.configurations[-1].faults if self.configurations else ()
+        stopped = any(source in fault.sources and target in fault.targets for fault in faults)
+        if stopped:
+            return EchoResult(outcome=EchoOutcome.TIMEOUT)
+        return EchoResult(outcome=EchoOutcome.REPLY, rtt_ns=1_000_000 * sequence)
+
+    async def capture(
+        self, place: CapturePlace, *, snapshot_bytes: int
+    ) -> AsyncGenerator[CaptureBatch, None]:
+        """Report what `seen` has; then nothing happens any more."""
+        for batch in self.seen.get(place, []):
+            yield batch
+        await asyncio.Event().wait()
 
     async def close(self) -> None:
         self.closed = True

@@ -95,7 +95,7 @@ int gateway_route(struct pod *pod, struct address to, struct route *route)
 	for (u32 i = 0; i < serving->interface_count; i++)
 		if (on_network_of(serving->interfaces[i], to))
 			return -E_NETUNREACH;
-	*route = (struct route){.pod = serving, .source = pod->interfaces[0]->address};
+	*route = (struct route){.pod = serving, .source = pod->interfaces[0]->address, .from = pod->interfaces[0]};
 	return 0;
 }
 

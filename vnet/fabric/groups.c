@@ -10,11 +10,11 @@ struct fault faults[FAULTS_MOST];
 static struct group *groups[GROUP_BUCKETS];
 static struct wire *wires[WIRE_BUCKETS];
 static struct route_entry *routes[ROUTE_BUCKETS];
-static u32 wire_count, access_count, fault_count;
+static u32 wire_count, route_count, access_count, fault_count;
 
 u32 groups_concern(void)
 {
-	return wire_count + access_count + fault_count;
+	return wire_count + route_count + access_count + fault_count;
 }
 
 static struct group **group_link(u32 id)
@@ -102,16 +102,19 @@ static int member_add(struct group *group, u32 ipv4)
 	return 0;
 }
 
-/* Take the members whose addresses are not in the list out of the group. */
+/* Take those out of the group whose addresses are not in the list. */
 static void members_keep(struct group *group, const u32 *ipv4s, u32 count)
 {
+	for (u32 i = 0; i < count; i++) {
+		struct interface *member = interface_find(address_from_ipv4(ipv4s[i]));
+		if (member && member->group == group)
+			member->declared_again = true;
+	}
 	struct interface **link = &group->members, *leaving = NULL;
 	while (*link) {
 		struct interface *member = *link;
-		u32 i = 0;
-		while (i < count && ipv4s[i] != address_to_ipv4(member->address))
-			i++;
-		if (i < count) {
+		if (member->declared_again) {
+			member->declared_again = false;
 			link = &member->group_next;
 			continue;
 		}
@@ -241,6 +244,7 @@ int route_configure(u32 source, u32 target, const struct hop *hops, u32 count)
 		route->source = source;
 		route->target = target;
 		*link = route;
+		route_count++;
 	}
 	route->hop_count = count;
 	memcpy(route->hops, hops, count * sizeof(*hops));
@@ -253,6 +257,7 @@ int route_remove(u32 source, u32 target)
 	if (!route)
 		return -E_NOENT;
 	*link = route->next;
+	route_count--;
 	memory_free(NULL, route, sizeof(*route));
 	return 0;
 }
@@ -282,7 +287,7 @@ void fault_configure(u32 index, u32 kind, const u32 *ipv4s, u32 sources, u32 tar
 	struct fault *fault = &faults[index];
 	fault_count += (kind != FAULT_NONE) - (fault->kind != FAULT_NONE);
 	if (fault->kind != kind)
-		fault->dropped = 0;
+		fault->packets = 0;
 	fault->kind = kind;
 	unmark_all(bit);
 	mark(ipv4s, sources, bit, offsetof(struct interface, fault_sources));

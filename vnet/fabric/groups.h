@@ -45,7 +45,7 @@ enum fault_kind { FAULT_NONE = 0, FAULT_CUT, FAULT_HOLD };
 /* Which interfaces a fault stands between is in their masks. */
 struct fault {
 	u32 kind;
-	u64 dropped; /* packets */
+	u64 packets; /* dropped, or held at some time */
 };
 
 extern struct fault faults[FAULTS_MOST];

@@ -54,6 +54,13 @@ bool link_transparent(const struct link *link)
 	       !is->corrupt && is->mtu >= LINK_DEFAULT_MTU;
 }
 
+struct link_statistics link_statistics(const struct link *link)
+{
+	struct link_statistics statistics = link->statistics;
+	statistics.queued = link->queue.packets;
+	return statistics;
+}
+
 static u64 draw(const struct link *link, u64 index, u32 purpose)
 {
 	return random_draw(seed, link->number, link->direction, index, purpose);
@@ -194,7 +201,7 @@ bool link_enter(struct link *link, struct packet *packet, u64 now)
 		packet_free(packet);
 		return false;
 	}
-	packet->flags &= (u8)~PACKET_COPY;
+	packet->flags &= (u8)~PACKET_COPY; /* of another link */
 	bool twice = chance(link, index, RANDOM_DUPLICATE, is->duplicate);
 	bool lost = lose(link, index, fragments);
 	link->statistics.lost += lost;
@@ -204,7 +211,9 @@ bool link_enter(struct link *link, struct packet *packet, u64 now)
 	}
 	if (chance(link, index, RANDOM_CORRUPT, is->corrupt))
 		corrupt(link, packet, draw(link, index, RANDOM_CORRUPT_BIT));
-	if (twice && !lost)
+	if (lost)
+		link->statistics.duplicated++;
+	else if (twice)
 		duplicate(link, packet, now);
 	if (chance(link, index, RANDOM_REORDER, is->reorder)) {
 		link->statistics.reordered++;

@@ -66,6 +66,7 @@ void link_configure(struct link *link, const struct link_parameters *parameters,
 void link_remove(struct link *link);
 /* Whether packets pass as if the link were not there. */
 bool link_transparent(const struct link *link);
+struct link_statistics link_statistics(const struct link *link);
 
 /* Take a packet over; it goes on by itself unless it is lost. True when it has passed at once and is the caller's. */
 bool link_enter(struct link *link, struct packet *packet, u64 now);

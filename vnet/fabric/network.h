@@ -50,6 +50,12 @@ static inline bool address_is_loopback(struct address address)
 	return address_is_ipv4(address) && (address.low >> 24 & 0xff) == 127;
 }
 
+/* 198.18.0.0/15: addresses that stand for names outside of the deployment. */
+static inline bool address_is_synthetic(struct address address)
+{
+	return address_is_ipv4(address) && (address_to_ipv4(address) & 0xfffe0000u) == 0xc6120000u;
+}
+
 /* A place on a network. One that the configuration declares outlives the pods that have it in turn. */
 struct interface {
 	struct interface *next; /* in its hash chain */
@@ -59,6 +65,7 @@ struct interface {
 	struct address address;
 	struct group *group; /* NULL when it is not declared; under the pacer's lock too, as all below */
 	struct interface *group_next;
+	bool declared_again; /* while its group is being changed */
 	struct link *access; /* its own link, crossed by what it sends, or NULL */
 	u64 fault_sources, fault_targets; /* one bit for each fault on whose sides it is */
 };
@@ -67,6 +74,7 @@ struct interface {
 struct pod {
 	_Atomic u32 references;
 	u32 id;
+	bool is_node;       /* of the node itself: policies do not concern it; fixed at creation */
 	_Atomic u32 paused; /* its processes do not run; set and cleared by the node */
 	u16 next_ephemeral; /* under network_lock */
 	u32 last_broadcast; /* the latest that was sent to it; under network_lock */

@@ -118,7 +118,7 @@ bool path_admit(struct path *path, struct packet *packet)
 {
 	if (path->cut || path->unreachable) {
 		if (path->cut)
-			path->cut->dropped++;
+			path->cut->packets++;
 		if (path->hop_count)
 			path->hops[0]->statistics.cut++;
 		packet_free(packet);
@@ -126,6 +126,7 @@ bool path_admit(struct path *path, struct packet *packet)
 	}
 	if (!path->held)
 		return true;
+	path->held->packets++;
 	packet->next = NULL;
 	if (path->waiting_last)
 		path->waiting_last->next = packet;

@@ -19,7 +19,7 @@ enum socket_kind {
 enum tcp_state {
 	TCP_CLOSED = 0,
 	TCP_LISTEN,
-	TCP_SYN_SENT, /* waits for room in a backlog, or for the gateway */
+	TCP_SYN_SENT, /* waits for room in a backlog, for the gateway, or for nobody */
 	TCP_ESTABLISHED,
 };
 
@@ -70,7 +70,7 @@ struct socket {
 			struct socket *accept_first, *accept_last;
 			struct socket *pending_first, *pending_last;
 			struct socket *queue_next;
-			struct socket *listener; /* while SYN_SENT towards it */
+			struct socket *listener; /* while SYN_SENT towards it; NULL when nobody answers */
 			struct gateway_request *outside; /* while SYN_SENT towards the gateway; under network_lock */
 			u64 connect_deadline;
 		};

@@ -2,6 +2,7 @@
 
 #include "vnet/fabric/errno.h"
 #include "vnet/fabric/gateway.h"
+#include "vnet/fabric/policy.h"
 #include "vnet/fabric/ports.h"
 #include "vnet/fabric/tcp_internal.h"
 
@@ -208,6 +209,8 @@ static void pending_append(struct socket *listener, struct socket *client)
 static void pending_remove(struct socket *client)
 {
 	struct socket *listener = client->listener, *previous = NULL;
+	if (!listener) /* nobody answers it */
+		return;
 	for (struct socket *at = listener->pending_first; at != client; at = at->queue_next)
 		previous = at;
 	if (previous)
@@ -314,6 +317,20 @@ static int connect_listener(struct socket *client, struct socket *listener)
 	return result;
 }
 
+/* Under network_lock. The addresses of `client` are set. */
+static int connect_permitted(struct socket *client, const struct route *route, bool outside)
+{
+	u32 port = client->remote_port;
+	switch (route->from ? policy_decide(route->from, route->to, client->remote, POLICY_TCP, port) : VERDICT_ALLOW) {
+	case VERDICT_REJECT: return -E_CONNREFUSED;
+	case VERDICT_DROP: return tcp_connect_waits(client), 0; /* for nobody, until its time is over */
+	default: break;
+	}
+	if (outside)
+		return gateway_connect(client);
+	return connect_listener(client, port_listener(route->pod, client->remote, port));
+}
+
 /* Under network_lock. */
 static int connect_start(struct socket *socket, struct address address, u32 port)
 {
@@ -329,10 +346,8 @@ static int connect_start(struct socket *socket, struct address address, u32 port
 	if (address_is_any(socket->local))
 		socket->local = route.source;
 	result = was_bound || port_claim(socket, 0) == 0 ? 0 : -E_ADDRNOTAVAIL;
-	if (result == 0 && outside)
-		result = gateway_connect(socket);
-	else if (result == 0)
-		result = connect_listener(socket, port_listener(route.pod, socket->remote, port));
+	if (result == 0)
+		result = connect_permitted(socket, &route, outside);
 	if (result < 0) {
 		if (!was_bound)
 			port_release(socket);

@@ -10,7 +10,7 @@ from typing import Annotated, TypeAlias
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from orchestrator.topology import forms, vocabulary
-from orchestrator.topology.fields import Duration, Flag, PositiveDuration, Text
+from orchestrator.topology.fields import Duration, FaultName, Flag, PositiveDuration, Text
 from orchestrator.topology.problems import quoted
 from orchestrator.topology.schema.network import ImpairmentsSection, LinkDirection
 from orchestrator.topology.schema.section import Section
@@ -45,7 +45,7 @@ class ScheduleEntry(Section):
     """Seconds after the deployment's start."""
     duration: PositiveDuration | None = None
     """None for good."""
-    name: Text | None = None
+    name: FaultName | None = None
     """What a later `heal` or `release` calls this partition or hold."""
     partition: Groups | None = None
     hold: Groups | None = None

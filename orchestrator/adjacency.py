@@ -1,0 +1,47 @@
+"""Which networks lead to which, over services that forward between theirs.
+
+Owns the map of a topology's networks as far as it follows from the file alone, whichever pods are
+up. Pure. Which way packets take is `routing.py`'s business.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import networkx as nx
+
+if TYPE_CHECKING:
+    from orchestrator.topology import Topology
+
+
+class NetworkMap:
+    """The networks of a topology, joined by its routers."""
+
+    def __init__(self, topology: Topology) -> None:
+        self._services = topology.services
+        graph: nx.Graph[str] = nx.Graph()
+        graph.add_nodes_from(topology.network_names)
+        for service in topology.services.values():
+            if service.router and service.deploy.replicas:
+                graph.add_edges_from(combinations(service.attached, 2))
+        self._distances: dict[str, dict[str, int]] = dict(nx.all_pairs_shortest_path_length(graph))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All networks."""
+        return tuple(self._distances)
+
+    def reached(self, network: str, service: str) -> tuple[str, ...]:
+        """The networks of a service to which another one leads, those fewest routers away first."""
+        distances = self._distances[network]
+        reached = [name for name in self._services[service].attached if name in distances]
+        return tuple(sorted(reached, key=distances.__getitem__))
+
+    def unreachable(self) -> tuple[tuple[str, str], ...]:
+        """The pairs of services between which no packet can pass."""
+        return tuple(
+            (first, second)
+            for first, second in combinations(self._services, 2)
+            if not any(self.reached(name, second) for name in self._services[first].attached)
+        )

@@ -1,0 +1,72 @@
+"""What a deployment's virtual network is like now, whole: for a node to apply.
+
+Owns the assembly: groups, links, routes, faults and policies, each worked out by a neighbour. Pure:
+the same topology, plan, pods and changes always give the same configuration.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.faults import FORWARDED, node_faults
+from orchestrator.groups import access_links, groups_of, pod_addresses, units_of
+from orchestrator.policies import policies_of
+from orchestrator.routing import LinkMap, RouterMap
+from orchestrator.topology.link_change import TRANSPARENT
+from vnet.configuration import FAULTS_MOST, Link, NetworkConfiguration
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from orchestrator.faults import FaultState
+    from orchestrator.plan import Plan
+    from orchestrator.topology import Topology
+    from orchestrator.topology.links import LinkState
+
+
+def network_configuration(
+    topology: Topology,
+    plan: Plan,
+    up: Collection[str],
+    links: Sequence[LinkState],
+    faults: Sequence[FaultState] = (),
+) -> NetworkConfiguration:
+    """Work out the network.
+
+    Args:
+        topology: What is declared.
+        plan: Has the addresses.
+        up: The pods that run; of those that are routers, these forward.
+        links: The links as they are now.
+        faults: The faults as they are now.
+    """
+    units = units_of(topology, links)
+    access = access_links(topology)
+    link_map = LinkMap(units, links)
+    forwarding = {
+        pod.spec.name
+        for pod in plan.pods
+        if pod.spec.name in up and topology.services[pod.spec.service].router
+    }
+    routers = RouterMap(units, forwarding, link_map, access)
+    ways = tuple(routers.ways())
+    # A node has room for so many; faults themselves come before those that forwarding adds.
+    applied = [*node_faults(faults, ways, pod_addresses(plan))]
+    applied.sort(key=lambda fault: FORWARDED in fault.name)
+    return NetworkConfiguration(
+        seed=topology.seed,
+        groups=groups_of(units, plan, access),
+        links=(*_links(links), *routers.access_links()),
+        routes=(*link_map.routes(), *(way.route for way in ways)),
+        faults=tuple(applied[:FAULTS_MOST]),
+        policies=tuple(policies_of(topology, units)),
+        gateway=bool(topology.egress),
+    )
+
+
+def _links(links: Sequence[LinkState]) -> list[Link]:
+    return [
+        Link(name=link.ends.name, forward=link.forward, backward=link.backward)
+        for link in links
+        if (link.forward, link.backward) != (TRANSPARENT, TRANSPARENT)
+    ]

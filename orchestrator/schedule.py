@@ -1,0 +1,142 @@
+"""A topology's schedule as the changes that it makes, and when each is due.
+
+Owns the translation of entries, and the place in the list. Pure: time is an argument, in seconds on
+any clock. Making the changes is the caller's business.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from itertools import chain
+from typing import TYPE_CHECKING, TypeAlias
+
+from orchestrator.impairments import Impairment, Mend, Part, ResetLink, SetLink
+from orchestrator.topology.link_change import change_from
+from orchestrator.topology.members import Roster
+from orchestrator.topology.schema import ALL
+from vnet.configuration import FaultKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from orchestrator.topology import Topology
+    from orchestrator.topology.schema import ScheduleEntry
+
+
+class PodVerb(Enum):
+    """What can be done to pods."""
+
+    KILL = "kill"
+    PAUSE = "pause"
+    RESUME = "resume"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodAction:
+    """Do something to pods."""
+
+    verb: PodVerb
+    pods: tuple[str, ...]
+
+
+Change: TypeAlias = Impairment | PodAction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduledChange:
+    """A change, and when it happens."""
+
+    at_s: float
+    """Seconds after the deployment's start."""
+    change: Change
+
+
+class Schedule:
+    """What is still to happen."""
+
+    def __init__(self, topology: Topology, start_s: float) -> None:
+        """Begin at the first entry.
+
+        Args:
+            topology: Has the schedule.
+            start_s: When the deployment started.
+        """
+        self._changes = scheduled_changes(topology)
+        self._start_s = start_s
+        self._next = 0
+
+    def poll_at(self) -> float | None:
+        """When the next change is due; None when nothing is left."""
+        if self._next == len(self._changes):
+            return None
+        return self._start_s + self._changes[self._next].at_s
+
+    def due(self, now_s: float) -> tuple[Change, ...]:
+        """Take the changes that are due, in order."""
+        begin = self._next
+        while (at_s := self.poll_at()) is not None and at_s <= now_s:
+            self._next += 1
+        return tuple(entry.change for entry in self._changes[begin : self._next])
+
+
+def scheduled_changes(topology: Topology) -> tuple[ScheduledChange, ...]:
+    """The changes of a topology's schedule, in the order of their times.
+
+    Preconditions: the topology was loaded without errors.
+    """
+    roster = Roster(topology)
+    changes = chain.from_iterable(_changes(entry, roster) for entry in topology.schedule)
+    return tuple(sorted(changes, key=lambda change: change.at_s))
+
+
+def _changes(entry: ScheduleEntry, roster: Roster) -> Iterator[ScheduledChange]:
+    for impairment in (_link(entry), _part(entry), _mend(entry)):
+        if impairment is not None:
+            yield ScheduledChange(at_s=entry.at, change=impairment)
+    named = {PodVerb.KILL: entry.kill, PodVerb.PAUSE: entry.pause, PodVerb.RESUME: entry.resume}
+    for verb, names in named.items():
+        if names is None:
+            continue
+        pods = roster.pods(map(roster.find, names))
+        yield ScheduledChange(at_s=entry.at, change=PodAction(verb=verb, pods=pods))
+        if verb is PodVerb.PAUSE and entry.duration is not None:
+            resume = PodAction(verb=PodVerb.RESUME, pods=pods)
+            yield ScheduledChange(at_s=entry.at + entry.duration, change=resume)
+
+
+def _link(entry: ScheduleEntry) -> Impairment | None:
+    if entry.link is None:
+        return None
+    first, second = entry.link
+    if entry.changes is None:
+        return ResetLink(first=first, second=second, network=entry.network)
+    return SetLink(
+        first=first,
+        second=second,
+        network=entry.network,
+        change=change_from(entry.changes),
+        direction=entry.direction,
+        duration_s=entry.duration,
+    )
+
+
+def _part(entry: ScheduleEntry) -> Impairment | None:
+    kind = FaultKind.CUT if entry.partition is not None else FaultKind.HOLD
+    groups = entry.partition or entry.hold
+    if groups is None:
+        return None
+    return Part(
+        kind=kind,
+        groups=groups,
+        oneway=entry.oneway,
+        name=entry.name,
+        duration_s=entry.duration,
+    )
+
+
+def _mend(entry: ScheduleEntry) -> Impairment | None:
+    for kind, name in ((FaultKind.CUT, entry.heal), (FaultKind.HOLD, entry.release)):
+        if name is not None:
+            return Mend(kind=kind, name=None if name == ALL else name)
+    return None

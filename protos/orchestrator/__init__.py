@@ -1,0 +1,1 @@
+"""Contracts spoken by the orchestrator."""

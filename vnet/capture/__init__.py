@@ -1,0 +1,20 @@
+"""Captures: packets as pcapng, and expressions that choose among them. Pure."""
+
+from vnet.capture.expression import ExpressionError, Filter
+from vnet.capture.packet import CaptureDirection, CapturedPacket, Outcome
+from vnet.capture.pcapng import PcapngWriter
+from vnet.capture.place import CaptureBatch, CapturePlace, CaptureWish, InterfacePlace, LinkPlace
+
+__all__ = [
+    "CaptureBatch",
+    "CaptureDirection",
+    "CapturePlace",
+    "CaptureWish",
+    "CapturedPacket",
+    "ExpressionError",
+    "Filter",
+    "InterfacePlace",
+    "LinkPlace",
+    "Outcome",
+    "PcapngWriter",
+]
