@@ -162,6 +162,7 @@ class Fabric:
         self.control = KernelInstance(self)
         self._boot(pages * WASM_PAGE, cores or os.cpu_count() or 1)
         self._doorbell: threading.Thread | None = None
+        self._pacer: threading.Thread | None = None
 
     def _park_memories(self) -> list[wasmtime.SharedMemory]:
         kind = wasmtime.MemoryType(wasmtime.Limits(1, 1), shared=True)
@@ -250,8 +251,7 @@ class Fabric:
 
         `deliver` is called on that thread with a batch of tokens.
         """
-        record = self.call("host_thread")
-        instance = KernelInstance(self, record + self.stack_size - STACK_RESERVE)
+        instance = self._thread_instance()
         tokens = self.call("host_token_buffer", _DOORBELL_BATCH)
 
         host_wait = instance.function("host_wait", 2)
@@ -263,8 +263,22 @@ class Fabric:
         self._doorbell = threading.Thread(target=wait, name="podnet-doorbell", daemon=True)
         self._doorbell.start()
 
+    def pace(self) -> None:
+        """Start the pacer: the thread that moves packets along links when their time has come."""
+        run = self._thread_instance().function("host_pacer", 0)
+        self._pacer = threading.Thread(target=run.call, name="podnet-pacer", daemon=True)
+        self._pacer.start()
+
+    def _thread_instance(self) -> KernelInstance:
+        record = self.call("host_thread")
+        return KernelInstance(self, record + self.stack_size - STACK_RESERVE)
+
     def stop(self) -> None:
-        """Stop the doorbell. Guests must have ended."""
+        """Stop the doorbell and the pacer. Guests must have ended."""
+        if self._pacer is not None:
+            self.control.call("host_pacer_stop")
+            self._pacer.join()
+            self._pacer = None
         if self._doorbell is not None:
             self.control.call("host_stop")
             self._doorbell.join()

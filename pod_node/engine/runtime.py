@@ -21,6 +21,7 @@ from pod_node.engine.compiler import Compiler
 from pod_node.engine.errors import NetworkFeatureError, TooManyNetworksError
 from pod_node.engine.fabric import DEFAULT_FABRIC_BYTES, Fabric
 from pod_node.engine.guest import Guest
+from pod_node.engine.network_tables import NetworkTables
 from pod_node.engine.pod import EnginePod
 from pod_node.engine.process import check_bootable, check_memory, create_process
 from pod_node.engine.program import Program
@@ -67,6 +68,8 @@ class EngineRuntime:
         self._signals = Signals(self.fabric, self._loop)
         self._epoch = bindings.epoch_callback(self._signals.ends)
         self.fabric.ring(self._ring)
+        self.fabric.pace()
+        self._tables = NetworkTables(self.fabric)
 
     @property
     def endpoint(self) -> HostEndpoint:
@@ -121,15 +124,17 @@ class EngineRuntime:
         """Replace links, routes, faults and policies.
 
         Raises:
+            ConfigurationError: it makes no sense as a whole.
+            FabricFullError: there is no room for it.
             NetworkFeatureError: the kernel does not do what is asked for.
         """
-        for feature in ("links", "faults", "policies"):
-            if getattr(configuration, feature):
-                raise NetworkFeatureError(feature)
+        if configuration.policies:
+            raise NetworkFeatureError("policies")
+        self._tables.apply(configuration, self._networks)
 
     def network_statistics(self, *, flows: bool) -> NetworkStatistics:
         """Read the network's counters."""
-        return NetworkStatistics(time_s=time.time())
+        return NetworkStatistics(time_s=time.time(), links=tuple(self._tables.link_statistics()))
 
     async def ping(
         self,

@@ -17,16 +17,9 @@ static struct path **path_link(struct address source, struct address target)
 	return link;
 }
 
-/* The lowest fault that stands between the two. */
-static struct fault *fault_between(const struct interface *source, const struct interface *target, u32 kind)
+static bool fault_between(const struct interface *source, const struct interface *target, enum fault_kind kind)
 {
-	u64 both = source->fault_sources & target->fault_targets;
-	for (; both; both &= both - 1) {
-		struct fault *fault = &faults[__builtin_ctzll(both)];
-		if (fault->kind == kind)
-			return fault;
-	}
-	return NULL;
+	return source->fault_sources & target->fault_targets & faults_of(kind);
 }
 
 /* The links of the route; false when a link of it does not exist. */
@@ -117,8 +110,6 @@ void path_release(struct path *path)
 bool path_admit(struct path *path, struct packet *packet)
 {
 	if (path->cut || path->unreachable) {
-		if (path->cut)
-			path->cut->packets++;
 		if (path->hop_count)
 			path->hops[0]->statistics.cut++;
 		packet_free(packet);
@@ -126,7 +117,6 @@ bool path_admit(struct path *path, struct packet *packet)
 	}
 	if (!path->held)
 		return true;
-	path->held->packets++;
 	packet->next = NULL;
 	if (path->waiting_last)
 		path->waiting_last->next = packet;

@@ -21,7 +21,7 @@ struct path {
 	u32 mtu; /* the smallest of the links' */
 	bool concerned; /* false: whoever uses it may go back to being direct */
 	bool unreachable; /* there is no way any more */
-	struct fault *cut, *held; /* what stands in the way, or NULL */
+	bool cut, held;   /* by a fault */
 	struct packet *waiting_first, *waiting_last; /* held, in order */
 };
 
