@@ -169,6 +169,11 @@ static const struct answer *find_answer(const struct interface *source, const st
 	});
 }
 
+bool policies_any(void)
+{
+	return policy_table;
+}
+
 enum verdict policy_decide(const struct interface *source, const struct interface *target, struct address to,
 			   u32 protocol, u32 port)
 {
