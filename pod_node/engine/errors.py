@@ -81,3 +81,15 @@ class NetworkFeatureError(PodNodeError):
 
     def __str__(self) -> str:
         return f"this node's kernel has no {self.feature}; leave them out"
+
+
+class PolicyRefusedError(PodNodeError):
+    """A policy cannot be in force."""
+
+    def __init__(self, policy: str, reason: str) -> None:
+        super().__init__(policy, reason)
+        self.policy = policy
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"policy {self.policy}: {self.reason}; make it smaller, or correct it"
