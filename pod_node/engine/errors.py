@@ -92,3 +92,15 @@ class FabricFullError(PodNodeError):
 
     def __str__(self) -> str:
         return f"the node has no room for {self.thing}; use fewer of them, or stop some pods"
+
+
+class PolicyRefusedError(PodNodeError):
+    """A policy cannot be in force."""
+
+    def __init__(self, policy: str, reason: str) -> None:
+        super().__init__(policy, reason)
+        self.policy = policy
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"policy {self.policy}: {self.reason}; make it smaller, or correct it"

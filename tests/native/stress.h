@@ -15,6 +15,7 @@
 	SCENARIO(starved)   \
 	SCENARIO(watch)     \
 	SCENARIO(names)     \
+	SCENARIO(policies)  \
 	SCENARIO(memory)
 
 #define DECLARE_SCENARIO(name) void stress_##name(u64 seed, u32 rounds);

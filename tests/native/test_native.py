@@ -24,6 +24,7 @@ ROUNDS = {
     "starved": 20,
     "watch": 10,
     "names": 10,
+    "policies": 4,
     "memory": 1,
 }
 """How often a scenario is repeated: about a second under ThreadSanitizer on two cores."""
