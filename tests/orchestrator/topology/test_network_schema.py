@@ -44,7 +44,7 @@ def test_a_link_has_netems_words_and_units(load: Load) -> None:
 def test_what_a_link_does_not_say_is_not_given(load: Load) -> None:
     section = link(load, "delay: 0")
     assert section.delay == 0
-    assert section.jitter is section.loss is section.rate is section.gemodel is None
+    assert (section.jitter, section.loss, section.rate, section.gemodel) == (None,) * 4
     assert section.direction is LinkDirection.BOTH
 
 
