@@ -84,7 +84,7 @@ def lifted(address: str, *rules: str, own: bool = False) -> str | None:
     denied = denied_range(found, own=own)
     assert denied is not None
     rule = lifting_rule(denied, block_rules([parse_rule(one) for one in rules], found, 80))
-    return rule and rule.text
+    return rule.text if rule else None
 
 
 def test_only_a_block_inside_the_denied_range_lifts_it() -> None:

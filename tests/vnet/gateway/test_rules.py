@@ -107,7 +107,7 @@ def test_the_first_rule_that_allows_a_name_on_a_port_counts() -> None:
 
     def allowing(name: str, port: int) -> str | None:
         rule = name_rule(rules, name, port)
-        return rule and rule.text
+        return rule.text if rule else None
 
     assert allowing("a.example.com", 80) == "a.example.com:80"
     assert allowing("a.example.com", 443) == "*.example.com:443"
