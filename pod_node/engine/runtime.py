@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
@@ -29,7 +29,7 @@ from pod_node.engine.signals import Signals
 from pod_node.errors import BootError, NetworkConflictError, NetworkNotAttachedError
 from pod_node.gateway import PodGateway
 from vnet.errors import SubnetOverlapError
-from vnet.gateway import Resolve, resolve
+from vnet.gateway import EgressHappening, Resolve, resolve
 from vnet.host import HostEndpoint, Watches
 from vnet.statistics import NetworkStatistics
 
@@ -142,6 +142,10 @@ class EngineRuntime:
             if getattr(configuration, feature):
                 raise NetworkFeatureError(feature)
         self.gateway.configure(configuration.egress, is_open=configuration.gateway)
+
+    def report_egress(self, report: Callable[[EgressHappening], None]) -> None:
+        """Tell `report` from now on what happens to whoever leaves the network."""
+        self.gateway.report = report
 
     def network_statistics(self, *, flows: bool) -> NetworkStatistics:
         """Read the network's counters."""

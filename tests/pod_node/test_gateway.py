@@ -20,7 +20,7 @@ import pytest
 from tests.support.lab import FRONT_GATEWAY, Lab, eventually, lab
 from tests.support.puppet import Puppet
 from tests.support.wasi import Errno, FdFlag
-from vnet.configuration import Egress, EgressLimits
+from vnet.configuration import Egress, EgressLimits, NetworkConfiguration
 from vnet.gateway import Decision, EgressAttempt, EgressEnded, EgressHappening, Ending, parse_rule
 from vnet.gateway.dial import Address
 
@@ -61,7 +61,7 @@ class Outside:
 
     def __init__(self, pods: Lab, world: World) -> None:
         self.pods, self.world = pods, world
-        pods.runtime.gateway.report = world.reports.append
+        pods.runtime.report_egress(world.reports.append)
 
     def allow(
         self, *rules: str, connections: int | None = None, transfer_bytes: int | None = None
@@ -71,7 +71,8 @@ class Outside:
             rules=tuple(parse_rule(rule) for rule in rules),
             limits=EgressLimits(connections=connections, transfer_bytes=transfer_bytes),
         )
-        self.pods.runtime.gateway.configure([egress], is_open=True)
+        configuration = NetworkConfiguration(gateway=True, egress=(egress,))
+        self.pods.runtime.configure_network(configuration)
 
 
 @pytest.fixture
@@ -303,7 +304,7 @@ async def test_closing_the_way_out_resets_what_stands(outside: Outside) -> None:
         outside.allow("*:*", "127.0.0.0/8:*")
         puppet = await outside.pods.puppet()
         fd = await puppet.connect("api.example.com", port)
-        outside.pods.runtime.gateway.configure([], is_open=False)
+        outside.pods.runtime.configure_network(NetworkConfiguration())
         assert await puppet.try_read(fd) is Errno.CONNRESET
         assert await puppet.try_open_net("dns/api.example.com") is Errno.NOENT
         outside.allow("*:*", "127.0.0.0/8:*")

@@ -12,8 +12,8 @@ import pytest
 
 from tests.pod_node.guests.python.conftest import FABRIC_BYTES, PodNetwork
 from tests.support.lab import lab, python_image
-from vnet.configuration import Egress
-from vnet.gateway import EgressHappening, parse_rule
+from vnet.configuration import Egress, NetworkConfiguration
+from vnet.gateway import parse_rule
 from vnet.gateway.dial import Address
 
 BIG = bytes(range(256)) * (48 << 12)  # 48 MiB
@@ -68,13 +68,11 @@ async def pods(port: int) -> AsyncIterator[PodNetwork]:
     async with lab(FABRIC_BYTES, resolve=resolve) as bench:
         network = PodNetwork(bench.runtime, image)
         rules = (f"*.example.com:{port}", f"127.0.0.1:{port}")
-        egress = [
+        egress = tuple(
             Egress(service=f"pod-{number}", rules=tuple(map(parse_rule, rules)))
             for number in range(1, 5)
-        ]
-        bench.runtime.gateway.configure(egress, is_open=True)
-        reports: list[EgressHappening] = []
-        bench.runtime.gateway.report = reports.append
+        )
+        bench.runtime.configure_network(NetworkConfiguration(gateway=True, egress=egress))
         yield network
 
 
