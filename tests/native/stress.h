@@ -12,6 +12,7 @@
 	SCENARIO(kill)      \
 	SCENARIO(pause)     \
 	SCENARIO(ring)      \
+	SCENARIO(timers)    \
 	SCENARIO(starved)   \
 	SCENARIO(watch)     \
 	SCENARIO(names)     \

@@ -21,6 +21,7 @@ ROUNDS = {
     "kill": 30,
     "pause": 6,
     "ring": 40,
+    "timers": 4,
     "starved": 20,
     "watch": 10,
     "names": 10,
