@@ -11,8 +11,14 @@ from typing import TYPE_CHECKING
 
 import networkx as nx
 
+from orchestrator.topology.problems import Problem, Severity
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from orchestrator.topology import Topology
+
+_PAIRS_SHOWN = 8
 
 
 class NetworkMap:
@@ -27,16 +33,44 @@ class NetworkMap:
                 graph.add_edges_from(combinations(service.attached, 2))
         self._distances: dict[str, dict[str, int]] = dict(nx.all_pairs_shortest_path_length(graph))
 
-    def nearest(self, network: str, service: str) -> str | None:
-        """The network of a service that is fewest routers away from another; None without a way."""
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All networks."""
+        return tuple(self._distances)
+
+    def reached(self, network: str, service: str) -> tuple[str, ...]:
+        """The networks of a service to which another one leads, those fewest routers away first."""
         distances = self._distances[network]
         reached = [name for name in self._services[service].attached if name in distances]
-        return min(reached, key=distances.__getitem__, default=None)
+        return tuple(sorted(reached, key=distances.__getitem__))
 
     def unreachable(self) -> tuple[tuple[str, str], ...]:
         """The pairs of services between which no packet can pass."""
         return tuple(
             (first, second)
             for first, second in combinations(self._services, 2)
-            if all(self.nearest(name, second) is None for name in self._services[first].attached)
+            if not any(self.reached(name, second) for name in self._services[first].attached)
         )
+
+
+def unreachable_services(file: str, topology: Topology) -> Iterator[Problem]:
+    """Warn of services that cannot talk to each other, which may be what is wanted.
+
+    Args:
+        file: What to call the file of the topology.
+        topology: What is declared.
+    """
+    pairs = [" and ".join(pair) for pair in NetworkMap(topology).unreachable()]
+    if not pairs:
+        return
+    shown = pairs[:_PAIRS_SHOWN]
+    if len(pairs) > len(shown):
+        shown.append(f"{len(pairs) - len(shown)} more pairs")
+    yield Problem(
+        file=file,
+        mark=None,
+        path=("networks",),
+        message=f"no packet can pass between {'; '.join(shown)}; if it should, put them on one "
+        'network, or give a service on both of theirs "router: true"',
+        severity=Severity.WARNING,
+    )

@@ -19,6 +19,7 @@ from pod_node.health import Health
 from pod_node.status import (
     PodExited,
     PodHealthChanged,
+    PodPauseChanged,
     PodState,
     PodStateChanged,
     exit_reason,
@@ -79,6 +80,7 @@ Event: TypeAlias = (
     | BootFailed
     | PodStateChanged
     | PodHealthChanged
+    | PodPauseChanged
     | PodExited
     | TimerFired
 )
@@ -183,6 +185,8 @@ class Deployment:
                 self._on_state(self._entries[event.pod], event)
             case PodHealthChanged():
                 self._on_health(self._entries[event.pod], event)
+            case PodPauseChanged():
+                self._change(self._entries[event.pod], paused=event.paused)
             case PodExited():
                 self._on_exit(self._entries[event.pod], event)
             case TimerFired():
@@ -230,6 +234,7 @@ class Deployment:
             reason=exit_reason(end, exited.last_error_line),
             exit=end,
             restarts=entry.timer.restarts,
+            paused=False,
         )
 
     def _restart_due(self) -> None:

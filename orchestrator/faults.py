@@ -11,7 +11,8 @@ way itself stays the same: nobody tells pods to take another router.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, TypeAlias
 
 from vnet.configuration import Fault, FaultKind
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Address
 
     from orchestrator.routing import Way
+
+_Sides: TypeAlias = tuple[frozenset[str], frozenset[str]]
+"""The names of pods that send, and of those that they send to."""
 
 FORWARDED = "/"
 """In the names of those faults that packets meet as they are forwarded, and in no others."""
@@ -61,12 +65,10 @@ def node_faults(
     for state in states:
         for direction, (sources, targets) in enumerate(_directions(state)):
             yield _fault(state, f"{state.name}:{direction}", sources, targets, addresses)
-            forwarded: dict[frozenset[str], set[str]] = {}
-            for blocked, senders in _forwarded(sources, targets, ways):
-                forwarded.setdefault(blocked, set()).update(senders)
-            for number, (blocked, unheard) in enumerate(forwarded.items()):
+            blocked = _merged(_merged(_forwarded(sources, targets, ways)))
+            for number, (unheard, unreached) in enumerate(blocked):
                 name = f"{state.name}:{direction}{FORWARDED}{number}"
-                yield _fault(state, name, unheard, blocked, addresses)
+                yield _fault(state, name, unheard, unreached, addresses)
 
 
 def _fault(
@@ -84,7 +86,16 @@ def _fault(
     )
 
 
-def _directions(state: FaultState) -> Iterator[tuple[frozenset[str], frozenset[str]]]:
+def _merged(pairs: Iterable[_Sides]) -> Iterator[_Sides]:
+    """Make one of those that have their second part in common; parts come out in swapped order."""
+    by_second: dict[frozenset[str], set[str]] = {}
+    for first, second in pairs:
+        by_second.setdefault(second, set()).update(first)
+    for second, together in by_second.items():
+        yield second, frozenset(together)
+
+
+def _directions(state: FaultState) -> Iterator[_Sides]:
     groups = [frozenset(pods) for pods in state.pods]
     if state.oneway:
         yield groups[0], groups[1]
@@ -96,18 +107,18 @@ def _directions(state: FaultState) -> Iterator[tuple[frozenset[str], frozenset[s
 
 def _forwarded(
     sources: frozenset[str], targets: frozenset[str], ways: Iterable[Way]
-) -> Iterator[tuple[frozenset[str], frozenset[str]]]:
-    """The pods, targets before sources, whose packets meet a fault as they are forwarded."""
+) -> Iterator[_Sides]:
+    """The sources and targets whose packets meet a fault as they are forwarded."""
     for way in ways:
         first, last = way.routers[0], way.routers[-1]
         all_sources, all_targets = frozenset(way.source.pods), frozenset(way.target.pods)
         if first in targets and (cut := all_sources & sources):
-            yield all_targets, cut
+            yield cut, all_targets
         if last in sources and (cut := all_targets & targets):
-            yield cut, all_sources
-        steps = zip(way.routers, way.routers[1:], strict=False)
+            yield all_sources, cut
+        steps = pairwise(way.routers)
         if any(pod in sources and other in targets for pod, other in steps):
-            yield all_targets, all_sources
+            yield all_sources, all_targets
 
 
 def _addresses(

@@ -8,6 +8,7 @@ the network is like now.
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, TypeAlias, assert_never
@@ -102,6 +103,13 @@ class Impairments:
         self._roster = Roster(topology)
         self._links = LinkTable(declared_links(topology))
         self._faults: dict[str, FaultState] = {}
+
+    def copy(self) -> Impairments:
+        """The same network, to try a change on."""
+        other = copy(self)
+        other._links = self._links.copy()
+        other._faults = dict(self._faults)
+        return other
 
     def apply(self, impairment: Impairment, now_s: float) -> tuple[str, ...]:
         """Change the network.

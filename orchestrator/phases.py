@@ -54,10 +54,14 @@ class PodView:
     ready_s: float | None = None
     """From the request to the first answered probe; None without a health check."""
     restarts: int = 0
+    paused: bool = False
+    """Whether it is kept from running."""
 
     @property
     def state(self) -> str:
         """The phase in words, with the exit status where there is one."""
+        if self.paused:
+            return f"{self.phase.value}, paused"
         if self.exit is None or self.phase not in _AFTER_AN_EXIT:
             return self.phase.value
         traps = self.phase is Phase.EXITED and self.exit.kind is not ExitKind.EXITED

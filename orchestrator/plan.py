@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import networkx as nx
 
+from orchestrator.adjacency import NetworkMap
+from orchestrator.names import PublishedName, published_names
 from orchestrator.topology.members import pod_name
 from orchestrator.topology.schema import DEFAULT_NETWORK
 from orchestrator.topology.values import Condition, RestartPolicy
@@ -57,15 +59,6 @@ class PlannedNetwork:
     subnet: IPv4Network
     gateway: IPv4Address
     """The network's own address; no pod has it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublishedName:
-    """A name under which a pod is found, and the address that it gives on one network."""
-
-    name: str
-    network: str
-    address: IPv4Address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +132,7 @@ def make_plan(topology: Topology, *, state_dir: Path, leases: Leases | None = No
     addresses = _allocate(topology, address_plan, leases or {})
     folder = state_dir / _VOLUMES_FOLDER
     levels = _levels(topology)
+    network_map = NetworkMap(topology)
     return Plan(
         name=topology.name,
         networks=tuple(
@@ -147,7 +141,15 @@ def make_plan(topology: Topology, *, state_dir: Path, leases: Leases | None = No
         ),
         levels=levels,
         pods=tuple(
-            _pod(service, topology.services[service], replica, address_plan, addresses, folder)
+            _pod(
+                service,
+                topology.services[service],
+                replica,
+                address_plan,
+                addresses,
+                network_map,
+                folder,
+            )
             for level in levels
             for service in level
             for replica in _replicas(topology.services[service])
@@ -232,6 +234,7 @@ def _pod(
     replica: int,
     plan: AddressPlan,
     addresses: _Addresses,
+    networks: NetworkMap,
     folder: Path,
 ) -> PlannedPod:
     name = pod_name(service, replica)
@@ -258,7 +261,7 @@ def _pod(
             healthcheck=_healthcheck(section.healthcheck),
         ),
         replica=replica,
-        names=tuple(_names(service, name, interfaces)),
+        names=tuple(published_names(service, name, interfaces, networks)),
         depends_on=tuple(
             Dependency(service=other, condition=entry.condition)
             for other, entry in section.depends_on.items()
@@ -277,14 +280,6 @@ def _mounts(section: ServiceSection, folder: Path) -> tuple[Mount, ...]:
         )
         for volume in section.volumes
     )
-
-
-def _names(service: str, pod: str, interfaces: Sequence[Interface]) -> Iterator[PublishedName]:
-    for name in (service, pod):
-        for interface in interfaces:
-            network, address = interface.network, interface.address
-            yield PublishedName(name=name, network=network, address=address)
-            yield PublishedName(name=f"{name}.{network}", network=network, address=address)
 
 
 def _healthcheck(section: HealthcheckSection | None) -> HealthCheck | None:

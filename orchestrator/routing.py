@@ -131,7 +131,10 @@ class RouterMap:
         self._units = units
         self._links = links
         self._access = access
-        self._routers = {pod: unit for unit in units for pod in sorted(unit.pods) if pod in routers}
+        # Nothing tells the pods of a unit apart, so its first one would win every time.
+        self._routers = {
+            pod: unit for unit in units for pod in [p for p in unit.pods if p in routers][:1]
+        }
         self._at: dict[str, list[str]] = {}
         for pod, unit in sorted(self._routers.items()):
             for network in unit.networks:

@@ -89,3 +89,14 @@ class InvalidMessageError(VnetError):
 
     def __str__(self) -> str:
         return f"field {self.field} {self.reason}"
+
+
+class ConfigurationError(VnetError):
+    """A network configuration that makes no sense as a whole."""
+
+    def __init__(self, place: str, reason: str) -> None:
+        super().__init__(place, reason)
+        self.place, self.reason = place, reason
+
+    def __str__(self) -> str:
+        return f"{self.place} {self.reason}"

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 VERBS = {
+    "graph": "Draw a topology.",
     "image": "List and fetch images.",
     "ps": "List the pods of running deployments.",
     "up": "Boot a topology and show its logs until Ctrl-C.",

@@ -49,6 +49,15 @@ class LinkTable:
     def __init__(self, declared: Iterable[LinkState]) -> None:
         self._entries = {state.ends: _Entry(state) for state in declared}
 
+    def copy(self) -> LinkTable:
+        """The same links, to try a change on."""
+        other = LinkTable(())
+        other._entries = {
+            ends: _Entry(entry.declared, list(entry.layers))
+            for ends, entry in self._entries.items()
+        }
+        return other
+
     def states(self) -> tuple[LinkState, ...]:
         """Every link as it is now, those of the topology first."""
         return tuple(self._state(ends, entry) for ends, entry in self._entries.items())

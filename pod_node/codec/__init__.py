@@ -22,6 +22,8 @@ from pod_node.codec.network import (
     network_from_message,
     ping_from_message,
     ping_to_message,
+    plan_from_message,
+    plan_to_message,
 )
 from pod_node.codec.pods import (
     exit_from_message,
@@ -61,6 +63,8 @@ __all__ = [
     "network_from_message",
     "ping_from_message",
     "ping_to_message",
+    "plan_from_message",
+    "plan_to_message",
     "pod_from_message",
     "pod_spec_from_message",
     "pod_spec_to_message",

@@ -47,16 +47,33 @@ def names_from_message(records: Iterable[names_pb2.NameRecord]) -> dict[str, lis
     }
 
 
-def ping_to_message(source: IPv4Address, target: IPv4Address, plan: PingPlan) -> pb.PingRequest:
-    """Write who asks whom, and how."""
-    return pb.PingRequest(
-        source=str(source),
-        target=str(target),
+def plan_to_message(plan: PingPlan) -> pb.PingPlan:
+    """Write how to ask."""
+    return pb.PingPlan(
         count=plan.count,
         interval_ms=round(plan.interval_s * 1000),
         payload_bytes=plan.payload_bytes,
         timeout_ms=round(plan.timeout_s * 1000),
     )
+
+
+def plan_from_message(message: pb.PingPlan) -> PingPlan:
+    """Read how to ask.
+
+    Raises:
+        InvalidMessageError: a number is out of its range.
+    """
+    return PingPlan(
+        count=message.count,
+        interval_s=fields.within("interval_ms", message.interval_ms, 1, MOST_PING_MS) / 1000,
+        payload_bytes=fields.within("payload_bytes", message.payload_bytes, 0, MOST_ECHO_BYTES),
+        timeout_s=fields.within("timeout_ms", message.timeout_ms, 1, MOST_PING_MS) / 1000,
+    )
+
+
+def ping_to_message(source: IPv4Address, target: IPv4Address, plan: PingPlan) -> pb.PingRequest:
+    """Write who asks whom, and how."""
+    return pb.PingRequest(source=str(source), target=str(target), plan=plan_to_message(plan))
 
 
 def ping_from_message(message: pb.PingRequest) -> tuple[IPv4Address, IPv4Address, PingPlan]:
@@ -67,13 +84,7 @@ def ping_from_message(message: pb.PingRequest) -> tuple[IPv4Address, IPv4Address
     """
     source = fields.address("source", message.source)
     target = fields.address("target", message.target)
-    plan = PingPlan(
-        count=message.count,
-        interval_s=fields.within("interval_ms", message.interval_ms, 1, MOST_PING_MS) / 1000,
-        payload_bytes=fields.within("payload_bytes", message.payload_bytes, 0, MOST_ECHO_BYTES),
-        timeout_s=fields.within("timeout_ms", message.timeout_ms, 1, MOST_PING_MS) / 1000,
-    )
-    return source, target, plan
+    return source, target, plan_from_message(message.plan)
 
 
 def echo_to_message(echo: NumberedEcho) -> pb.PingResponse:

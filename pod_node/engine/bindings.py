@@ -161,6 +161,15 @@ def set_global_i32(store: wasmtime.Store, extern: Extern, value: int) -> None:
     _check(error, None)
 
 
+def set_global_i64(store: wasmtime.Store, extern: Extern, value: int) -> None:
+    """Set a mutable 64-bit global."""
+    raw = ffi.wasmtime_val_t()
+    raw.kind = ffi.WASMTIME_I64
+    raw.of.i64 = value
+    error = _global_set(store._context(), ctypes.byref(extern.of.global_), ctypes.byref(raw))
+    _check(error, None)
+
+
 def get_global_i32(store: wasmtime.Store, extern: Extern) -> int:
     """Return a 32-bit global as an unsigned number."""
     raw = ffi.wasmtime_val_t()

@@ -81,3 +81,26 @@ class NetworkFeatureError(PodNodeError):
 
     def __str__(self) -> str:
         return f"this node's kernel has no {self.feature}; leave them out"
+
+
+class FabricFullError(PodNodeError):
+    """The node's shared memory has no room for something of the network's."""
+
+    def __init__(self, thing: str) -> None:
+        super().__init__(thing)
+        self.thing = thing
+
+    def __str__(self) -> str:
+        return f"the node has no room for {self.thing}; use fewer of them, or stop some pods"
+
+
+class PolicyRefusedError(PodNodeError):
+    """A policy cannot be in force."""
+
+    def __init__(self, policy: str, reason: str) -> None:
+        super().__init__(policy, reason)
+        self.policy = policy
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"policy {self.policy}: {self.reason}; make it smaller, or correct it"

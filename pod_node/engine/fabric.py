@@ -16,7 +16,7 @@ from ipaddress import IPv4Address
 
 import wasmtime
 
-from pod_node.engine import bindings, modules, parking
+from pod_node.engine import bindings, clocks, modules, parking
 from pod_node.engine.bindings import Extern, ExternArray, Instance
 from pod_node.engine.compiler import Compiler
 from pod_node.engine.modules import Function, Signature
@@ -114,8 +114,11 @@ def instantiate_kernel(fabric: Fabric, store: wasmtime.Store, glue: Instance) ->
     """Instantiate the kernel over `glue` and return all its exports by name."""
     imports = bindings.extern_array(len(fabric.kernel.imports))
     count = len(fabric.kernel_imports)
+    origin = bindings.extern_array(1)
+    bindings.read_exports(store, glue, (0,), origin)
     functions = bindings.extern_array(count)
-    bindings.read_exports(store, glue, range(count), functions)
+    bindings.read_exports(store, glue, range(1, count + 1), functions)
+    clocks.align(store, functions[fabric.clock_now_slot], origin[0])
     fill_kernel_imports(fabric, imports, functions)
     instance = bindings.instantiate(store, fabric.kernel, imports)
     names = [export.name for export in fabric.kernel.exports]
@@ -151,6 +154,7 @@ class Fabric:
         self.engine = compiler.engine
         self.kernel = compiler.kernel()
         self.kernel_imports = function_imports(self.kernel)
+        self.clock_now_slot = [item.name for item in self.kernel_imports].index("clock_now")
         self.kernel_function_slots, self.kernel_memory_slot = self._import_slots()
         self.host_glue = compiler.text(modules.host_glue(self.kernel_imports))
         pages = max(size_bytes, LEAST_FABRIC_BYTES) // WASM_PAGE
@@ -162,6 +166,7 @@ class Fabric:
         self.control = KernelInstance(self)
         self._boot(pages * WASM_PAGE, cores or os.cpu_count() or 1)
         self._doorbell: threading.Thread | None = None
+        self._pacer: threading.Thread | None = None
 
     def _park_memories(self) -> list[wasmtime.SharedMemory]:
         kind = wasmtime.MemoryType(wasmtime.Limits(1, 1), shared=True)
@@ -250,8 +255,7 @@ class Fabric:
 
         `deliver` is called on that thread with a batch of tokens.
         """
-        record = self.call("host_thread")
-        instance = KernelInstance(self, record + self.stack_size - STACK_RESERVE)
+        instance = self._thread_instance()
         tokens = self.call("host_token_buffer", _DOORBELL_BATCH)
 
         host_wait = instance.function("host_wait", 2)
@@ -263,8 +267,22 @@ class Fabric:
         self._doorbell = threading.Thread(target=wait, name="podnet-doorbell", daemon=True)
         self._doorbell.start()
 
+    def pace(self) -> None:
+        """Start the pacer: the thread that moves packets along links when their time has come."""
+        run = self._thread_instance().function("host_pacer", 0)
+        self._pacer = threading.Thread(target=run.call, name="podnet-pacer", daemon=True)
+        self._pacer.start()
+
+    def _thread_instance(self) -> KernelInstance:
+        record = self.call("host_thread")
+        return KernelInstance(self, record + self.stack_size - STACK_RESERVE)
+
     def stop(self) -> None:
-        """Stop the doorbell. Guests must have ended."""
+        """Stop the doorbell and the pacer. Guests must have ended."""
+        if self._pacer is not None:
+            self.control.call("host_pacer_stop")
+            self._pacer.join()
+            self._pacer = None
         if self._doorbell is not None:
             self.control.call("host_stop")
             self._doorbell.join()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
@@ -20,13 +20,17 @@ from pod_node.engine import bindings
 from pod_node.engine.compiler import Compiler
 from pod_node.engine.errors import NetworkFeatureError, TooManyNetworksError
 from pod_node.engine.fabric import DEFAULT_FABRIC_BYTES, Fabric
+from pod_node.engine.gateway import FabricGateway
 from pod_node.engine.guest import Guest
+from pod_node.engine.network_tables import NetworkTables
 from pod_node.engine.pod import EnginePod
 from pod_node.engine.process import check_bootable, check_memory, create_process
 from pod_node.engine.program import Program
 from pod_node.engine.signals import Signals
 from pod_node.errors import BootError, NetworkConflictError, NetworkNotAttachedError
+from pod_node.gateway import PodGateway
 from vnet.errors import SubnetOverlapError
+from vnet.gateway import EgressHappening, Resolve, resolve
 from vnet.host import HostEndpoint, Watches
 from vnet.statistics import NetworkStatistics
 
@@ -48,8 +52,15 @@ class EngineRuntime:
         *,
         fabric_bytes: int = DEFAULT_FABRIC_BYTES,
         cores: int | None = None,
+        resolve: Resolve = resolve,
     ) -> None:
         """Create the fabric; must be called while the event loop runs.
+
+        Args:
+            compiler: compiles and caches modules for the process's engine.
+            fabric_bytes: all that pods' sockets, pipes and kernel stacks may take together.
+            cores: how many threads may spin at once; the machine's cores when None.
+            resolve: looks up names outside of the deployment.
 
         Raises:
             KernelMissingError: the package was installed without its kernel.
@@ -59,6 +70,9 @@ class EngineRuntime:
         self.fabric = Fabric(compiler, size_bytes=fabric_bytes, cores=cores)
         self._watches = Watches(self.fabric, self._loop)
         self._endpoint = HostEndpoint(self.fabric, self._watches, self._loop)
+        self.gateway = PodGateway(
+            FabricGateway(self.fabric), self._endpoint, self._watches, resolve
+        )
         self._programs: dict[Path, Program] = {}
         self._networks: dict[str, tuple[int, IPv4Network]] = {}
         self._published: dict[str, set[str]] = {}
@@ -67,6 +81,8 @@ class EngineRuntime:
         self._signals = Signals(self.fabric, self._loop)
         self._epoch = bindings.epoch_callback(self._signals.ends)
         self.fabric.ring(self._ring)
+        self.fabric.pace()
+        self._tables = NetworkTables(self.fabric)
 
     @property
     def endpoint(self) -> HostEndpoint:
@@ -100,6 +116,7 @@ class EngineRuntime:
         if result < 0:
             raise TooManyNetworksError(name, len(self._networks))
         self._networks[name] = (number, subnet)
+        self.gateway.attach(name, subnet)
 
     def publish(self, network: str, names: Mapping[str, Sequence[IPv4Address]]) -> None:
         """Replace all names that pods on `network` can look up.
@@ -115,21 +132,27 @@ class EngineRuntime:
             self.fabric.publish(number, name, [])
         for name, addresses in names.items():
             self.fabric.publish(number, name, addresses)
+        self.gateway.publish(network, names)
         self._published[network] = {name for name, addresses in names.items() if addresses}
 
     def configure_network(self, configuration: NetworkConfiguration) -> None:
-        """Replace links, routes, faults and policies.
+        """Replace links, routes, faults, policies and egress.
 
         Raises:
+            ConfigurationError: it makes no sense as a whole.
+            FabricFullError: there is no room for it.
             NetworkFeatureError: the kernel does not do what is asked for.
         """
-        for feature in ("links", "faults", "policies"):
-            if getattr(configuration, feature):
-                raise NetworkFeatureError(feature)
+        self._tables.apply(configuration, self._networks)
+        self.gateway.configure(configuration.egress, is_open=configuration.gateway)
+
+    def report_egress(self, report: Callable[[EgressHappening], None]) -> None:
+        """Tell `report` from now on what happens to whoever leaves the network."""
+        self.gateway.report = report
 
     def network_statistics(self, *, flows: bool) -> NetworkStatistics:
         """Read the network's counters."""
-        return NetworkStatistics(time_s=time.time())
+        return NetworkStatistics(time_s=time.time(), links=tuple(self._tables.link_statistics()))
 
     async def ping(
         self,
@@ -213,6 +236,7 @@ class EngineRuntime:
         )
         pod.start(self._forget)
         self._pods[pod] = None
+        self.gateway.add_pod(pod.spec)
         return pod
 
     def _program(self, artifact: Path, image: str) -> Program:
@@ -223,6 +247,7 @@ class EngineRuntime:
 
     def _forget(self, pod: EnginePod) -> None:
         self._pods.pop(pod, None)
+        self.gateway.remove_pod(pod.spec)
 
     async def close(self) -> None:
         """Kill every guest, join its thread, end the host's connections and stop the doorbell."""
@@ -232,5 +257,6 @@ class EngineRuntime:
         for pod in list(self._pods):
             await pod.wait()
         self._signals.close()
+        await self.gateway.close()
         self._endpoint.close()
         self.fabric.stop()

@@ -93,7 +93,7 @@ static i32 pipe_read(struct stream *stream, uaddr to, u32 size, bool wait)
 		if (moved || size == 0)
 			return moved;
 		if (stream_flags(stream) & STREAM_FINISHED) {
-			if (stream_used(stream))
+			if (stream_unread(stream))
 				continue;
 			return 0;
 		}
@@ -175,7 +175,7 @@ u32 file_available(struct file *file)
 {
 	switch (file->kind) {
 	case FILE_SOCKET: return socket_available(file->socket);
-	case FILE_PIPE_READER: return stream_used(&file->pipe->stream);
+	case FILE_PIPE_READER: return stream_unread(&file->pipe->stream);
 	case FILE_TEXT:
 	case FILE_CONTROL: return file->text->length - file->text->offset;
 	default: return 1;

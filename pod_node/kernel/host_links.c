@@ -127,35 +127,27 @@ void host_network_commit(void)
 EXPORT(host_link_statistics) i32 host_link_statistics(u32 id, u32 direction, uaddr at);
 i32 host_link_statistics(u32 id, u32 direction, uaddr at)
 {
+	struct link_statistics *sum = (struct link_statistics *)(uintptr_t)at;
 	if (direction > 1)
 		return -E_INVAL;
+	*sum = (struct link_statistics){0};
 	tables_acquire();
 	const struct wire *wire = wire_find(id);
 	if (wire)
-		*(struct link_statistics *)(uintptr_t)at = link_statistics(wire->link[direction]);
+		link_add_statistics(wire->link[direction], sum);
 	return tables_release(wire ? 0 : -E_NOENT);
 }
 
-/* The same of an interface's own link. */
-EXPORT(host_access_statistics) i32 host_access_statistics(u32 ipv4, uaddr at);
-i32 host_access_statistics(u32 ipv4, uaddr at)
+/* The same of all access links of a group's interfaces together. */
+EXPORT(host_access_statistics) i32 host_access_statistics(u32 group, uaddr at);
+i32 host_access_statistics(u32 group, uaddr at)
 {
+	struct link_statistics *sum = (struct link_statistics *)(uintptr_t)at;
+	*sum = (struct link_statistics){0};
 	tables_acquire();
-	const struct interface *interface = interface_find(address_from_ipv4(ipv4));
-	const struct link *link = interface ? interface->access : NULL;
-	if (link)
-		*(struct link_statistics *)(uintptr_t)at = link_statistics(link);
-	return tables_release(link ? 0 : -E_NOENT);
-}
-
-/* How many packets a fault has dropped, or holds and has held. */
-EXPORT(host_fault_packets) u64 host_fault_packets(u32 index);
-u64 host_fault_packets(u32 index)
-{
-	if (index >= FAULTS_MOST)
-		return 0;
-	tables_acquire();
-	u64 packets = faults[index].packets;
-	tables_release(0);
-	return packets;
+	const struct group *found = group_find(group);
+	for (const struct interface *member = found ? found->members : NULL; member; member = member->group_next)
+		if (member->access)
+			link_add_statistics(member->access, sum);
+	return tables_release(found ? 0 : -E_NOENT);
 }

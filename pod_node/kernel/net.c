@@ -196,11 +196,10 @@ static const struct option {
 	const char *name;
 	u32 level, number;
 } options[] = {
-	{"reuseaddr", 1, 2},      {"type", 1, 3},       {"broadcast", 1, 6},
-	{"sndbuf", 1, 7},         {"rcvbuf", 1, 8},     {"keepalive", 1, 9},
-	{"linger", 1, 13},        {"reuseport", 1, 15}, {"acceptconn", 1, 30},
-	{"nodelay", 6, 1},        {"keepidle", 6, 4},   {"keepintvl", 6, 5},
-	{"keepcnt", 6, 6},        {"nocheck", 1, 11},   {"headers", 17, UDP_HEADERS},
+	{"reuseaddr", 1, 2},      {"type", 1, 3},      {"broadcast", 1, 6}, {"sndbuf", 1, 7},
+	{"rcvbuf", 1, 8},         {"keepalive", 1, 9}, {"linger", 1, 13},   {"reuseport", 1, 15},
+	{"acceptconn", 1, 30},    {"nodelay", 6, 1},   {"keepidle", 6, 4},  {"keepintvl", 6, 5},
+	{"keepcnt", 6, 6},        {"nocheck", 1, 11},  {"protocol", 1, 38}, {"headers", 17, UDP_HEADERS},
 	{"drops", 17, UDP_DROPS},
 };
 

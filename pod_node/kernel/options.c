@@ -49,7 +49,7 @@ static int datagram_option_get(struct socket *socket, u32 option, i32 *value)
 	case OPTION(SOL_SOCKET, SO_NO_CHECK): return *value = socket->no_check, 0;
 	case OPTION(IPPROTO_UDP, UDP_HEADERS): return *value = socket->headers, 0;
 	case OPTION(IPPROTO_UDP, UDP_DROPS): return *value = (i32)MIN(datagram_drops(socket), (u64)INT32_MAX), 0;
-	default: return -E_NOPROTOOPT;
+	default: return option >> 16 == IPPROTO_TCP ? -E_OPNOTSUPP : -E_NOPROTOOPT; /* as Linux has it */
 	}
 }
 

@@ -118,7 +118,6 @@ i32 host_route_remove(u32 source, u32 target);
 i32 host_fault_set(u32 index, u32 kind, uaddr ipv4s, u32 sources, u32 targets);
 void host_network_commit(void);
 i32 host_link_statistics(u32 id, u32 direction, uaddr at);
-i32 host_access_statistics(u32 ipv4, uaddr at);
-u64 host_fault_packets(u32 index);
+i32 host_access_statistics(u32 group, uaddr at);
 
 #endif

@@ -12,9 +12,11 @@
 	SCENARIO(kill)      \
 	SCENARIO(pause)     \
 	SCENARIO(ring)      \
+	SCENARIO(timers)    \
 	SCENARIO(starved)   \
 	SCENARIO(watch)     \
 	SCENARIO(names)     \
+	SCENARIO(policies)  \
 	SCENARIO(memory)
 
 #define DECLARE_SCENARIO(name) void stress_##name(u64 seed, u32 rounds);

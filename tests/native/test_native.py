@@ -21,9 +21,11 @@ ROUNDS = {
     "kill": 30,
     "pause": 6,
     "ring": 40,
+    "timers": 4,
     "starved": 20,
     "watch": 10,
     "names": 10,
+    "policies": 4,
     "memory": 1,
 }
 """How often a scenario is repeated: about a second under ThreadSanitizer on two cores."""

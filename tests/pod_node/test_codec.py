@@ -54,6 +54,7 @@ from protos.node.v1 import node_pb2 as pb
 from protos.vnet.v1 import names_pb2
 from tests.support.pods import make_spec
 from vnet.errors import InvalidMessageError
+from vnet.gateway import Decision, EgressAttempt, EgressEnded, Ending
 
 text = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12)
 filled = text.filter(bool)
@@ -134,6 +135,31 @@ happenings = st.one_of(
     ),
     st.builds(PodExited, pod=names, generation=generations, exit=ends, last_error_line=text),
     st.builds(LogNotice, pod=names, message=text),
+    st.builds(
+        EgressAttempt,
+        number=generations,
+        pod=names,
+        service=filled,
+        target=filled,
+        port=st.integers(0, 65_535),
+        decision=st.sampled_from(Decision),
+        rule=text,
+        address=text,
+        reason=text,
+        duration_s=microseconds,
+    ),
+    st.builds(
+        EgressEnded,
+        number=generations,
+        pod=names,
+        service=filled,
+        target=filled,
+        port=ports,
+        ending=st.sampled_from(Ending),
+        sent_bytes=generations,
+        received_bytes=generations,
+        duration_s=microseconds,
+    ),
     st.builds(EventsLost, st.integers(0, 10**6)),
 )
 

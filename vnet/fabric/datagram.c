@@ -1,9 +1,11 @@
 #include "vnet/fabric/datagram.h"
 
+#include "vnet/fabric/association.h"
 #include "vnet/fabric/datagram_queue.h"
 #include "vnet/fabric/echo.h"
 #include "vnet/fabric/errno.h"
 #include "vnet/fabric/path.h"
+#include "vnet/fabric/policy.h"
 #include "vnet/fabric/ports.h"
 #include "vnet/fabric/subnet.h"
 
@@ -43,6 +45,8 @@ static int route_to_one(const struct pod *pod, struct address to, struct route *
 	if (result != -E_HOSTUNREACH)
 		return result;
 	const struct interface *interface = subnet_interface(pod, to);
+	if (!interface && interface_find(to)) /* behind a router */
+		interface = pod->interfaces[0];
 	if (!interface)
 		return -E_NETUNREACH;
 	*route = (struct route){.source = interface->address};
@@ -100,6 +104,21 @@ static struct endpoint target_of(const struct packet *packet)
 	return (struct endpoint){packet->target, packet->datagram.target_port};
 }
 
+/* Policies are asked when two begin to speak; what follows, in both directions, passes. */
+static enum verdict permitted(struct endpoint source, struct endpoint target, const struct interface *from,
+			      const struct interface *to)
+{
+	if (!from || !policies_any())
+		return VERDICT_ALLOW;
+	u64 now = clock_now(CLOCK_ID_MONOTONIC);
+	if (association_renew(source, target, now))
+		return VERDICT_ALLOW;
+	enum verdict verdict = policy_decide(from, to, target.address, POLICY_UDP, target.port);
+	if (verdict == VERDICT_ALLOW)
+		association_begin(source, target, now);
+	return verdict;
+}
+
 /* Linux: a socket bound to one of its pod's own addresses hears no broadcast. */
 static bool hears(const struct socket *socket, const struct packet *packet)
 {
@@ -151,6 +170,9 @@ static void broadcast_send(const struct packet *packet, const struct interface *
 		if (!to || pod->last_broadcast == last_broadcast)
 			continue;
 		pod->last_broadcast = last_broadcast;
+		struct endpoint target = {to->address, packet->datagram.target_port};
+		if (permitted(source_of(packet), target, from, to) != VERDICT_ALLOW)
+			continue;
 		struct packet *copy = paths_any() ? copy_of(packet, packet->account) : NULL;
 		if (copy && send_paced(copy, from, to))
 			continue;
@@ -171,6 +193,33 @@ static int send_broadcast(struct packet *packet, const struct interface *from, s
 	return fits ? 0 : -E_MSGSIZE;
 }
 
+/* To the pod at once, without a path. */
+static void deliver(struct pod *sender, struct pod *pod, struct packet *packet)
+{
+	struct endpoint source = source_of(packet), target = target_of(packet);
+	struct socket *receiver = port_receiver(pod, target, source);
+	if (receiver) {
+		datagram_enqueue(receiver, packet);
+		return;
+	}
+	packet_free(packet);
+	datagram_refused(sender, source, target);
+}
+
+static void send_to_one(struct pod *sender, struct packet *packet, const struct route *route)
+{
+	struct endpoint source = source_of(packet), target = target_of(packet);
+	enum verdict verdict = permitted(source, target, route->from, route->to);
+	if (!route->pod || verdict != VERDICT_ALLOW) {
+		packet_free(packet);
+		if (verdict == VERDICT_REJECT)
+			datagram_refused(sender, source, target);
+		return;
+	}
+	if (!send_paced(packet, route->from, route->to))
+		deliver(sender, route->pod, packet);
+}
+
 int datagram_send(struct socket *socket, struct packet *packet, struct endpoint to)
 {
 	struct datagram_route found;
@@ -185,16 +234,7 @@ int datagram_send(struct socket *socket, struct packet *packet, struct endpoint 
 	packet->datagram.target_port = (u16)to.port;
 	if (found.broadcast)
 		return send_broadcast(packet, found.broadcast, to);
-	if (send_paced(packet, found.route.from, found.route.to))
-		return 0;
-	struct endpoint source = source_of(packet), target = target_of(packet);
-	struct socket *receiver = found.route.pod ? port_receiver(found.route.pod, target, source) : NULL;
-	if (receiver)
-		datagram_enqueue(receiver, packet);
-	else
-		packet_free(packet);
-	if (found.route.pod && !receiver)
-		datagram_refused(socket->pod, source, target);
+	send_to_one(socket->pod, packet, &found.route);
 	return 0;
 }
 

@@ -4,6 +4,7 @@
 #include "vnet/fabric/datagram_queue.h"
 #include "vnet/fabric/errno.h"
 #include "vnet/fabric/path.h"
+#include "vnet/fabric/policy.h"
 #include "vnet/fabric/udp.h"
 
 #define QUOTED_SIZE 28u /* a message about a packet has its IP header and 8 bytes more */
@@ -81,21 +82,32 @@ static void fill(struct packet *packet)
 		packet->payload[i] = (u8)i;
 }
 
-/* Under network_lock. */
+/* Under network_lock. A request that a policy drops is lost; one that it rejects is told to be. */
+static bool permitted(struct packet *packet, const struct route *route)
+{
+	enum verdict verdict =
+		route->from ? policy_decide(route->from, route->to, packet->target, POLICY_ICMP, 0) : VERDICT_ALLOW;
+	if (verdict == VERDICT_REJECT)
+		report(packet, E_HOSTUNREACH, packet->echo.started);
+	return verdict == VERDICT_ALLOW;
+}
+
+/* Under network_lock. The packet stays the caller's when it cannot be sent. */
 static int send_request(struct packet *packet, struct address source, struct address target)
 {
 	const struct interface *interface = interface_find(source);
 	struct route route;
 	int result = interface && interface->pod ? route_find(interface->pod, target, &route) : -E_ADDRNOTAVAIL;
-	if (result < 0) {
-		packet_free(packet);
+	if (result < 0)
 		return result;
-	}
-	packet->source = route.source;
-	packet->target = route.to ? target : route.source;
+	packet->source = route.to ? route.source : source;
+	packet->target = route.to ? target : source; /* a pod asks itself: 127.0.0.1 among others */
 	pacer_acquire();
 	packet->echo.started = pacer_time();
-	echo_dispatch(packet, packet->echo.started);
+	if (permitted(packet, &route))
+		echo_dispatch(packet, packet->echo.started);
+	else
+		packet_free(packet);
 	pacer_release();
 	return 0;
 }
@@ -112,6 +124,8 @@ int echo_send(struct address source, struct address target, u32 identifier, u32 
 		packet->echo.sequence = sequence;
 		fill(packet);
 		result = send_request(packet, source, target);
+		if (result < 0)
+			packet_free(packet);
 	}
 	lock_release(&network_lock);
 	return result;

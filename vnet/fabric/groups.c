@@ -6,15 +6,20 @@
 #define WIRE_BUCKETS 1024u
 #define ROUTE_BUCKETS 4096u
 
-struct fault faults[FAULTS_MOST];
+static u64 faults[FAULT_KINDS]; /* by kind, a bit for each fault */
 static struct group *groups[GROUP_BUCKETS];
 static struct wire *wires[WIRE_BUCKETS];
 static struct route_entry *routes[ROUTE_BUCKETS];
-static u32 wire_count, route_count, access_count, fault_count;
+static u32 wire_count, route_count, access_count;
 
 u32 groups_concern(void)
 {
-	return wire_count + route_count + access_count + fault_count;
+	return wire_count + route_count + access_count + (faults[FAULT_CUT] || faults[FAULT_HOLD]);
+}
+
+u64 faults_of(enum fault_kind kind)
+{
+	return faults[kind];
 }
 
 static struct group **group_link(u32 id)
@@ -292,11 +297,9 @@ static void unmark_all(u64 bit)
 void fault_configure(u32 index, u32 kind, const u32 *ipv4s, u32 sources, u32 targets)
 {
 	u64 bit = 1ull << index;
-	struct fault *fault = &faults[index];
-	fault_count += (kind != FAULT_NONE) - (fault->kind != FAULT_NONE);
-	if (fault->kind != kind)
-		fault->packets = 0;
-	fault->kind = kind;
+	for (u32 other = 0; other < FAULT_KINDS; other++)
+		faults[other] &= ~bit;
+	faults[kind] |= bit;
 	unmark_all(bit);
 	mark(ipv4s, sources, bit, offsetof(struct interface, fault_sources));
 	mark(ipv4s + sources, targets, bit, offsetof(struct interface, fault_targets));

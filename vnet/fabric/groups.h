@@ -40,15 +40,9 @@ struct route_entry {
 	struct hop hops[HOPS_MOST];
 };
 
-enum fault_kind { FAULT_NONE = 0, FAULT_CUT, FAULT_HOLD };
-
 /* Which interfaces a fault stands between is in their masks. */
-struct fault {
-	u32 kind;
-	u64 packets; /* dropped, or held at some time */
-};
-
-extern struct fault faults[FAULTS_MOST];
+enum fault_kind { FAULT_NONE = 0, FAULT_CUT, FAULT_HOLD };
+#define FAULT_KINDS 3u
 
 struct group *group_find(u32 id);
 struct wire *wire_find(u32 id);
@@ -68,6 +62,8 @@ int wire_remove(u32 id);
 int route_remove(u32 source, u32 target);
 /* `ipv4s`: first the sources, then the targets; those that no group declares do not count. FAULT_NONE ends it. */
 void fault_configure(u32 index, u32 kind, const u32 *ipv4s, u32 sources, u32 targets);
+/* The faults of a kind, a bit for each. */
+u64 faults_of(enum fault_kind kind);
 /* How many things there are that may concern a path. */
 u32 groups_concern(void);
 

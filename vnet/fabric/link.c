@@ -55,11 +55,21 @@ bool link_transparent(const struct link *link)
 	       !is->corrupt && is->mtu >= LINK_DEFAULT_MTU;
 }
 
-struct link_statistics link_statistics(const struct link *link)
+void link_add_statistics(const struct link *link, struct link_statistics *sum)
 {
-	struct link_statistics statistics = link->statistics;
-	statistics.queued = link->queue.packets;
-	return statistics;
+	const struct link_statistics *own = &link->statistics;
+	sum->packets += own->packets;
+	sum->bytes += own->bytes;
+	sum->lost += own->lost;
+	sum->overflowed += own->overflowed;
+	sum->cut += own->cut;
+	sum->corrupted += own->corrupted;
+	sum->oversized += own->oversized;
+	sum->unpaid += own->unpaid;
+	sum->duplicated += own->duplicated;
+	sum->reordered += own->reordered;
+	sum->queued += link->queue.packets;
+	sum->queued_most = MAX(sum->queued_most, own->queued_most);
 }
 
 static u64 draw(const struct link *link, u64 index, u32 purpose)
@@ -133,8 +143,6 @@ static void drop(const struct link *link, struct packet *packet, u64 now, enum c
 static bool link_delay(struct link *link, struct packet *packet, u64 now)
 {
 	const struct link_parameters *is = &link->parameters;
-	link->statistics.packets++;
-	link->statistics.bytes += packet->size;
 	show(link, packet, now, packet->flags & PACKET_CORRUPT ? CAPTURE_CORRUPTED : CAPTURE_PASSED);
 	if (packet->flags & PACKET_REORDERED) {
 		packet->flags &= (u8)~PACKET_REORDERED;
@@ -197,8 +205,10 @@ struct packet *link_sent(struct link *link, u64 now)
 static void duplicate(struct link *link, const struct packet *packet, u64 now)
 {
 	struct packet *copy = packet_copy(packet);
-	if (!copy)
+	if (!copy) {
+		link->statistics.unpaid++;
 		return;
+	}
 	link->statistics.duplicated++;
 	copy->flags |= PACKET_COPY;
 	if (link_queue(link, copy, now))
@@ -210,6 +220,8 @@ bool link_enter(struct link *link, struct packet *packet, u64 now)
 	const struct link_parameters *is = &link->parameters;
 	u64 index = packet->index = link->index++;
 	u32 fragments = fragments_of(link, packet);
+	link->statistics.packets++;
+	link->statistics.bytes += packet->size;
 	if (link->removed || !fragments) {
 		*(link->removed ? &link->statistics.cut : &link->statistics.oversized) += 1;
 		drop(link, packet, now, link->removed ? CAPTURE_CUT : CAPTURE_TOO_LARGE);

@@ -31,8 +31,9 @@ struct link_parameters {
 
 /* Packets, unless bytes are said. The node reads this structure. */
 struct link_statistics {
-	u64 packets, bytes; /* passed on */
+	u64 packets, bytes; /* all that came to it */
 	u64 lost, overflowed, cut, corrupted, oversized;
+	u64 unpaid; /* duplicates for which there was no memory */
 	u64 duplicated, reordered;
 	u32 queued, queued_most;
 };
@@ -67,7 +68,8 @@ void link_configure(struct link *link, const struct link_parameters *parameters,
 void link_remove(struct link *link);
 /* Whether packets pass as if the link were not there. */
 bool link_transparent(const struct link *link);
-struct link_statistics link_statistics(const struct link *link);
+/* Add what the link has done; of what has been waiting at most, take the larger. */
+void link_add_statistics(const struct link *link, struct link_statistics *sum);
 
 /* Take a packet over; it goes on by itself unless it is lost. True when it has passed at once and is the caller's. */
 bool link_enter(struct link *link, struct packet *packet, u64 now);

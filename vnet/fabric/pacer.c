@@ -174,6 +174,7 @@ static void event_handle(struct event *event, u64 now)
 	switch (event->kind) {
 	case EVENT_LINK: packet = link_sent((struct link *)((u8 *)event - offsetof(struct link, sent)), now); break;
 	case EVENT_FLOW: flow_timer(event, now); return;
+	case EVENT_FLOW_ENTRY: flow_enter(event, now); return;
 	default: break;
 	}
 	if (packet && packet_proceed(packet, now))

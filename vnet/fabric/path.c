@@ -18,16 +18,9 @@ static struct path **path_link(struct address source, struct address target)
 	return link;
 }
 
-/* The lowest fault that stands between the two. */
-static struct fault *fault_between(const struct interface *source, const struct interface *target, u32 kind)
+static bool fault_between(const struct interface *source, const struct interface *target, enum fault_kind kind)
 {
-	u64 both = source->fault_sources & target->fault_targets;
-	for (; both; both &= both - 1) {
-		struct fault *fault = &faults[__builtin_ctzll(both)];
-		if (fault->kind == kind)
-			return fault;
-	}
-	return NULL;
+	return source->fault_sources & target->fault_targets & faults_of(kind);
 }
 
 /* The links of the route; false when a link of it does not exist. */
@@ -75,29 +68,35 @@ static void release_hops(const struct path *path)
 		link_release(path->hops[i]);
 }
 
+int path_make(struct account *account, const struct interface *source, const struct interface *target,
+	      struct path **path)
+{
+	struct path **link = path_link(source->address, target->address);
+	if (*link) {
+		*path = path_hold(*link);
+		return 0;
+	}
+	struct path *made = memory_allocate(account, sizeof(*made));
+	if (!made)
+		return -E_NOBUFS;
+	*made = path_plan(source, target);
+	made->references = 1;
+	made->account = account_hold(account);
+	hold_hops(made);
+	*link = *path = made;
+	return 0;
+}
+
 int path_find(struct account *account, const struct interface *source, const struct interface *target,
 	      struct path **path)
 {
 	*path = NULL;
 	if (!paths_any() || !source || !target || source->pod == target->pod)
 		return 0;
-	struct path **link = path_link(source->address, target->address);
-	if (*link) {
-		*path = (*link)->concerned ? path_hold(*link) : NULL;
+	struct path *known = *path_link(source->address, target->address);
+	if (known ? !known->concerned : !path_plan(source, target).concerned)
 		return 0;
-	}
-	struct path plan = path_plan(source, target), *made;
-	if (!plan.concerned)
-		return 0;
-	made = memory_allocate(account, sizeof(*made));
-	if (!made)
-		return -E_NOBUFS;
-	*made = plan;
-	made->references = 1;
-	made->account = account_hold(account);
-	hold_hops(made);
-	*link = *path = made;
-	return 0;
+	return path_make(account, source, target, path);
 }
 
 struct path *path_hold(struct path *path)
@@ -120,8 +119,6 @@ void path_release(struct path *path)
 bool path_admit(struct path *path, struct packet *packet)
 {
 	if (path->cut || path->unreachable) {
-		if (path->cut)
-			path->cut->packets++;
 		if (path->hop_count)
 			path->hops[0]->statistics.cut++;
 		packet_free(packet);
@@ -129,7 +126,6 @@ bool path_admit(struct path *path, struct packet *packet)
 	}
 	if (!path->held)
 		return true;
-	path->held->packets++;
 	packet->next = NULL;
 	if (path->waiting_last)
 		path->waiting_last->next = packet;

@@ -31,6 +31,8 @@ struct policy_reason {
 	u32 policy[2], rule[2];
 };
 
+/* Whether there are policies at all. */
+bool policies_any(void);
 /* Whether `source` may speak to `target`, which is NULL when `to` is outside of every network. Counts. */
 enum verdict policy_decide(const struct interface *source, const struct interface *target, struct address to,
 			   u32 protocol, u32 port);

@@ -103,7 +103,10 @@ void tap_packet(u32 mask, const struct packet *packet, u64 now, enum capture_dir
 	struct frame frame = frame_of(packet);
 	struct payload payload = {.part = {packet->payload}, .size = {packet->payload_size}};
 	switch (packet->protocol) {
-	case PACKET_TCP: flow_describe(packet, &frame, &payload); break;
+	case PACKET_TCP:
+		if (!flow_describe(packet, &frame, &payload))
+			return;
+		break;
 	case PACKET_UDP:
 		frame.source_port = packet->datagram.source_port;
 		frame.target_port = packet->datagram.target_port;

@@ -8,7 +8,7 @@
 """
 
 from vnet.gateway.attempts import Decision, EgressAttempt, EgressEnded, EgressHappening, Ending
-from vnet.gateway.dial import Resolve
+from vnet.gateway.dial import Resolve, resolve
 from vnet.gateway.errors import EgressRuleError
 from vnet.gateway.flow import Resident
 from vnet.gateway.rules import parse_rule
@@ -29,4 +29,5 @@ __all__ = [
     "Resident",
     "Resolve",
     "parse_rule",
+    "resolve",
 ]

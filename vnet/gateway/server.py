@@ -86,12 +86,16 @@ class Gateway:
             self._descriptor = self._switch.open_gateway()
             self._arm()
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Let nobody out any more, and reset the connections that stand."""
         if self._descriptor is not None:
             self._watches.forget(self._descriptor)
             self._switch.close_gateway(self._descriptor)
             self._descriptor = None
+        self._tasks.cancel()
+
+    async def wait_closed(self) -> None:
+        """Wait until nothing of what `close` has ended is left."""
         await self._tasks.cancel_all()
 
     def lookup(self, source: IPv4Address, name: str) -> IPv4Address | None:

@@ -279,7 +279,7 @@ def test_a_file_that_is_no_topology_is_told_in_one_line(say: Say, text: str, sai
     assert said in problem
 
 
-@pytest.mark.parametrize("key", ["links", "policies", "egress", "schedule", "seed", "version"])
+@pytest.mark.parametrize("key", ["groups", "include", "profiles", "secrets", "version"])
 def test_parts_of_the_schema_that_are_to_come_are_refused_by_name(say: Say, key: str) -> None:
     (problem,) = say(f"name: t\nservices: {{web: {{image: x}}}}\n{key}: 1\n")
     assert f'3:1: {key}: "{key}" is not yet supported' in problem

@@ -1,11 +1,11 @@
 """Names for addresses, services, protocols and interfaces: the resolver part of `socket`.
 
 Names of hosts are asked of the network's own name service, one question each time, so that the
-rotating order of a service's replicas shows. There is no IPv6, no reverse zone and no file of
-hosts: an address has a name only when it is the pod's own.
+rotating order of a service's replicas shows; names outside are the gateway's to know. There is no
+IPv6, no reverse zone and no file of hosts: an address has a name only when it is the pod's own.
 """
 
-from errno import ENODEV, ENOENT
+from errno import ENODEV, ENOENT, ETIMEDOUT
 
 from podnet_guest import linux
 from podnet_guest.c_socket import c_socket
@@ -27,6 +27,7 @@ KINDS = (
 )
 STREAM_ONLY = [(linux.SOCK_STREAM, linux.IPPROTO_TCP)]
 RESOLVER_ERRORS = {
+    linux.EAI_AGAIN: "Temporary failure in name resolution",
     linux.EAI_BADFLAGS: "Bad value for ai_flags",
     linux.EAI_NONAME: "Name or service not known",
     linux.EAI_FAMILY: "ai_family not supported",
@@ -34,6 +35,7 @@ RESOLVER_ERRORS = {
     linux.EAI_SERVICE: "Servname not supported for ai_socktype",
     linux.EAI_ADDRFAMILY: "Address family for hostname not supported",
 }
+LOOKUP_ERRORS = {ENOENT: linux.EAI_NONAME, ETIMEDOUT: linux.EAI_AGAIN}
 PORT_MOST = 0xFFFF
 
 Host = str | bytes | bytearray | None
@@ -67,9 +69,9 @@ def lookup(name: str) -> list[str]:
     try:
         return ask("dns " + name).split()
     except OSError as error:
-        if error.errno != ENOENT:
+        if error.errno not in LOOKUP_ERRORS:
             raise
-        raise resolver_error(linux.EAI_NONAME) from None
+        raise resolver_error(LOOKUP_ERRORS[error.errno]) from None
 
 
 def host_text(host: Host) -> str:

@@ -5,12 +5,14 @@ segments gives no meaning, which are remembered so that a program reads back wha
 others, which Linux refuses with ENOPROTOOPT and so do we.
 """
 
-from errno import EINVAL, ENOPROTOOPT
+from errno import EINVAL, ENOPROTOOPT, ENOTSUP
 
 from podnet_guest import linux
 from podnet_guest.control import ask, os_error, tell
 
 INT_SIZE = 4
+SO_NO_CHECK = 11
+"""Linux's, which `socket` does not name."""
 
 Option = tuple[int, int]
 """Level and name."""
@@ -26,6 +28,8 @@ KERNEL = {
     (linux.SOL_SOCKET, linux.SO_KEEPALIVE): "keepalive",
     (linux.SOL_SOCKET, linux.SO_REUSEPORT): "reuseport",
     (linux.SOL_SOCKET, linux.SO_ACCEPTCONN): "acceptconn",
+    (linux.SOL_SOCKET, linux.SO_PROTOCOL): "protocol",
+    (linux.SOL_SOCKET, SO_NO_CHECK): "nocheck",
     (linux.SOL_TCP, linux.TCP_NODELAY): "nodelay",
     (linux.SOL_TCP, linux.TCP_KEEPIDLE): "keepidle",
     (linux.SOL_TCP, linux.TCP_KEEPINTVL): "keepintvl",
@@ -37,6 +41,9 @@ REMEMBERED = {
     (linux.SOL_SOCKET, linux.SO_PRIORITY): 0,
     (linux.SOL_IP, linux.IP_TOS): 0,
     (linux.SOL_IP, linux.IP_TTL): 64,
+    (linux.SOL_IP, linux.IP_MULTICAST_TTL): 1,
+    (linux.SOL_IP, linux.IP_MULTICAST_LOOP): 1,
+    (linux.SOL_IP, linux.IP_MULTICAST_IF): 0,
     (linux.SOL_TCP, linux.TCP_CORK): 0,
     (linux.SOL_TCP, linux.TCP_SYNCNT): 6,
     (linux.SOL_TCP, linux.TCP_LINGER2): 60,
@@ -46,12 +53,16 @@ REMEMBERED = {
     (linux.SOL_TCP, linux.TCP_FASTOPEN): 0,
     (linux.SOL_TCP, linux.TCP_NOTSENT_LOWAT): -1,
 }
-READ_ONLY = {"type", "acceptconn"}
+READ_ONLY = {"type", "acceptconn", "protocol"}
+MEMBERSHIPS = {
+    (linux.SOL_IP, linux.IP_ADD_MEMBERSHIP),
+    (linux.SOL_IP, linux.IP_DROP_MEMBERSHIP),
+}
+NO_MULTICAST = "Operation not supported: there is no multicast in a pod's networks"
 LINGER = (linux.SOL_SOCKET, linux.SO_LINGER)
 ERROR = (linux.SOL_SOCKET, linux.SO_ERROR)
 FIXED = {
     (linux.SOL_SOCKET, linux.SO_DOMAIN): linux.AF_INET,
-    (linux.SOL_SOCKET, linux.SO_PROTOCOL): linux.IPPROTO_TCP,
 }
 
 
@@ -61,6 +72,8 @@ def set_option(socket_id: int, memory: Memory, option: Option, value: object) ->
         on, seconds = integers(value, 2)
         tell(f"set {socket_id} linger {seconds if on else -1}")
         return
+    if option in MEMBERSHIPS:
+        raise OSError(ENOTSUP, NO_MULTICAST)
     (number,) = integers(value, 1)
     word = KERNEL.get(option)
     if option in REMEMBERED:

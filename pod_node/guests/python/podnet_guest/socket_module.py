@@ -25,7 +25,7 @@ from podnet_guest.names import (  # noqa: F401
     if_nameindex,
     if_nametoindex,
 )
-from podnet_guest.socket_type import socket
+from podnet_guest.socket_type import datagram_pair, duplicate, socket
 
 SocketType = socket
 has_ipv6 = False
@@ -80,9 +80,11 @@ def inet_ntoa(packed_ip: bytes, /) -> str:
 def socketpair(
     family: int = linux.AF_UNIX, type: int = linux.SOCK_STREAM, proto: int = 0, /
 ) -> tuple[socket, socket]:
-    """Make two connected sockets; those of AF_UNIX are TCP inside."""
+    """Make two connected sockets; those of AF_UNIX are TCP or UDP inside."""
     if family not in (linux.AF_UNIX, linux.AF_INET):
         raise os_error(EAFNOSUPPORT)
+    if type & linux.SOCK_DGRAM:
+        return datagram_pair(family, type, proto)
     first = open_net("tcp/pair")
     second = open_net(f"tcp/pair/{socket_id(first)}")
     return socket(family, type, proto, first), socket(family, type, proto, second)
@@ -90,4 +92,4 @@ def socketpair(
 
 def dup(fd: int, /) -> int:
     """Open another descriptor for the same socket."""
-    return open_net(f"tcp/dup/{socket_id(fd)}")
+    return duplicate(fd)

@@ -1,4 +1,4 @@
-"""`_socket.socket` for guests: a TCP stream over a file of `/net`.
+"""`_socket.socket` for guests: a TCP stream or a UDP socket over a file of `/net`.
 
 Subclasses the C type of the build, which keeps what it does well: the descriptor, the time-out with
 its O_NONBLOCK, `close`, `detach`. Bytes move by `read` and `write` on the descriptor, because the
@@ -17,7 +17,8 @@ from time import monotonic
 from podnet_guest import linux
 from podnet_guest.c_socket import c_socket
 from podnet_guest.control import ask, ask_endpoint, open_net, os_error, socket_id, tell
-from podnet_guest.names import ANY, PORT_MOST, resolve
+from podnet_guest.datagrams import TO_PEER, Received, header_to, open_by_id, receive, send
+from podnet_guest.names import ANY, LOCALHOST, PORT_MOST, resolve
 from podnet_guest.options import Memory, get_option, packed, set_option
 
 TYPE_CHECKING = False
@@ -29,18 +30,18 @@ if TYPE_CHECKING:
 
     Address = tuple[object, ...] | str | Buffer
     Ancillary = list[tuple[int, int, bytes]]
+    Sender = tuple[str, int] | None
 
     Argument = TypeVar("Argument")
     Result = TypeVar("Result")
 
-NO_DATAGRAMS = "Protocol not supported: datagram sockets do not exist in a pod yet; use SOCK_STREAM"
 TYPE_FLAGS = linux.SOCK_NONBLOCK | linux.SOCK_CLOEXEC
 HALVES = {linux.SHUT_RD: "r", linux.SHUT_WR: "w", linux.SHUT_RDWR: "rw"}
+PROTOCOLS = {linux.SOCK_STREAM: linux.IPPROTO_TCP, linux.SOCK_DGRAM: linux.IPPROTO_UDP}
+FOLDERS = {linux.SOCK_STREAM: "tcp", linux.SOCK_DGRAM: "udp"}
+"""Where below `/net` sockets of each type are."""
 IGNORED_RECEIVE = linux.MSG_NOSIGNAL | linux.MSG_CMSG_CLOEXEC
 IGNORED_SEND = linux.MSG_NOSIGNAL | linux.MSG_MORE | linux.MSG_EOR | linux.MSG_DONTROUTE
-SOCKET_BY_ID = 1 << 30
-"""Added to a socket's id, gives what the kernel takes for its descriptor in socket calls."""
-
 _base = c_socket.socket
 _descriptor_of = _base.fileno
 _timeout_of = _base.gettimeout
@@ -50,7 +51,7 @@ _accepted: dict[int, int] = {}
 
 
 class socket(_base):
-    """A TCP socket of the pod's network."""
+    """A TCP or UDP socket of the pod's network."""
 
     __slots__ = ("_accept_path", "_id", "_options")
 
@@ -62,11 +63,11 @@ class socket(_base):
             family, type = check_kind(family, type, proto)
             nonblocking = bool(type & linux.SOCK_NONBLOCK)
             type &= ~TYPE_FLAGS
-            fileno = open_net("tcp/socket")
+            fileno = open_net(f"{FOLDERS[type]}/socket")
         else:
             self._id = _accepted.pop(fileno, 0) or check_socket(fileno)
             family = linux.AF_INET if family == -1 else family
-            type = linux.SOCK_STREAM if type == -1 else type
+            type = type_of(self._id) if type == -1 else type
         _base.__init__(self, family, type, max(proto, 0), fileno)
         if nonblocking:
             self.settimeout(0.0)
@@ -182,47 +183,81 @@ class socket(_base):
             except BlockingIOError:
                 deadline = self._wait(POLLIN, deadline)
 
-    def recvfrom(self, bufsize: int, flags: int = 0, /) -> tuple[bytes, None]:
-        """Receive; a stream names no sender."""
+    def recvfrom(self, bufsize: int, flags: int = 0, /) -> tuple[bytes, "Sender"]:
+        """Receive, and say from whom; a stream names no sender."""
         if bufsize < 0:
             raise ValueError("negative buffersize in recvfrom")
-        return self.recv(bufsize, flags), None
+        if self.type != linux.SOCK_DGRAM:
+            return self.recv(bufsize, flags), None
+        return self._receive_datagram(bufsize, flags)[:2]
 
-    def recvfrom_into(self, buffer: "Buffer", nbytes: int = 0, flags: int = 0) -> tuple[int, None]:
-        """Receive into a buffer; a stream names no sender."""
-        return self.recv_into(buffer, nbytes, flags), None
+    def recvfrom_into(
+        self, buffer: "Buffer", nbytes: int = 0, flags: int = 0
+    ) -> tuple[int, "Sender"]:
+        """Receive into a buffer, and say from whom; a stream names no sender."""
+        if self.type != linux.SOCK_DGRAM:
+            return self.recv_into(buffer, nbytes, flags), None
+        view = memoryview(buffer).cast("B")
+        if nbytes < 0:
+            raise ValueError("negative buffersize in recvfrom_into")
+        if nbytes > len(view):
+            raise ValueError("nbytes is greater than the length of the buffer")
+        received, sender, _ = self._receive_datagram(nbytes or len(view), flags)
+        view[: len(received)] = received
+        return len(received), sender
 
     def recvmsg(
         self, bufsize: int, ancbufsize: int = 0, flags: int = 0, /
-    ) -> tuple[bytes, "Ancillary", int, None]:
+    ) -> tuple[bytes, "Ancillary", int, "Sender"]:
         """Receive; there is no ancillary data."""
         if bufsize < 0:
             raise ValueError("negative buffer size in recvmsg()")
-        return self.recv(bufsize, flags), [], 0, None
+        if self.type != linux.SOCK_DGRAM:
+            return self.recv(bufsize, flags), [], 0, None
+        received, sender, seen = self._receive_datagram(bufsize, flags)
+        return received, [], seen, sender
 
     def recvmsg_into(
         self, buffers: "Iterable[Buffer]", ancbufsize: int = 0, flags: int = 0, /
-    ) -> tuple[int, "Ancillary", int, None]:
+    ) -> tuple[int, "Ancillary", int, "Sender"]:
         """Receive into several buffers in turn; there is no ancillary data."""
         views = [memoryview(buffer).cast("B") for buffer in buffers]
-        received = self.recv(sum(map(len, views)), flags)
+        received, _, seen, sender = self.recvmsg(sum(map(len, views)), ancbufsize, flags)
         rest = memoryview(received)
         for view in views:
             part = rest[: len(view)]
             view[: len(part)] = part
             rest = rest[len(part) :]
-        return len(received), [], 0, None
+        return len(received), [], seen, sender
 
     def _receive_with_flags(self, bufsize: int, flags: int) -> bytes:
-        flags &= ~IGNORED_RECEIVE
-        if flags & ~(linux.MSG_PEEK | linux.MSG_WAITALL | linux.MSG_DONTWAIT):
-            raise OSError(ENOTSUP, f"unsupported flags for receiving: {flags:#x}")
+        if self.type == linux.SOCK_DGRAM:
+            return self._receive_datagram(bufsize, flags)[0]
+        flags = checked_flags(flags)
         receive = self._peek if flags & linux.MSG_PEEK else self.recv
         if flags & linux.MSG_DONTWAIT:
             return self._without_waiting(receive, bufsize)
         if flags & linux.MSG_WAITALL and receive == self.recv:
             return self._receive_all(bufsize)
         return receive(bufsize)
+
+    def _receive_datagram(self, bufsize: int, flags: int) -> Received:
+        flags = checked_flags(flags)
+        waiting = self._take_datagram if flags & linux.MSG_PEEK == 0 else self._peek_datagram
+        if flags & linux.MSG_DONTWAIT:
+            return self._without_waiting(waiting, bufsize)
+        return waiting(bufsize)
+
+    def _take_datagram(self, bufsize: int, flags: int = 0) -> Received:
+        deadline = None
+        while True:
+            try:
+                return receive(self._kernel_id(), bufsize, flags)
+            except BlockingIOError:
+                deadline = self._wait(POLLIN, deadline)
+
+    def _peek_datagram(self, bufsize: int) -> Received:
+        return self._take_datagram(bufsize, c_socket.MSG_PEEK)
 
     def _receive_all(self, bufsize: int) -> bytes:
         parts: list[bytes] = []
@@ -274,21 +309,29 @@ class socket(_base):
                 rest = memoryview(rest)[sent:]
 
     def sendto(self, data: "Buffer", flags: "int | Address", address: "Address" = (), /) -> int:
-        """Send; a stream has its receiver already, so an address is not looked at."""
-        return self.send(data, flags if isinstance(flags, int) else 0)
+        """Send to an address; a stream has its receiver already, so there it is not looked at."""
+        if not isinstance(flags, int):
+            flags, address = 0, flags
+        if self.type != linux.SOCK_DGRAM:
+            return self.send(data, flags)
+        if flags & ~(IGNORED_SEND | linux.MSG_DONTWAIT):
+            raise OSError(ENOTSUP, f"unsupported flags for sending: {flags:#x}")
+        return send(self._kernel_id(), header_to(*endpoint(address, "sendto")), data)
 
     def sendmsg(
         self,
         buffers: "Iterable[Buffer]",
         ancdata: "Iterable[object]" = (),
         flags: int = 0,
-        address: object = None,
+        address: "Address | None" = None,
         /,
     ) -> int:
         """Send several buffers; ancillary data does not exist here."""
         if tuple(ancdata):
             raise OSError(EINVAL, "ancillary data is not supported")
         buffers = tuple(buffers)
+        if self.type == linux.SOCK_DGRAM:
+            return self._send_datagram(b"".join(buffers), flags, address)
         if flags & ~IGNORED_SEND:
             return self._send_with_flags(b"".join(buffers), flags)
         deadline = None
@@ -297,6 +340,13 @@ class socket(_base):
                 return writev(_descriptor_of(self), buffers) if buffers else 0
             except BlockingIOError:
                 deadline = self._wait(POLLOUT, deadline)
+
+    def _send_datagram(self, data: bytes, flags: int, address: "Address | None") -> int:
+        if address is not None:
+            return self.sendto(data, flags, address)
+        if flags & ~(IGNORED_SEND | linux.MSG_DONTWAIT):
+            raise OSError(ENOTSUP, f"unsupported flags for sending: {flags:#x}")
+        return send(self._kernel_id(), TO_PEER, data)
 
     def _send_with_flags(self, data: "Buffer", flags: int) -> int:
         if flags & ~(IGNORED_SEND | linux.MSG_DONTWAIT):
@@ -362,30 +412,47 @@ class socket(_base):
             self.settimeout(None)
 
 
-def open_by_id(identity: int) -> _base:
-    """Make the C socket object that reaches `sock_recv`, the only call that can peek.
-
-    It must not be closed, only detached: its number is no descriptor of this process.
-    """
-    default = c_socket.getdefaulttimeout()
-    c_socket.setdefaulttimeout(None)  # or the C type would set O_NONBLOCK on that number
-    try:
-        return _base(linux.AF_INET, linux.SOCK_STREAM, 0, SOCKET_BY_ID | identity)
-    finally:
-        c_socket.setdefaulttimeout(default)
-
-
 def check_kind(family: int, type: int, proto: int) -> tuple[int, int]:
     """Refuse the kinds of sockets that do not exist here, and fill in the usual ones."""
     family = linux.AF_INET if family == -1 else family
     type = linux.SOCK_STREAM if type == -1 else type
     if family != linux.AF_INET:
         raise os_error(EAFNOSUPPORT)
-    if type & ~TYPE_FLAGS == linux.SOCK_DGRAM:
-        raise OSError(EPROTONOSUPPORT, NO_DATAGRAMS)
-    if type & ~TYPE_FLAGS != linux.SOCK_STREAM or proto not in (-1, 0, linux.IPPROTO_TCP):
+    protocol = PROTOCOLS.get(type & ~TYPE_FLAGS)
+    if protocol is None or proto not in (-1, 0, protocol):
         raise os_error(EPROTONOSUPPORT)
     return family, type
+
+
+def type_of(identity: int) -> int:
+    """Return the type of the socket with this id."""
+    return int(ask(f"get {identity} type"))
+
+
+def duplicate(descriptor: int) -> int:
+    """Open another descriptor for the same socket."""
+    identity = socket_id(descriptor)
+    return open_net(f"{FOLDERS[type_of(identity)]}/dup/{identity}")
+
+
+def datagram_pair(family: int, type: int, proto: int) -> tuple[socket, socket]:
+    """Make two datagram sockets that have each other as their peer."""
+    descriptors = [open_net("udp/socket"), open_net("udp/socket")]
+    ids = [socket_id(descriptor) for descriptor in descriptors]
+    for identity in ids:
+        tell(f"bind {identity} {LOCALHOST} 0")
+    for identity, other in zip(ids, reversed(ids), strict=True):
+        tell(f"connect {identity} {ask(f'local {other}')}")
+    first, second = (socket(family, type, proto, descriptor) for descriptor in descriptors)
+    return first, second
+
+
+def checked_flags(flags: int) -> int:
+    """Return the flags for receiving without those that mean nothing here."""
+    flags &= ~IGNORED_RECEIVE
+    if flags & ~(linux.MSG_PEEK | linux.MSG_WAITALL | linux.MSG_DONTWAIT):
+        raise OSError(ENOTSUP, f"unsupported flags for receiving: {flags:#x}")
+    return flags
 
 
 def check_socket(descriptor: int) -> int:

@@ -6,24 +6,25 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 from tests.pod_node.guests.python.conftest import PROGRAMS, PodNetwork
 
-SCRIPT = "outcomes.py"
 
-
-def on_this_machine() -> dict[str, object]:
-    command = [sys.executable, "-W", "ignore", str(PROGRAMS / SCRIPT)]
+def on_this_machine(script: str) -> dict[str, object]:
+    command = [sys.executable, "-W", "ignore", str(PROGRAMS / script)]
     run = subprocess.run(command, capture_output=True, check=True, timeout=30)
     outcomes: dict[str, object] = json.loads(run.stdout)
     return outcomes
 
 
-async def test_sockets_of_a_pod_behave_as_those_of_linux(pods: PodNetwork) -> None:
-    expected = on_this_machine()
-    outcomes = json.loads(await pods.boot("-W", "ignore", f"/programs/{SCRIPT}").finished())
+@pytest.mark.parametrize("script", ["outcomes.py", "datagram_outcomes.py"])
+async def test_sockets_of_a_pod_behave_as_those_of_linux(pods: PodNetwork, script: str) -> None:
+    expected = on_this_machine(script)
+    outcomes = json.loads(await pods.boot("-W", "ignore", f"/programs/{script}").finished())
     differing = {
         name: {"linux": expected[name], "pod": outcomes[name]}
         for name in expected
         if outcomes[name] != expected[name]
     }
-    assert differing == {}
+    assert differing == {}, json.dumps(differing)

@@ -26,7 +26,7 @@ static inline int podnet_lookup(const char *name, struct in_addr *found, int roo
   snprintf(path, sizeof path, "/net/dns/%s", name);
   if (podnet_read_file(path, text, sizeof text) < 0) {
     if (errno == ENOENT || errno == ENOTDIR || errno == EINVAL) return EAI_NONAME;
-    return errno == EAGAIN ? EAI_AGAIN : EAI_SYSTEM;
+    return errno == EAGAIN || errno == ETIMEDOUT ? EAI_AGAIN : EAI_SYSTEM;
   }
   for (char *line = text, *end; count < room && (end = strchr(line, '\n')) != NULL; line = end + 1) {
     *end = '\0';

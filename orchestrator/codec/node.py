@@ -6,28 +6,32 @@ call into an error that a person can read. Decides nothing and keeps no state.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
-import grpc
-from grpc import aio
-
-from orchestrator.errors import OrchestratorError
+from orchestrator.codec.calls import cancelled, open_channel, translated
+from orchestrator.codec.errors import NodeLostError, NodeRefusedError
 from pod_node.codec import (
     backends_to_message,
+    batch_from_message,
+    capture_to_message,
+    echo_from_message,
     event_from_message,
     lines_from_message,
     names_to_message,
+    ping_to_message,
     pod_from_message,
     pod_spec_to_message,
     portal_from_message,
     progress_from_message,
+    usage_from_message,
 )
 from protos.node.v1 import node_pb2 as pb
 from protos.node.v1.node_pb2_grpc import PodNodeServiceStub
+from vnet.codec import configuration_to_message, statistics_from_message
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from ipaddress import IPv4Address, IPv4Network
     from pathlib import Path
     from types import TracebackType
@@ -36,39 +40,18 @@ if TYPE_CHECKING:
     from pod_node.records import LogLines
     from pod_node.spec import PodSpec
     from pod_node.status import NodeEvent, OpenPortal, PodStatus, PortalBackend
-
-LOCAL_AUTHORITY = "localhost"
-"""HTTP/2 wants a host name; a socket's path is none."""
-
-
-class NodeRefusedError(OrchestratorError):
-    """The pod node did not do what it was asked."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return self.reason
-
-
-class NodeLostError(OrchestratorError):
-    """The pod node does not answer any more."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"the pod node does not answer: {self.reason}"
+    from pod_node.usage import NodeUsage
+    from vnet.capture import CaptureBatch, CaptureWish
+    from vnet.configuration import NetworkConfiguration
+    from vnet.ping import NumberedEcho, PingPlan
+    from vnet.statistics import NetworkStatistics
 
 
 class NodeClient:
     """One connection to one pod node."""
 
     def __init__(self, socket: Path) -> None:
-        options = [("grpc.default_authority", LOCAL_AUTHORITY), ("grpc.enable_http_proxy", 0)]
-        self._channel = aio.insecure_channel(f"unix:{socket}", options=options)
+        self._channel = open_channel(socket)
         self._stub = PodNodeServiceStub(self._channel)
 
     async def __aenter__(self) -> Self:
@@ -85,7 +68,7 @@ class NodeClient:
     async def prepare_image(self, image: str) -> AsyncGenerator[Progress, None]:
         """Bring an image onto the node and compile it, step by step."""
         call = self._stub.PrepareImages(pb.PrepareImagesRequest(images=[image]))
-        with _errors(), _cancelled(call):
+        with _errors(), cancelled(call):
             async for message in call:
                 yield progress_from_message(message)
 
@@ -129,7 +112,7 @@ class NodeClient:
     async def watch(self) -> AsyncGenerator[NodeEvent, None]:
         """Report every pod as it stands, then each change."""
         call = self._stub.Watch(pb.WatchRequest())
-        with _errors(), _cancelled(call):
+        with _errors(), cancelled(call):
             async for message in call:
                 yield event_from_message(message)
 
@@ -146,7 +129,7 @@ class NodeClient:
             pods=pods, follow=follow, tail_lines=tail, since_unix_us=round(since_s * 1_000_000)
         )
         call = self._stub.Logs(request)
-        with _errors(), _cancelled(call):
+        with _errors(), cancelled(call):
             async for message in call:
                 yield lines_from_message(message)
 
@@ -169,23 +152,52 @@ class NodeClient:
         with _errors():
             await self._stub.SetPortalBackends(request)
 
+    async def configure_network(self, configuration: NetworkConfiguration) -> None:
+        """Replace links, routes, faults and policies."""
+        message = configuration_to_message(configuration)
+        with _errors():
+            await self._stub.ConfigureNetwork(pb.ConfigureNetworkRequest(configuration=message))
 
-@contextmanager
-def _cancelled(call: aio.Call) -> Iterator[None]:
-    """End a stream with the block that reads it, so that the node stops working for it."""
-    try:
-        yield
-    finally:
-        call.cancel()
+    async def pause_pod(self, name: str) -> PodStatus:
+        """Keep a pod from running."""
+        with _errors():
+            response = await self._stub.PausePod(pb.PausePodRequest(name=name))
+        return pod_from_message(response.pod)
+
+    async def resume_pod(self, name: str) -> PodStatus:
+        """Let a paused pod go on."""
+        with _errors():
+            response = await self._stub.ResumePod(pb.ResumePodRequest(name=name))
+        return pod_from_message(response.pod)
+
+    async def statistics(self) -> NodeUsage:
+        """Say what the node and its pods use."""
+        with _errors():
+            return usage_from_message(await self._stub.Statistics(pb.StatisticsRequest()))
+
+    async def network_statistics(self, *, flows: bool) -> NetworkStatistics:
+        """Read the network's counters; with `flows`, every socket too."""
+        with _errors():
+            request = pb.NetworkStatisticsRequest(flows=flows)
+            response = await self._stub.NetworkStatistics(request)
+        return statistics_from_message(response.statistics)
+
+    async def ping(
+        self, source: IPv4Address, target: IPv4Address, plan: PingPlan
+    ) -> AsyncGenerator[NumberedEcho, None]:
+        """Send echo requests and report what becomes of each."""
+        call = self._stub.Ping(ping_to_message(source, target, plan))
+        with _errors(), cancelled(call):
+            async for message in call:
+                yield echo_from_message(message)
+
+    async def capture(self, wish: CaptureWish) -> AsyncGenerator[CaptureBatch, None]:
+        """Report packets as they pass a place."""
+        call = self._stub.Capture(capture_to_message(wish))
+        with _errors(), cancelled(call):
+            async for message in call:
+                yield batch_from_message(message)
 
 
-@contextmanager
-def _errors() -> Iterator[None]:
-    """Turn a failed call into an error of ours."""
-    try:
-        yield
-    except aio.AioRpcError as error:
-        reason = error.details() or error.code().name
-        if error.code() is grpc.StatusCode.UNAVAILABLE:
-            raise NodeLostError(reason) from error
-        raise NodeRefusedError(reason) from error
+def _errors() -> AbstractContextManager[None]:
+    return translated(NodeRefusedError, NodeLostError)

@@ -1,0 +1,187 @@
+"""The way to a running deployment: orchestrator.v1 with our own values on both sides.
+
+Owns the client: each method is one call of the contract. Decides nothing and keeps no state.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from orchestrator.codec.calls import cancelled, open_channel, translated
+from orchestrator.codec.changes import (
+    ends_to_message,
+    hold_to_message,
+    partition_to_message,
+    reset_to_message,
+    set_link_to_message,
+)
+from orchestrator.codec.deployment import (
+    deployment_from_message,
+    event_from_message,
+    fault_from_message,
+    link_from_message,
+)
+from orchestrator.codec.errors import DeploymentLostError, DeploymentRefusedError
+from orchestrator.codec.looking import (
+    batch_from_message,
+    order_to_message,
+    ping_step_from_message,
+)
+from orchestrator.codec.times import duration_to_us
+from orchestrator.schedule import PodVerb
+from pod_node.codec import plan_to_message, usage_from_message
+from protos.orchestrator.v1 import orchestrator_pb2 as pb
+from protos.orchestrator.v1.orchestrator_pb2_grpc import DeploymentServiceStub
+from vnet.codec import statistics_from_message
+from vnet.configuration import FaultKind
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+    from types import TracebackType
+
+    from orchestrator.impairments import Mend, Part, ResetLink, ResetLinks, SetLink
+    from orchestrator.views import (
+        CaptureOrder,
+        DeploymentEvent,
+        DeploymentView,
+        FaultView,
+        LinkView,
+        PingStep,
+    )
+    from pod_node.usage import NodeUsage
+    from vnet.capture import CaptureBatch
+    from vnet.ping import PingPlan
+    from vnet.statistics import NetworkStatistics
+
+
+class DeploymentClient:
+    """One connection to one running deployment."""
+
+    def __init__(self, socket: Path) -> None:
+        self._channel = open_channel(socket)
+        self._stub = DeploymentServiceStub(self._channel)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._channel.close()
+
+    async def describe(self) -> DeploymentView:
+        """Say what runs."""
+        with _errors():
+            return deployment_from_message(await self._stub.Describe(pb.DescribeRequest()))
+
+    async def links(self) -> list[LinkView]:
+        """List all links as they are now."""
+        with _errors():
+            response = await self._stub.ShowLinks(pb.ShowLinksRequest())
+        return [link_from_message(link) for link in response.links]
+
+    async def link(self, first: str, second: str, network: str | None) -> list[LinkView]:
+        """Show the link that holds between two, turned the same way around; it may be none."""
+        request = pb.ShowLinksRequest(ends=ends_to_message(first, second, network))
+        with _errors():
+            response = await self._stub.ShowLinks(request)
+        return [link_from_message(link) for link in response.links]
+
+    async def set_link(self, wanted: SetLink) -> LinkView:
+        """Change a link; packets sent from now on meet it."""
+        with _errors():
+            response = await self._stub.SetLink(set_link_to_message(wanted))
+        return link_from_message(response.link)
+
+    async def reset_links(self, wanted: ResetLink | ResetLinks) -> list[str]:
+        """Take changes of links back; name the links that had any."""
+        with _errors():
+            response = await self._stub.ResetLinks(reset_to_message(wanted))
+        return list(response.names)
+
+    async def part(self, wanted: Part) -> FaultView:
+        """Begin a partition or a hold."""
+        with _errors():
+            if wanted.kind is FaultKind.CUT:
+                cut = await self._stub.Partition(partition_to_message(wanted))
+                return fault_from_message(cut.fault)
+            held = await self._stub.Hold(hold_to_message(wanted))
+            return fault_from_message(held.fault)
+
+    async def mend(self, wanted: Mend) -> list[str]:
+        """End partitions or holds; name those that ended."""
+        name = wanted.name or ""
+        with _errors():
+            if wanted.kind is FaultKind.CUT:
+                return list((await self._stub.Heal(pb.HealRequest(name=name))).names)
+            return list((await self._stub.Release(pb.ReleaseRequest(name=name))).names)
+
+    async def act_on_pods(
+        self, verb: PodVerb, targets: Sequence[str], duration_s: float | None = None
+    ) -> list[str]:
+        """Kill, pause or resume services or pods; name the pods.
+
+        Args:
+            verb: What to do.
+            targets: Names of services and pods.
+            duration_s: After what time to resume those that are paused; None is never.
+        """
+        with _errors():
+            match verb:
+                case PodVerb.KILL:
+                    killed = await self._stub.KillPods(pb.KillPodsRequest(targets=targets))
+                    return list(killed.pods)
+                case PodVerb.RESUME:
+                    resumed = await self._stub.ResumePods(pb.ResumePodsRequest(targets=targets))
+                    return list(resumed.pods)
+                case PodVerb.PAUSE:
+                    request = pb.PausePodsRequest(
+                        targets=targets, duration_us=duration_to_us(duration_s)
+                    )
+                    return list((await self._stub.PausePods(request)).pods)
+
+    async def ping(
+        self, source: str, target: str, plan: PingPlan
+    ) -> AsyncGenerator[PingStep, None]:
+        """Say who asks whom, then what becomes of each request."""
+        request = pb.PingRequest(source=source, target=target, plan=plan_to_message(plan))
+        call = self._stub.Ping(request)
+        with _errors(), cancelled(call):
+            async for message in call:
+                yield ping_step_from_message(message)
+
+    async def capture(self, order: CaptureOrder) -> AsyncGenerator[CaptureBatch, None]:
+        """Report packets as they pass."""
+        call = self._stub.Capture(order_to_message(order))
+        with _errors(), cancelled(call):
+            async for message in call:
+                yield batch_from_message(message)
+
+    async def statistics(self) -> NodeUsage:
+        """Say what the node and its pods use."""
+        with _errors():
+            response = await self._stub.Statistics(pb.StatisticsRequest())
+        return usage_from_message(response.statistics)
+
+    async def network_statistics(self, *, flows: bool) -> NetworkStatistics:
+        """Read the network's counters; with `flows`, every socket too."""
+        with _errors():
+            request = pb.NetworkStatisticsRequest(flows=flows)
+            response = await self._stub.NetworkStatistics(request)
+        return statistics_from_message(response.statistics)
+
+    async def events(self) -> AsyncGenerator[DeploymentEvent, None]:
+        """Report what happens from now on."""
+        call = self._stub.Events(pb.EventsRequest())
+        with _errors(), cancelled(call):
+            async for message in call:
+                yield event_from_message(message)
+
+
+def _errors() -> AbstractContextManager[None]:
+    return translated(DeploymentRefusedError, DeploymentLostError)

@@ -1,0 +1,217 @@
+"""A running deployment and what happens to it, as messages of orchestrator.v1."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from orchestrator.codec.times import US, duration_from_us, duration_to_us
+from orchestrator.phases import Phase, PodView
+from orchestrator.views import (
+    DeploymentEvent,
+    DeploymentHappening,
+    DeploymentView,
+    FaultBegun,
+    FaultEnded,
+    FaultView,
+    LinkShown,
+    LinkView,
+    PodShown,
+    Remarked,
+)
+from pod_node.codec import (
+    exit_from_message,
+    exit_to_message,
+    pod_spec_from_message,
+    pod_spec_to_message,
+    portal_from_message,
+    portal_to_message,
+)
+from pod_node.status import EventsLost
+from protos.orchestrator.v1 import orchestrator_pb2 as pb
+from protos.vnet.v1 import links_pb2
+from vnet.codec import configuration_from_message, configuration_to_message, fields
+from vnet.codec.configuration import (
+    FAULT_KINDS,
+    parameters_from_message,
+    parameters_to_message,
+)
+from vnet.errors import InvalidMessageError
+
+_PHASES = {
+    Phase.WAITING: pb.PHASE_WAITING,
+    Phase.PULLING: pb.PHASE_PULLING,
+    Phase.COMPILING: pb.PHASE_COMPILING,
+    Phase.STARTING: pb.PHASE_STARTING,
+    Phase.RUNNING: pb.PHASE_RUNNING,
+    Phase.HEALTHY: pb.PHASE_HEALTHY,
+    Phase.UNHEALTHY: pb.PHASE_UNHEALTHY,
+    Phase.EXITED: pb.PHASE_EXITED,
+    Phase.RESTARTING: pb.PHASE_RESTARTING,
+    Phase.CRASH_LOOP: pb.PHASE_CRASH_LOOP,
+    Phase.FAILED: pb.PHASE_FAILED,
+    Phase.BLOCKED: pb.PHASE_BLOCKED,
+}
+
+
+def deployment_to_message(view: DeploymentView) -> pb.DescribeResponse:
+    """Write a deployment as it stands."""
+    return pb.DescribeResponse(
+        name=view.name,
+        topology_path=view.topology_path,
+        topology_text=view.topology_text,
+        started_at_unix_us=round(view.started_at_s * US),
+        process_id=view.process_id,
+        pods=[pod_to_message(pod) for pod in view.pods],
+        portals=[portal_to_message(portal) for portal in view.portals],
+        configuration=configuration_to_message(view.configuration),
+        faults=[fault_to_message(fault) for fault in view.faults],
+    )
+
+
+def deployment_from_message(message: pb.DescribeResponse) -> DeploymentView:
+    """Read a deployment as it stands."""
+    return DeploymentView(
+        name=message.name,
+        topology_path=message.topology_path,
+        topology_text=message.topology_text,
+        started_at_s=message.started_at_unix_us / US,
+        process_id=message.process_id,
+        pods=tuple(pod_from_message(pod) for pod in message.pods),
+        portals=tuple(portal_from_message(portal) for portal in message.portals),
+        configuration=configuration_from_message(message.configuration),
+        faults=tuple(fault_from_message(fault) for fault in message.faults),
+    )
+
+
+def pod_to_message(view: PodView) -> pb.DeployedPod:
+    """Write a pod as a table shows it."""
+    return pb.DeployedPod(
+        spec=pod_spec_to_message(view.spec),
+        phase=_PHASES[view.phase],
+        reason=view.reason,
+        exit=None if view.exit is None else exit_to_message(view.exit),
+        boot_duration_us=None if view.boot_s is None else round(view.boot_s * US),
+        ready_duration_us=None if view.ready_s is None else round(view.ready_s * US),
+        restarts=view.restarts,
+        paused=view.paused,
+    )
+
+
+def pod_from_message(message: pb.DeployedPod) -> PodView:
+    """Read a pod as a table shows it."""
+    booted, ready = message.HasField("boot_duration_us"), message.HasField("ready_duration_us")
+    return PodView(
+        spec=pod_spec_from_message(message.spec),
+        phase=fields.named("phase", _PHASES, message.phase),
+        reason=message.reason,
+        exit=exit_from_message(message.exit) if message.HasField("exit") else None,
+        boot_s=message.boot_duration_us / US if booted else None,
+        ready_s=message.ready_duration_us / US if ready else None,
+        restarts=message.restarts,
+        paused=message.paused,
+    )
+
+
+def link_to_message(view: LinkView) -> pb.LinkState:
+    """Write a link as it is now."""
+    return pb.LinkState(
+        ends=pb.LinkEnds(first=view.first, second=view.second, network=view.network),
+        link=links_pb2.Link(
+            name=view.name,
+            forward=parameters_to_message(view.forward),
+            backward=parameters_to_message(view.backward),
+        ),
+        declared=view.declared,
+        changed=view.changed,
+        remaining_us=duration_to_us(view.remaining_s),
+    )
+
+
+def link_from_message(message: pb.LinkState) -> LinkView:
+    """Read a link as it is now."""
+    return LinkView(
+        name=message.link.name,
+        first=message.ends.first,
+        second=message.ends.second,
+        network=message.ends.network,
+        forward=parameters_from_message(message.link.forward),
+        backward=parameters_from_message(message.link.backward),
+        declared=message.declared,
+        changed=message.changed,
+        remaining_s=duration_from_us(message.remaining_us),
+    )
+
+
+def fault_to_message(view: FaultView) -> pb.ActiveFault:
+    """Write a partition or a hold."""
+    return pb.ActiveFault(
+        name=view.name,
+        kind=FAULT_KINDS[view.kind],
+        sides=[pb.PodSet(members=side) for side in view.sides],
+        one_way=view.oneway,
+        remaining_us=duration_to_us(view.remaining_s),
+    )
+
+
+def fault_from_message(message: pb.ActiveFault) -> FaultView:
+    """Read a partition or a hold."""
+    return FaultView(
+        name=message.name,
+        kind=fields.named("kind", FAULT_KINDS, message.kind),
+        sides=tuple(tuple(side.members) for side in message.sides),
+        oneway=message.one_way,
+        remaining_s=duration_from_us(message.remaining_us),
+    )
+
+
+def event_to_message(event: DeploymentEvent) -> pb.EventsResponse:
+    """Write one event."""
+    message = pb.EventsResponse(
+        sequence=event.sequence, time_unix_us=round(event.time_s * US), text=event.text
+    )
+    match event.happening:
+        case PodShown(view):
+            message.pod.CopyFrom(pod_to_message(view))
+        case LinkShown(link):
+            message.link.CopyFrom(link_to_message(link))
+        case FaultBegun(fault):
+            message.fault_begun.CopyFrom(fault_to_message(fault))
+        case FaultEnded(name):
+            message.fault_ended = name
+        case Remarked(failure):
+            message.remark.failure = failure
+            message.remark.SetInParent()
+        case EventsLost(count):
+            message.events_lost.count = count
+            message.events_lost.SetInParent()
+        case _:
+            assert_never(event.happening)
+    return message
+
+
+def event_from_message(message: pb.EventsResponse) -> DeploymentEvent:
+    """Read one event."""
+    return DeploymentEvent(
+        sequence=message.sequence,
+        time_s=message.time_unix_us / US,
+        text=message.text,
+        happening=_happening(message),
+    )
+
+
+def _happening(message: pb.EventsResponse) -> DeploymentHappening:
+    match message.WhichOneof("event"):
+        case "pod":
+            return PodShown(pod_from_message(message.pod))
+        case "link":
+            return LinkShown(link_from_message(message.link))
+        case "fault_begun":
+            return FaultBegun(fault_from_message(message.fault_begun))
+        case "fault_ended":
+            return FaultEnded(message.fault_ended)
+        case "remark":
+            return Remarked(message.remark.failure)
+        case "events_lost":
+            return EventsLost(message.events_lost.count)
+        case _:
+            raise InvalidMessageError("event", "is missing")

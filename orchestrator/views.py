@@ -1,0 +1,171 @@
+"""A running deployment as those see it who look at it from outside.
+
+Owns the values that go over the control socket: what runs, which links and faults there are, what
+happens. Pods are `phases.PodView`s. Pure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from orchestrator.topology.schema import LinkDirection
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Address
+
+    from orchestrator.phases import PodView
+    from pod_node.status import EventsLost, OpenPortal
+    from vnet.configuration import FaultKind, LinkParameters, NetworkConfiguration
+    from vnet.ping import NumberedEcho
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkView:
+    """A link as it is now."""
+
+    name: str
+    first: str
+    """Service or pod at its first end; forward is from here."""
+    second: str
+    network: str
+    forward: LinkParameters
+    backward: LinkParameters
+    declared: bool = True
+    """Whether the topology has it; otherwise it was made while the deployment runs."""
+    changed: bool = False
+    """Whether it is not as the topology says."""
+    remaining_s: float | None = None
+    """Until the first of its temporary changes ends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultView:
+    """A partition or a hold that is active."""
+
+    name: str
+    kind: FaultKind
+    sides: tuple[tuple[str, ...], ...]
+    """Services and pods, as somebody named them."""
+    oneway: bool = False
+    """Whether only what the first side sends is concerned."""
+    remaining_s: float | None = None
+    """Until it ends by itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentView:
+    """A deployment as it stands."""
+
+    name: str
+    topology_path: str
+    """Empty for a topology that came from standard input."""
+    topology_text: str
+    """The file as it was read at the start."""
+    started_at_s: float
+    """Seconds since the epoch."""
+    process_id: int
+    pods: tuple[PodView, ...]
+    portals: tuple[OpenPortal, ...]
+    configuration: NetworkConfiguration
+    faults: tuple[FaultView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PodShown:
+    """A pod changed."""
+
+    view: PodView
+
+
+@dataclass(frozen=True, slots=True)
+class LinkShown:
+    """A link has other parameters now."""
+
+    view: LinkView
+
+
+@dataclass(frozen=True, slots=True)
+class FaultBegun:
+    """A partition or a hold began."""
+
+    view: FaultView
+
+
+@dataclass(frozen=True, slots=True)
+class FaultEnded:
+    """A partition or a hold ended."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remarked:
+    """Something else that a person should know; the event's text says it."""
+
+    failure: bool = False
+
+
+DeploymentHappening: TypeAlias = (
+    "PodShown | LinkShown | FaultBegun | FaultEnded | Remarked | EventsLost"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentEvent:
+    """One thing that happened to a deployment."""
+
+    sequence: int
+    time_s: float
+    """Seconds since the epoch."""
+    text: str
+    """One line for people."""
+    happening: DeploymentHappening
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PingEnds:
+    """Who asks whom."""
+
+    source: str
+    source_address: IPv4Address
+    target: str
+    """Empty for an address that is no pod's."""
+    target_address: IPv4Address
+
+
+PingStep: TypeAlias = "PingEnds | NumberedEcho"
+"""Who asks whom, then what becomes of each request."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodAim:
+    """Capture what a pod sends and receives on one network."""
+
+    pod: str
+    network: str | None = None
+    """None for its first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkAim:
+    """Capture what crosses a link."""
+
+    first: str
+    second: str
+    network: str | None = None
+    """None where the two share only one."""
+    direction: LinkDirection = LinkDirection.BOTH
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptureOrder:
+    """Which packets somebody wants to see."""
+
+    aim: PodAim | LinkAim
+    filter: str = ""
+    """An expression of pcap-filter(7) that may name pods and services; empty means all."""
+    snapshot_bytes: int = 0
+    """Kept of each packet; 0 keeps all."""
+    count: int = 0
+    """0 goes on until told to stop."""
