@@ -83,6 +83,18 @@ class NetworkFeatureError(PodNodeError):
         return f"this node's kernel has no {self.feature}; leave them out"
 
 
+class CaptureRefusedError(PodNodeError):
+    """Nobody can look at a place."""
+
+    def __init__(self, place: str, reason: str) -> None:
+        super().__init__(place, reason)
+        self.place = place
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.place} {self.reason}"
+
+
 class FabricFullError(PodNodeError):
     """The node's shared memory has no room for something of the network's."""
 

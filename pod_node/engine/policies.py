@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from pod_node.engine.errors import PolicyRefusedError
 from vnet.configuration import Denial, Direction, PortRange, Protocol
+from vnet.statistics import PolicyStatistics
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv4Network
@@ -33,17 +34,6 @@ class Verdict(IntEnum):
     ALLOW = 0
     REJECT = 1
     DROP = 2
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyCounters:
-    """What a policy has decided since it is in force."""
-
-    policy: str
-    denied: int
-    """Connections that no policy allowed and that this one was the first to deny."""
-    allowed: tuple[int, ...]
-    """Connections by the rule that allowed them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,16 +166,16 @@ class PolicyTables:
         if result < 0:
             raise PolicyRefusedError(name, f"the kernel says {os.strerror(-result)}")
 
-    def counters(self) -> list[PolicyCounters]:
-        """Return what every policy has decided."""
+    def statistics(self) -> list[PolicyStatistics]:
+        """Return what every policy has decided since it is in force."""
         fabric = self._fabric
-        counters = []
+        found = []
         for index, (name, _) in enumerate(self._encoded):
             capacity = fabric.staging_size // 8
             count = fabric.call("host_policies_count", index, fabric.staging, capacity)
-            values = struct.unpack_from(f"<{count}Q", fabric.view, fabric.staging)
-            counters.append(PolicyCounters(name, values[0], values[1:]))
-        return counters
+            denied, *allowed = struct.unpack_from(f"<{count}Q", fabric.view, fabric.staging)
+            found.append(PolicyStatistics(policy=name, denied=denied, allowed=tuple(allowed)))
+        return found
 
     def explain(
         self, source: IPv4Address, target: IPv4Address, protocol: Protocol, port: int

@@ -8,7 +8,6 @@ GIL.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -18,18 +17,17 @@ from typing import TYPE_CHECKING
 
 from pod_node.engine import bindings
 from pod_node.engine.compiler import Compiler
-from pod_node.engine.errors import NetworkFeatureError, TooManyNetworksError
+from pod_node.engine.errors import NetworkFeatureError
 from pod_node.engine.fabric import DEFAULT_FABRIC_BYTES, Fabric
 from pod_node.engine.gateway import FabricGateway
 from pod_node.engine.guest import Guest
-from pod_node.engine.network_tables import NetworkTables
+from pod_node.engine.network import FabricNetwork
 from pod_node.engine.pod import EnginePod
 from pod_node.engine.process import check_bootable, check_memory, create_process
 from pod_node.engine.program import Program
 from pod_node.engine.signals import Signals
-from pod_node.errors import BootError, NetworkConflictError, NetworkNotAttachedError
+from pod_node.errors import BootError
 from pod_node.gateway import PodGateway
-from vnet.errors import SubnetOverlapError
 from vnet.gateway import EgressHappening, Resolve, resolve
 from vnet.host import HostEndpoint, Watches
 from vnet.statistics import NetworkStatistics
@@ -74,15 +72,13 @@ class EngineRuntime:
             FabricGateway(self.fabric), self._endpoint, self._watches, resolve
         )
         self._programs: dict[Path, Program] = {}
-        self._networks: dict[str, tuple[int, IPv4Network]] = {}
-        self._published: dict[str, set[str]] = {}
         self._pods: dict[EnginePod, None] = {}
         self._closing = False
         self._signals = Signals(self.fabric, self._loop)
         self._epoch = bindings.epoch_callback(self._signals.ends)
         self.fabric.ring(self._ring)
         self.fabric.pace()
-        self._tables = NetworkTables(self.fabric)
+        self._network = FabricNetwork(self.fabric, self._watches, self.gateway)
 
     @property
     def endpoint(self) -> HostEndpoint:
@@ -95,64 +91,24 @@ class EngineRuntime:
             self._loop.call_soon_threadsafe(self._watches.deliver, tokens)
 
     def attach_network(self, name: str, subnet: IPv4Network) -> None:
-        """Declare a network; the host takes its first address, the gateway's.
-
-        Raises:
-            NetworkConflictError: it exists with another subnet.
-            SubnetOverlapError: another network has some of its addresses.
-            TooManyNetworksError: the host cannot be on one more.
-        """
-        known = self._networks.get(name)
-        if known is not None:
-            if known[1] != subnet:
-                raise NetworkConflictError(name, str(subnet), str(known[1]))
-            return
-        for other, (_, taken) in self._networks.items():
-            if subnet.overlaps(taken):
-                raise SubnetOverlapError(name, str(subnet), other, str(taken))
-        number = len(self._networks) + 1
-        gateway = subnet.network_address + 1
-        result = self.fabric.try_call("host_attach", number, int(gateway), subnet.prefixlen)
-        if result < 0:
-            raise TooManyNetworksError(name, len(self._networks))
-        self._networks[name] = (number, subnet)
-        self.gateway.attach(name, subnet)
+        """Declare a network; see `FabricNetwork.attach`."""
+        self._network.attach(name, subnet)
 
     def publish(self, network: str, names: Mapping[str, Sequence[IPv4Address]]) -> None:
-        """Replace all names that pods on `network` can look up.
-
-        Raises:
-            NetworkNotAttachedError: there is no such network.
-        """
-        if network not in self._networks:
-            raise NetworkNotAttachedError(network)
-        number = self._networks[network][0]
-        before = self._published.get(network, set())
-        for name in sorted(before - names.keys()):
-            self.fabric.publish(number, name, [])
-        for name, addresses in names.items():
-            self.fabric.publish(number, name, addresses)
-        self.gateway.publish(network, names)
-        self._published[network] = {name for name, addresses in names.items() if addresses}
+        """Replace all names that pods can look up; see `FabricNetwork.publish`."""
+        self._network.publish(network, names)
 
     def configure_network(self, configuration: NetworkConfiguration) -> None:
-        """Replace links, routes, faults, policies and egress.
-
-        Raises:
-            ConfigurationError: it makes no sense as a whole.
-            FabricFullError: there is no room for it.
-            NetworkFeatureError: the kernel does not do what is asked for.
-        """
-        self._tables.apply(configuration, self._networks)
-        self.gateway.configure(configuration.egress, is_open=configuration.gateway)
+        """Replace links, routes, faults, policies and egress; see `FabricNetwork.configure`."""
+        self._network.configure(configuration)
 
     def report_egress(self, report: Callable[[EgressHappening], None]) -> None:
         """Tell `report` from now on what happens to whoever leaves the network."""
         self.gateway.report = report
 
     def network_statistics(self, *, flows: bool) -> NetworkStatistics:
-        """Read the network's counters."""
-        return NetworkStatistics(time_s=time.time(), links=tuple(self._tables.link_statistics()))
+        """Read the network's counters; see `FabricNetwork.statistics`."""
+        return self._network.statistics(flows=flows)
 
     async def ping(
         self,
@@ -173,12 +129,8 @@ class EngineRuntime:
     def capture(
         self, place: CapturePlace, *, snapshot_bytes: int
     ) -> AsyncGenerator[CaptureBatch, None]:
-        """Report packets as they pass a place.
-
-        Raises:
-            NetworkFeatureError: the kernel has no captures.
-        """
-        raise NetworkFeatureError("captures")
+        """Report packets as they pass a place; see `FabricNetwork.capture`."""
+        return self._network.capture(place, snapshot_bytes=snapshot_bytes)
 
     def boot(
         self,
@@ -220,8 +172,7 @@ class EngineRuntime:
         check_bootable(spec, argv)
         program = self._program(artifact, spec.image)
         check_memory(spec, program.memory_minimum)
-        networks = {name: number for name, (number, _) in self._networks.items()}
-        process = create_process(self.fabric, spec, networks)
+        process = create_process(self.fabric, spec, self._network.numbers)
         self._signals.admit(process)
         guest = Guest(self.fabric, program, spec, argv, process, self._signals, self._epoch)
         pod = EnginePod(

@@ -147,7 +147,7 @@ def test_the_kernel_decides_as_network_policy_says(
             attempt.source.address, attempt.target.address, attempt.protocol, attempt.port
         )
         assert ruling.verdict is expected
-    denied = sum(one.denied for one in tables.counters())
+    denied = sum(one.denied for one in tables.statistics())
     assert denied == 0, "explaining counts nothing"
 
 
@@ -196,16 +196,16 @@ def test_what_stays_keeps_its_counters(
     for _ in range(3):
         assert fabric.call("host_policy_decide", source, target, 6, 80) == Verdict.REJECT
     tables.apply([store, web], numbers)
-    assert [(one.policy, one.denied) for one in tables.counters()] == [("store", 0), ("web", 3)]
+    assert [(one.policy, one.denied) for one in tables.statistics()] == [("store", 0), ("web", 3)]
     assert fabric.call("host_policy_decide", source, target, 6, 80) == Verdict.REJECT
     opened = Policy(
         name="web", groups=("web@front",), direction=Direction.INGRESS, rules=(PolicyRule(),)
     )
     tables.apply([opened, store], numbers)
     assert fabric.call("host_policy_decide", source, target, 6, 80) == Verdict.ALLOW
-    assert [(one.denied, one.allowed) for one in tables.counters()] == [(0, (1,)), (0, ())]
+    assert [(one.denied, one.allowed) for one in tables.statistics()] == [(0, (1,)), (0, ())]
     tables.apply([], numbers)
-    assert tables.counters() == []
+    assert tables.statistics() == []
 
 
 def test_tables_come_and_go_without_a_trace(
@@ -307,7 +307,7 @@ async def test_a_rejected_connection_is_refused(office: Office) -> None:
     office.apply(refusing("shut", "server"))
     assert await office.client.try_open_net(office.path) is Errno.CONNREFUSED
     assert await office.client.try_open_net(office.path, FdFlag.NONBLOCK) is Errno.CONNREFUSED
-    assert office.tables.counters()[0].denied == 2
+    assert office.tables.statistics()[0].denied == 2
     office.apply()
     await office.client.open_net(office.path)
 
@@ -325,7 +325,7 @@ async def test_a_dropped_connection_is_never_answered(pods: Lab, office: Office)
     assert await client.try_command(again) is Errno.ALREADY
     await client.close(waiting)
     assert pods.statistics()[1] == sockets
-    assert office.tables.counters()[0].denied == 1
+    assert office.tables.statistics()[0].denied == 1
 
 
 async def test_a_client_is_killed_while_nobody_answers_it(office: Office) -> None:
@@ -349,7 +349,7 @@ async def test_rules_open_ports_for_groups(office: Office) -> None:
     _, port = await office.server.local(other)
     path = f"tcp/connect/{office.server.guest.address}/{port}"
     assert await office.client.try_open_net(path) is Errno.CONNREFUSED
-    counters = {one.policy: (one.denied, one.allowed) for one in office.tables.counters()}
+    counters = {one.policy: (one.denied, one.allowed) for one in office.tables.statistics()}
     assert counters == {"in": (1, (1,)), "out": (0, (1,))}
 
 
