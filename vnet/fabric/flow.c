@@ -207,14 +207,26 @@ static void set_timer(struct flow *flow, u64 now)
 		event_schedule(&flow->timer, deadline);
 }
 
+/* What is acknowledged need not be kept, and makes room for more. */
+static void forget_acknowledged(struct flow *flow)
+{
+	struct stream *stream = flow_stream(flow);
+	bool fin = flow->sender.finished && sender_done(&flow->sender);
+	atomic_store(&stream->acknowledged, flow->sender.acknowledged - fin);
+	if (atomic_load(&stream->writers.count) && stream_writable(stream))
+		waitq_wake(&stream->writers);
+}
+
 static void follow_path(struct flow *flow)
 {
 	u32 segment_size = flow->path->mtu - TCP_OVERHEAD;
 	if (segment_size == flow->sender.segment_size)
 		return;
 	sender_resize(&flow->sender, segment_size, flow->receiver.next);
-	if (!scoreboard_count(&flow->sender.board))
-		flow->receiver.next_number = flow->sender.board.end;
+	if (scoreboard_count(&flow->sender.board))
+		return;
+	flow->receiver.next_number = flow->sender.board.end;
+	forget_acknowledged(flow);
 }
 
 void flow_output(struct flow *flow, u64 now)
@@ -340,7 +352,6 @@ static void receive_segment(struct flow *flow, const struct packet *packet, u64 
 static void receive_acknowledgement(struct flow *flow, const struct tcp_packet *tcp, u64 now)
 {
 	struct flow *back = flow_back(flow);
-	struct stream *stream = flow_stream(back);
 	struct acknowledgement acknowledgement = {
 		.acknowledged = tcp->acknowledgement,
 		.edge = tcp->edge,
@@ -348,10 +359,7 @@ static void receive_acknowledgement(struct flow *flow, const struct tcp_packet *
 		.echo = tcp->echo,
 	};
 	sender_acknowledge(&back->sender, &acknowledgement, now);
-	bool finished = back->sender.finished && sender_done(&back->sender);
-	atomic_store(&stream->acknowledged, back->sender.acknowledged - finished);
-	if (atomic_load(&stream->writers.count) && stream_writable(stream))
-		waitq_wake(&stream->writers);
+	forget_acknowledged(back);
 	flow_output(back, now);
 	flows_settle(back->connection);
 }

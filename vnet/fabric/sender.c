@@ -269,8 +269,11 @@ void sender_acknowledge(struct sender *sender, const struct acknowledgement *ack
 	if (after(acknowledgement->acknowledged, sender->next))
 		return;
 	u32 flight = sender->board.flying;
-	if (after(acknowledgement->edge, sender->edge))
+	if (after(acknowledgement->edge, sender->edge)) {
 		sender->edge = acknowledgement->edge;
+		if (!flight)
+			sender->backoff = 0; /* of window probes */
+	}
 	u32 learned = learn_arrivals(sender, acknowledgement->arrivals, now);
 	bool progress = after(acknowledgement->acknowledged, sender->acknowledged);
 	if (learned)

@@ -157,8 +157,8 @@ i32 stream_put(struct stream *stream, uaddr from, u32 size)
 {
 	u32 done = 0;
 	lock_acquire(&stream->write_lock);
-	u32 room = stream->flow ? stream_room(stream, stream->limit) : size;
-	size = MIN(size, room);
+	if (stream->flow)
+		size = MIN(size, stream_room(stream, stream->limit));
 	if (stream->capacity < stream->limit && stream->capacity - stream_held(stream) < size)
 		stream_grow(stream, MIN(size, stream->limit));
 	u32 head = atomic_load_explicit(&stream->head, memory_order_relaxed);
