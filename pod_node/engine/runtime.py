@@ -115,6 +115,7 @@ class EngineRuntime:
         result = self.fabric.try_call("host_attach", number, int(gateway), subnet.prefixlen)
         if result < 0:
             raise TooManyNetworksError(name, len(self._networks))
+        self.fabric.name_network(number, name)
         self._networks[name] = (number, subnet)
         self.gateway.attach(name, subnet)
 
