@@ -77,7 +77,7 @@ async def test_nothing_below_net_can_be_changed(guest: Puppet) -> None:
         ("dns/no-such-name", Errno.NOENT),
         ("dns", Errno.NOENT),
         ("hostname/x", Errno.NOENT),
-        ("n" * 200, Errno.INVAL),
+        ("n" * 300, Errno.INVAL),
         ("n" * 600, Errno.NAMETOOLONG),
     ],
 )
