@@ -235,6 +235,12 @@ class Fabric:
         packed = self.control.function("host_endpoint", 2).call(descriptor, int(remote))
         return str(IPv4Address(packed >> 16 & 0xFFFFFFFF)), packed & 0xFFFF
 
+    def name_network(self, network: int, name: str) -> None:
+        """Say what a network is called, which pods read."""
+        encoded = name.encode() + b"\0"
+        self.view[self.staging : self.staging + len(encoded)] = encoded
+        self.control.call("host_name_network", network, self.staging)
+
     def publish(self, network: int, name: str, addresses: Sequence[IPv4Address]) -> None:
         """Make `name` lead to `addresses` on a network; none at all removes it."""
         encoded = name.encode() + b"\0"

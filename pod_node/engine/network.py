@@ -74,6 +74,7 @@ class FabricNetwork:
         result = self._fabric.try_call("host_attach", number, int(gateway), subnet.prefixlen)
         if result < 0:
             raise TooManyNetworksError(name, len(self._networks))
+        self._fabric.name_network(number, name)
         self._networks[name] = (number, subnet)
         self._gateway.attach(name, subnet)
 

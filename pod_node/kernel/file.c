@@ -53,7 +53,7 @@ void file_release(struct file *file)
 	case FILE_PIPE_READER: pipe_close(file->pipe, STREAM_ABANDONED); break;
 	case FILE_PIPE_WRITER: pipe_close(file->pipe, STREAM_FINISHED); break;
 	case FILE_TEXT:
-	case FILE_CONTROL: memory_free(file->account, file->text, sizeof(struct text)); break;
+	case FILE_CONTROL: memory_free(file->account, file->text, sizeof(struct text) + file->text->size); break;
 	case FILE_GATEWAY: gateway_close(); break;
 	case FILE_CAPTURE: tap_close(file->capture); break;
 	case FILE_HOST: /* closed by `fd_close`, or with its Store */

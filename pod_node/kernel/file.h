@@ -29,11 +29,12 @@ struct pipe {
 	struct stream stream;
 };
 
-#define TEXT_SIZE 1000u
+#define TEXT_SIZE 1000u /* room in most of them */
 
 struct text {
+	u32 size; /* of `bytes` */
 	u32 length, offset;
-	char bytes[TEXT_SIZE];
+	char bytes[];
 };
 
 struct file {

@@ -2,7 +2,8 @@
 
 Names of hosts are asked of the network's own name service, one question each time, so that the
 rotating order of a service's replicas shows; names outside are the gateway's to know. There is no
-IPv6, no reverse zone and no file of hosts: an address has a name only when it is the pod's own.
+IPv6. An address leads back to every name that the pod can look up, the pod's own first, then those
+of this address alone.
 """
 
 from errno import ENODEV, ENOENT, ETIMEDOUT
@@ -170,18 +171,21 @@ def getnameinfo(sockaddr: tuple[str, int], flags: int, /) -> tuple[str, str]:
     """Translate an address into a host and a service."""
     host, port = sockaddr[0], sockaddr[1]
     address = parse_ipv4(host) or lookup(host)[0]
-    name = None if flags & linux.NI_NUMERICHOST else name_of(address)
-    if name is None and flags & linux.NI_NAMEREQD:
+    names = [] if flags & linux.NI_NUMERICHOST else names_of(address)
+    if not names and flags & linux.NI_NAMEREQD:
         raise resolver_error(linux.EAI_NONAME)
     service = None if flags & linux.NI_NUMERICSERV else service_name(port)
-    return name or address, service or str(port)
+    return names[0] if names else address, service or str(port)
 
 
-def name_of(address: str) -> str | None:
-    """Return the pod's own name for one of its own addresses."""
-    if address.startswith("127."):
-        return "localhost"
-    return gethostname() if address in own_addresses() else None
+def names_of(address: str) -> list[str]:
+    """Return the names that lead to an address; none is no error."""
+    try:
+        return ask("reverse " + address).split()
+    except OSError as error:
+        if error.errno != ENOENT:
+            raise
+        return []
 
 
 def service_name(port: int) -> str | None:
@@ -201,12 +205,12 @@ def gethostbyname_ex(hostname: Host, /) -> tuple[str, list[str], list[str]]:
 
 
 def gethostbyaddr(ip_address: Host, /) -> tuple[str, list[str], list[str]]:
-    """Return the name of an address, which only the pod's own have."""
+    """Return the name of an address, its other names, and the address."""
     address = resolve(ip_address)
-    name = name_of(address)
-    if name is None and parse_ipv4(host_text(ip_address)):
+    names = names_of(address)
+    if not names:
         raise c_socket.herror(1, "Unknown host")
-    return name or host_text(ip_address), [], [address]
+    return names[0], names[1:], [address]
 
 
 def gethostname() -> str:
@@ -217,11 +221,6 @@ def gethostname() -> str:
 def interfaces() -> list[list[str]]:
     """Return the interfaces as the kernel lists them: name, address with prefix, network."""
     return [line.split() for line in read_net("interfaces").splitlines()]
-
-
-def own_addresses() -> list[str]:
-    """Return the addresses of the pod's interfaces."""
-    return [interface[1].partition("/")[0] for interface in interfaces()]
 
 
 def if_nameindex() -> list[tuple[int, str]]:
