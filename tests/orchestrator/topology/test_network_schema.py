@@ -145,7 +145,7 @@ MISTAKES = [
     (LINK.format("direction: up"), 'links[0].direction: unknown value "up"; values: both,'),
     (LINK.format("gemodel: 1%"), 'links[0].gemodel: expected "P R 1-H 1-K"'),
     (LINK.format("gemodel: {p: 1%}"), 'links[0].gemodel: the key "r" is missing'),
-    (LINK.format("gemodel: {p: 1%, r: 1%, 1-g: 1%}"), 'unknown key "1-g"; did you mean "1-h"?'),
+    (LINK.format("gemodel: {p: 1%, r: 1%, 1-hh: 1%}"), 'key "1-hh"; did you mean "1-h"?'),
     ("links: [{endpoints: [gw]}]", "links[0].endpoints: a link has two ends"),
     ("links: [{delay: 1s}]", 'links[0]: the key "endpoints" is missing'),
     ("policies: [{service: api}]", 'policies[0]: expected "ingress", "egress" or both'),
