@@ -6,11 +6,12 @@ for each network. Rules come from the orchestrator, what happens goes to whoever
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING
 
-from vnet.gateway import EgressHappening, Gateway, Resident
+from vnet.gateway import EgressHappening, Gateway, MachineResolver, Resident
 from vnet.names import Answerer, Directory, NameServer, Zone
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class PodGateway:
         switch: GatewaySwitch,
         endpoint: HostEndpoint,
         watches: Watches,
-        resolve: Resolve,
+        resolve: Resolve | None = None,
     ) -> None:
         """Prepare a node's gateway, which is closed until it is configured.
 
@@ -36,7 +37,7 @@ class PodGateway:
             switch: The fabric's requests and answers.
             endpoint: The host's place in the fabric.
             watches: Tells of requests.
-            resolve: Looks up names outside.
+            resolve: Looks up names outside; the machine's own resolver when None.
         """
         self.report: Callable[[EgressHappening], None] = lambda happening: None
         """Takes what happens at the gateway."""
@@ -44,13 +45,15 @@ class PodGateway:
         self._directory = Directory()
         self._residents: dict[IPv4Address, PodSpec] = {}
         self._servers: dict[str, NameServer] = {}
+        self._resolver = MachineResolver()
         self._gateway = Gateway(
             switch,
             endpoint,
             watches,
             self._resident,
             lambda happening: self.report(happening),
-            resolve=resolve,
+            resolve=resolve or self._resolver,
+            connections_most=_descriptor_limit() // 2,
         )
 
     def attach(self, network: str, subnet: IPv4Network) -> None:
@@ -96,6 +99,7 @@ class PodGateway:
         self._servers.clear()
         self._gateway.close()
         await self._gateway.wait_closed()
+        self._resolver.close()
 
     def _resident(self, address: IPv4Address) -> Resident | None:
         spec = self._residents.get(address)
@@ -104,3 +108,8 @@ class PodGateway:
     def _networks_of(self, address: IPv4Address) -> tuple[str, ...]:
         spec = self._residents.get(address)
         return tuple(interface.network for interface in spec.interfaces) if spec else ()
+
+
+def _descriptor_limit() -> int:
+    """How many files this process may open; the rest of it needs some, too."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]

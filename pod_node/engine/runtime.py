@@ -28,7 +28,7 @@ from pod_node.engine.program import Program
 from pod_node.engine.signals import Signals
 from pod_node.errors import BootError
 from pod_node.gateway import PodGateway
-from vnet.gateway import EgressHappening, Resolve, resolve
+from vnet.gateway import EgressHappening, Resolve
 from vnet.host import HostEndpoint, Watches
 from vnet.statistics import NetworkStatistics
 
@@ -50,7 +50,7 @@ class EngineRuntime:
         *,
         fabric_bytes: int = DEFAULT_FABRIC_BYTES,
         cores: int | None = None,
-        resolve: Resolve = resolve,
+        resolve: Resolve | None = None,
     ) -> None:
         """Create the fabric; must be called while the event loop runs.
 
@@ -58,7 +58,7 @@ class EngineRuntime:
             compiler: compiles and caches modules for the process's engine.
             fabric_bytes: all that pods' sockets, pipes and kernel stacks may take together.
             cores: how many threads may spin at once; the machine's cores when None.
-            resolve: looks up names outside of the deployment.
+            resolve: looks up names outside; the machine's own resolver when None.
 
         Raises:
             KernelMissingError: the package was installed without its kernel.

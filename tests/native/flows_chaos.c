@@ -110,8 +110,8 @@ static void talk_close(struct talk *talk, u32 side, bool at_once)
 	struct socket **socket = side ? &talk->ends.server : &talk->ends.client;
 	if (!*socket)
 		return;
-	talk->broken |= at_once || talk->ways[1 - side].received < talk->ways[1 - side].sent ||
-			!talk->ways[1 - side].finished;
+	talk->broken |=
+		at_once || talk->ways[1 - side].received < talk->ways[1 - side].sent || !talk->ways[1 - side].finished;
 	if (at_once)
 		(*socket)->linger = 0;
 	tcp_close(*socket);

@@ -38,7 +38,8 @@ static void test_a_connect_takes_a_round_trip_and_an_accept_half_a_one_more(void
 	simulate(1);
 	CHECK(tcp_poll(ends.listener) == POLL_READ);
 	ends.server = accept_now(ends.listener);
-	CHECK(address_equal(ends.server->remote, ends.client->local) && ends.server->remote_port == ends.client->local_port);
+	CHECK(address_equal(ends.server->remote, ends.client->local) &&
+	      ends.server->remote_port == ends.client->local_port);
 	CHECK(address_equal(ends.server->local, ends.client->remote) && ends.server->local_port == PORT);
 	close_ends(&ends);
 }
@@ -214,8 +215,10 @@ static void test_a_cut_is_survived_or_times_out(void)
 	simulate(700 * NSEC_PER_SEC);
 	CHECK(read_byte(ends.client) == -E_AGAIN);
 	simulate(500 * NSEC_PER_SEC); /* Linux: 924.6 s at the least */
-	CHECK(write_byte(ends.client) == -E_TIMEDOUT && write_byte(ends.client) == -E_PIPE && read_byte(ends.client) == 0);
-	CHECK(read_byte(ends.server) == 1 && read_byte(ends.server) == -E_AGAIN); /* it came, and its sender never knew */
+	CHECK(write_byte(ends.client) == -E_TIMEDOUT && write_byte(ends.client) == -E_PIPE &&
+	      read_byte(ends.client) == 0);
+	CHECK(read_byte(ends.server) == 1 &&
+	      read_byte(ends.server) == -E_AGAIN); /* it came, and its sender never knew */
 	set_fault(FAULT_NONE, RIGHT, LEFT);
 	close_ends(&ends);
 }

@@ -17,6 +17,7 @@
 	SCENARIO(watch)     \
 	SCENARIO(names)     \
 	SCENARIO(policies)  \
+	SCENARIO(outside)   \
 	SCENARIO(memory)
 
 #define DECLARE_SCENARIO(name) void stress_##name(u64 seed, u32 rounds);

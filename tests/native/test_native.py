@@ -26,6 +26,7 @@ ROUNDS = {
     "watch": 10,
     "names": 10,
     "policies": 4,
+    "outside": 12,
     "memory": 1,
 }
 """How often a scenario is repeated: about a second under ThreadSanitizer on two cores."""

@@ -29,7 +29,7 @@ from pod_node.images import CacheFolder, CompiledImage, cache_root
 from pod_node.spec import Interface, Limits, Mount, PodExit, PodSpec
 from tests.support.puppet import Puppet, PuppetServer
 from tests.support.wat import Import, puppet_text, script_text
-from vnet.gateway import Resolve, resolve
+from vnet.gateway import Resolve
 
 if TYPE_CHECKING:
     from pod_node.engine.pod import EnginePod
@@ -248,7 +248,7 @@ class Lab:
 
 @asynccontextmanager
 async def lab(
-    fabric_bytes: int = FABRIC_BYTES, cores: int | None = None, resolve: Resolve = resolve
+    fabric_bytes: int = FABRIC_BYTES, cores: int | None = None, resolve: Resolve | None = None
 ) -> AsyncIterator[Lab]:
     """A fabric whose guests are all gone at the end."""
     runtime = EngineRuntime(
