@@ -114,7 +114,9 @@ def _launcher() -> list[str]:
 
 
 def _digest(sanitizer: Sanitizer) -> str:
-    digest = hashlib.sha256(repr((COMPILER, WARNINGS, DISTURBED, sanitizer, DRIVERS, WRAPPED)).encode())
+    digest = hashlib.sha256(
+        repr((COMPILER, WARNINGS, DISTURBED, sanitizer, DRIVERS, WRAPPED)).encode()
+    )
     for folder in (*KERNEL, HERE):
         for path in sorted(folder.glob("*.[ch]")):
             digest.update(f"\0{path.name}\0".encode() + path.read_bytes())
