@@ -65,7 +65,7 @@ class EngineRuntime:
         self._pods: dict[EnginePod, None] = {}
         self._closing = False
         self._signals = Signals(self.fabric, self._loop)
-        self._epoch = bindings.epoch_callback(self._signals.ends)
+        self._epoch = bindings.epoch_callback(self._signals.ask)
         self.fabric.ring(self._ring)
 
     @property
@@ -199,7 +199,7 @@ class EngineRuntime:
         check_memory(spec, program.memory_minimum)
         networks = {name: number for name, (number, _) in self._networks.items()}
         process = create_process(self.fabric, spec, networks)
-        self._signals.admit(process)
+        self._signals.admit(process, spec.limits.cpus)
         guest = Guest(self.fabric, program, spec, argv, process, self._signals, self._epoch)
         pod = EnginePod(
             self.fabric,
