@@ -1,10 +1,10 @@
 """Kills guests, stops them for a while and lets them go on: SIGKILL, SIGSTOP, SIGCONT, and shares.
 
 A guest that is blocked in the kernel, or comes there, is ended or stopped by the kernel itself. One
-that computes is asked at the next change of the engine's epoch whether it shall end. While it is
-paused, or has used its share of a processor, the answer waits, outside of the kernel and without
-the GIL. Owns those waits, and the insisting: a guest that is just being asked when the epoch changes
-does not see the change, because the engine counts from the epoch at which the answer comes.
+that computes is asked when the engine's epoch changes whether it shall end. While it is paused, or
+has used its share of a processor, the answer waits, outside of the kernel and without the GIL. Owns
+those waits, and the insisting: a guest that is just being asked when the epoch changes does not see
+the change, because the engine counts from the epoch at which the answer comes.
 """
 
 from __future__ import annotations

@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 
 from orchestrator.topology.units import (
     MAX_DURATION_S,
+    format_cpus,
     format_duration,
     format_size,
+    parse_cpus,
     parse_duration,
     parse_size,
 )
@@ -99,3 +101,20 @@ def test_half_a_byte_is_refused() -> None:
 @given(st.integers(0, 2**50))
 def test_a_size_that_was_written_is_read_back(size: int) -> None:
     assert parse_size(format_size(size)) == size
+
+
+@calm
+@given(st.integers(10, 1_000_000))
+def test_a_share_that_was_written_is_read_back(thousandths: int) -> None:
+    cpus = thousandths / 1000
+    assert parse_cpus(format_cpus(cpus)) == cpus
+
+
+@calm
+@given(st.text())
+def test_any_text_is_a_share_or_refused(text: str) -> None:
+    try:
+        cpus = parse_cpus(text)
+    except ValueError:
+        return
+    assert 0.01 <= cpus <= 1000
