@@ -75,7 +75,7 @@ class EngineRuntime:
         self._pods: dict[EnginePod, None] = {}
         self._closing = False
         self._signals = Signals(self.fabric, self._loop)
-        self._epoch = bindings.epoch_callback(self._signals.ends)
+        self._epoch = bindings.epoch_callback(self._signals.ask)
         self.fabric.ring(self._ring)
         self.fabric.pace()
         self._network = FabricNetwork(self.fabric, self._watches, self.gateway)
@@ -173,7 +173,7 @@ class EngineRuntime:
         program = self._program(artifact, spec.image)
         check_memory(spec, program.memory_minimum)
         process = create_process(self.fabric, spec, self._network.numbers)
-        self._signals.admit(process)
+        self._signals.admit(process, spec.limits.cpus)
         guest = Guest(self.fabric, program, spec, argv, process, self._signals, self._epoch)
         pod = EnginePod(
             self.fabric,

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from orchestrator.topology.units import (
     MAX_DURATION_S,
     MAX_RATE_BIT_S,
+    format_cpus,
     format_duration,
     format_percentage,
     format_rate,
     format_size,
+    parse_cpus,
     parse_duration,
     parse_percentage,
     parse_rate,
@@ -185,3 +187,20 @@ def test_any_text_is_a_value_or_refused_in_words(text: str) -> None:
             assert parse(text) >= 0
         except ValueError as error:
             assert str(error)
+
+
+@calm
+@given(st.integers(10, 1_000_000))
+def test_a_share_that_was_written_is_read_back(thousandths: int) -> None:
+    cpus = thousandths / 1000
+    assert parse_cpus(format_cpus(cpus)) == cpus
+
+
+@calm
+@given(st.text())
+def test_any_text_is_a_share_or_refused(text: str) -> None:
+    try:
+        cpus = parse_cpus(text)
+    except ValueError:
+        return
+    assert 0.01 <= cpus <= 1000
