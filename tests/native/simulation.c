@@ -153,7 +153,6 @@ static void fill(struct packet *packet, u32 flow, u32 number)
 	for (u32 i = 0; i < packet->payload_size; i++)
 		packet->payload[i] = i < 4 ? (u8)(number >> 8 * i) : pattern(number, i);
 	packet->flow_key = flow;
-	packet->datagram.source_port = (u16)flow;
 }
 
 /* Under both locks. */
@@ -194,7 +193,7 @@ u32 number_of(const struct packet *packet)
 
 u32 flow_of(const struct packet *packet)
 {
-	return packet->datagram.source_port;
+	return packet->flow_key;
 }
 
 bool plausible(u64 seen, u64 trials, double probability)
