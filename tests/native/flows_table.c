@@ -54,6 +54,12 @@ static double least_share(u32 delay, double loss, u32 window)
 	return of_loss < 1.5 * of_window && of_window < 1.5 * of_loss ? 0.6 : 0.7;
 }
 
+static u64 enough(double loss)
+{
+	u32 factor = loss <= 0 || loss >= 5 ? 1 : loss < 1 ? 15 : 5;
+	return factor * SEGMENTS * 1460;
+}
+
 /* Bytes a second, while the writer always has more and the reader always waits. */
 static double measure(u32 delay, double loss, u32 window)
 {
@@ -66,8 +72,8 @@ static double measure(u32 delay, double loss, u32 window)
 	wait_for_bytes(&patience, ends.server);
 	link_pods(link);
 	simulate(NSEC_PER_SEC);
-	u64 start = simulation_now(), wanted = (loss > 0 && loss < 5 ? 5 : 1) * SEGMENTS * 1460;
-	while (received < wanted && simulation_now() < start + LONGEST) {
+	u64 start = simulation_now();
+	while (received < enough(loss) && simulation_now() < start + LONGEST) {
 		i32 moved;
 		while (tcp_write(ends.client, (uaddr)buffer, sizeof(buffer), false) > 0)
 			;
