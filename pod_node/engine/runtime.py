@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from pod_node.engine import bindings
 from pod_node.engine.compiler import Compiler
+from pod_node.engine.echoes import Echoes
 from pod_node.engine.errors import NetworkFeatureError, TooManyNetworksError
 from pod_node.engine.fabric import DEFAULT_FABRIC_BYTES, Fabric
 from pod_node.engine.guest import Guest
@@ -70,6 +71,7 @@ class EngineRuntime:
         self.fabric.ring(self._ring)
         self.fabric.pace()
         self._tables = NetworkTables(self.fabric)
+        self._echoes = Echoes(self.fabric, self._watches)
 
     @property
     def endpoint(self) -> HostEndpoint:
@@ -145,12 +147,18 @@ class EngineRuntime:
         payload_bytes: int,
         timeout_s: float,
     ) -> EchoResult:
-        """Send one echo request.
+        """Send one echo request from one pod to another and wait for what becomes of it.
 
         Raises:
-            NetworkFeatureError: the kernel has no echo.
+            OSError: the payload is larger than a packet (EMSGSIZE).
         """
-        raise NetworkFeatureError("echo requests")
+        return await self._echoes.send(
+            source,
+            target,
+            sequence=sequence,
+            payload_bytes=payload_bytes,
+            timeout_s=timeout_s,
+        )
 
     def capture(
         self, place: CapturePlace, *, snapshot_bytes: int
@@ -237,5 +245,6 @@ class EngineRuntime:
         for pod in list(self._pods):
             await pod.wait()
         self._signals.close()
+        self._echoes.close()
         self._endpoint.close()
         self.fabric.stop()

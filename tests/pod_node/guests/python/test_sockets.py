@@ -11,7 +11,6 @@ import pytest
 from tests.pod_node.guests.python.conftest import PROGRAMS, PodNetwork
 
 
-
 def on_this_machine(script: str) -> dict[str, object]:
     command = [sys.executable, "-W", "ignore", str(PROGRAMS / script)]
     run = subprocess.run(command, capture_output=True, check=True, timeout=30)
