@@ -11,8 +11,14 @@ from typing import TYPE_CHECKING
 
 import networkx as nx
 
+from orchestrator.topology.problems import Problem, Severity
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from orchestrator.topology import Topology
+
+_PAIRS_SHOWN = 8
 
 
 class NetworkMap:
@@ -45,3 +51,26 @@ class NetworkMap:
             for first, second in combinations(self._services, 2)
             if not any(self.reached(name, second) for name in self._services[first].attached)
         )
+
+
+def unreachable_services(file: str, topology: Topology) -> Iterator[Problem]:
+    """Warn of services that cannot talk to each other, which may be what is wanted.
+
+    Args:
+        file: What to call the file of the topology.
+        topology: What is declared.
+    """
+    pairs = [" and ".join(pair) for pair in NetworkMap(topology).unreachable()]
+    if not pairs:
+        return
+    shown = pairs[:_PAIRS_SHOWN]
+    if len(pairs) > len(shown):
+        shown.append(f"{len(pairs) - len(shown)} more pairs")
+    yield Problem(
+        file=file,
+        mark=None,
+        path=("networks",),
+        message=f"no packet can pass between {'; '.join(shown)}; if it should, put them on one "
+        'network, or give a service on both of theirs "router: true"',
+        severity=Severity.WARNING,
+    )

@@ -64,8 +64,15 @@ def node_faults(
     """
     for state in states:
         for direction, (sources, targets) in enumerate(_directions(state)):
+            if not sources or not targets:
+                continue  # A service may have no replicas.
             yield _fault(state, f"{state.name}:{direction}", sources, targets, addresses)
-            blocked = _merged(_merged(_forwarded(sources, targets, ways)))
+            added = (
+                sides
+                for sides in _forwarded(sources, targets, ways)
+                if not (sides[0] <= sources and sides[1] <= targets)
+            )
+            blocked = _merged(_merged(added))
             for number, (unheard, unreached) in enumerate(blocked):
                 name = f"{state.name}:{direction}{FORWARDED}{number}"
                 yield _fault(state, name, unheard, unreached, addresses)

@@ -8,6 +8,7 @@ the network is like now.
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, TypeAlias, assert_never
@@ -103,6 +104,13 @@ class Impairments:
         self._links = LinkTable(declared_links(topology))
         self._faults: dict[str, FaultState] = {}
 
+    def copy(self) -> Impairments:
+        """The same network, to try a change on."""
+        other = copy(self)
+        other._links = self._links.copy()
+        other._faults = dict(self._faults)
+        return other
+
     def apply(self, impairment: Impairment, now_s: float) -> tuple[str, ...]:
         """Change the network.
 
@@ -121,7 +129,8 @@ class Impairments:
                 return self._set_link(impairment, now_s)
             case ResetLink():
                 ends = self._ends(impairment.first, impairment.second, impairment.network)
-                return (ends.name,) if self._links.reset(ends) else ()
+                reset = self._links.reset(ends)
+                return () if reset is None else (reset.name,)
             case ResetLinks():
                 changed = [state.ends for state in self._links.states() if state.changed]
                 return tuple(ends.name for ends in changed if self._links.reset(ends))
@@ -177,9 +186,7 @@ class Impairments:
     def _set_link(self, wanted: SetLink, now_s: float) -> tuple[str, ...]:
         ends = self._ends(wanted.first, wanted.second, wanted.network)
         until_s = None if wanted.duration_s is None else now_s + wanted.duration_s
-        self._links.change(ends, wanted.change, wanted.direction, until_s)
-        found = self._links.find(ends)
-        return (ends.name if found is None else found.ends.name,)
+        return (self._links.change(ends, wanted.change, wanted.direction, until_s).name,)
 
     def _ends(self, first: str, second: str, network: str | None) -> LinkEnds:
         ends = self._roster.find(first), self._roster.find(second)

@@ -94,6 +94,25 @@ class Screen(Protocol):
         """Something else that a person should know."""
 
 
+class Companion(Protocol):
+    """Who else has a part in a deployment: its network, and those who control it as it runs."""
+
+    async def begin(self) -> None:
+        """The node has its networks and no pod yet."""
+
+    def portals_opened(self, portals: Sequence[OpenPortal]) -> None:
+        """The portals are open."""
+
+    def pod_changed(self, view: PodView) -> None:
+        """A pod changed."""
+
+    def started(self) -> None:
+        """The start is over."""
+
+    async def run(self) -> None:
+        """Do its own work as long as the deployment runs; cancelled at the end."""
+
+
 @dataclass(slots=True)
 class _OpenedPortal:
     planned: PlannedPortal
@@ -105,11 +124,17 @@ class Launch:
     """One deployment, from nothing to its end."""
 
     def __init__(
-        self, plan: Plan, client: NodeClient, screen: Screen, wall: Callable[[], float]
+        self,
+        plan: Plan,
+        client: NodeClient,
+        screen: Screen,
+        companion: Companion,
+        wall: Callable[[], float],
     ) -> None:
         self._plan = plan
         self._client = client
         self._screen = screen
+        self._companion = companion
         self._wall = wall
         self._deployment = Deployment(plan.pods)
         self._events: asyncio.Queue[Event | OrchestratorError] = asyncio.Queue()
@@ -131,11 +156,13 @@ class Launch:
         await self._client.attach_networks(
             (network.name, network.subnet) for network in self._plan.networks
         )
+        await self._companion.begin()
         await self._open_portals()
         error: OrchestratorError | None
         async with asyncio.TaskGroup() as group:
             self._spawn(group, self._follow_events(group), "events")
             self._spawn(group, self._follow_logs(self._wall()), "logs")
+            self._spawn(group, self._companion.run(), "companion")
             try:
                 error = await self._drive(group)
             except OrchestratorError as refused:
@@ -159,6 +186,7 @@ class Launch:
                 return _failed(self._plan.name, failures)
             if not started and self._deployment.settled:
                 started = True
+                self._companion.started()
                 portals = [portal.opened for portal in self._portals]
                 self._screen.show_started(self._deployment.views, portals)
         return None
@@ -175,6 +203,7 @@ class Launch:
                 case BootPod(spec):
                     self._spawn(group, self._boot(spec), f"boot {spec.name}")
                 case ShowPod(view):
+                    self._companion.pod_changed(view)
                     self._screen.show_pod(view)
                 case _:
                     assert_never(command)
@@ -265,6 +294,7 @@ class Launch:
                 portal.service, portal.port, portal.host_port or 0, ()
             )
             self._portals.append(_OpenedPortal(portal, opened))
+        self._companion.portals_opened([portal.opened for portal in self._portals])
 
     async def _publish(self) -> None:
         """Bring names and portals in line with the pods that are ready."""

@@ -27,7 +27,12 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv4Network
     from pathlib import Path
 
-    from orchestrator.topology.schema import HealthcheckSection, ServiceSection, Topology
+    from orchestrator.topology.schema import (
+        HealthcheckSection,
+        LimitsSection,
+        ServiceSection,
+        Topology,
+    )
     from vnet.ipam import AddressPool
 
 __all__ = [
@@ -246,7 +251,6 @@ def _pod(
         )
         for network in section.attached
     )
-    limits = section.deploy.resources.limits
     return PlannedPod(
         spec=PodSpec(
             name=name,
@@ -257,7 +261,7 @@ def _pod(
             working_dir=section.working_dir or "/",
             mounts=_mounts(section, folder),
             interfaces=interfaces,
-            limits=Limits() if limits.memory is None else Limits(memory_bytes=limits.memory),
+            limits=_limits(section.deploy.resources.limits),
             healthcheck=_healthcheck(section.healthcheck),
         ),
         replica=replica,
@@ -268,6 +272,12 @@ def _pod(
         ),
         restart=section.restart,
     )
+
+
+def _limits(section: LimitsSection) -> Limits:
+    if section.memory is None:
+        return Limits(cpus=section.cpus)
+    return Limits(memory_bytes=section.memory, cpus=section.cpus)
 
 
 def _mounts(section: ServiceSection, folder: Path) -> tuple[Mount, ...]:

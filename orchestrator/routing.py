@@ -206,10 +206,14 @@ class RouterMap:
         return tuple(ends)
 
     def _goals(self, unit: Unit, network: str) -> _Ends:
-        """The ways from routers to a unit."""
-        return tuple(
-            _End(network, pod, self._from_router(pod, network, unit))
-            for pod in self._neighbours(unit, network)
+        """The ways from routers to a unit; one that is a router itself is there already."""
+        own = [pod for pod, router in self._routers.items() if router is unit]
+        return (
+            *(_End(network, pod, _Leg(0)) for pod in own),
+            *(
+                _End(network, pod, self._from_router(pod, network, unit))
+                for pod in self._neighbours(unit, network)
+            ),
         )
 
     def _neighbours(self, unit: Unit, network: str) -> Iterator[str]:

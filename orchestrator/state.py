@@ -5,6 +5,7 @@ Owns the folder's place and layout, and the lock by which one process at a time 
     $PODNET_STATE/DEPLOYMENT/       or, without it, $XDG_STATE_HOME/podnet/DEPLOYMENT/
         lock                        held while it runs; holds the process id of the holder
         node.sock  node.log         the pod node's socket, gone with it, and what it had to say
+        control.sock                where the running deployment takes requests, gone with it
         logs/                       what the pods wrote
         volumes/NAME/               named volumes; never removed by a running deployment
 
@@ -63,6 +64,7 @@ class DeploymentFolder:
         self.name = name
         self.path = root / name
         self.socket = self.path / "node.sock"
+        self.control_socket = self.path / "control.sock"
         self.node_log = self.path / "node.log"
         self.volumes = self.path / "volumes"
 
@@ -74,7 +76,7 @@ class DeploymentFolder:
             DeploymentRunningError: another process holds it.
             StateFolderError: the folder cannot be created or used.
         """
-        if len(os.fsencode(self.socket)) > SOCKET_PATH_BYTES:
+        if len(os.fsencode(self.control_socket)) > SOCKET_PATH_BYTES:
             limit = SOCKET_PATH_BYTES
             reason = (
                 f"the path of its socket would be longer than the {limit} bytes that Linux allows"

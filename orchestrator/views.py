@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from orchestrator.phases import PodView
     from pod_node.status import EventsLost, OpenPortal
     from vnet.configuration import FaultKind, LinkParameters, NetworkConfiguration
+    from vnet.ping import NumberedEcho
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +132,10 @@ class PingEnds:
     target: str
     """Empty for an address that is no pod's."""
     target_address: IPv4Address
+
+
+PingStep: TypeAlias = "PingEnds | NumberedEcho"
+"""Who asks whom, then what becomes of each request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

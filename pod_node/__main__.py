@@ -24,12 +24,11 @@ from pod_node.errors import PodNodeError, StateFolderError
 from pod_node.images import CacheFolder, cache_root
 from pod_node.node import Node
 from pod_node.service import PodNodeService, create_server
+from pod_node.serving import bind_private
 from pod_node.shelf import ImageShelf
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from grpc import aio
 
 ENDING_S = 3.0
 """A process whose parent is gone and that has not ended by now is stuck and ends by force."""
@@ -71,7 +70,7 @@ async def _run(arguments: argparse.Namespace) -> None:
     async with Node(runtime, shelf, _logs_folder(arguments.state)) as node:
         service = PodNodeService(node, shelf, lambda: runtime.fabric.statistics()[:2])
         server = create_server(service)
-        _bind(server, arguments.socket)
+        bind_private(server, arguments.socket)
         await server.start()
         if arguments.until_eof:
             _watch_input(lambda: loop.call_soon_threadsafe(stop.set))
@@ -90,18 +89,6 @@ def _logs_folder(state: Path) -> Path:
     except OSError as error:
         raise StateFolderError(str(state), error.strerror or str(error)) from error
     return logs
-
-
-def _bind(server: aio.Server, socket: Path) -> None:
-    """Bind the socket such that nobody but its owner can ever open it."""
-    socket.unlink(missing_ok=True)
-    before = os.umask(0o177)
-    try:
-        server.add_insecure_port(f"unix:{socket}")
-    except RuntimeError as error:
-        raise StateFolderError(str(socket), f"cannot serve on this socket: {error}") from error
-    finally:
-        os.umask(before)
 
 
 def _exit(socket: Path) -> NoReturn:

@@ -105,6 +105,7 @@ class Node:
         self._networks: dict[str, IPv4Network] = {}
         self._events: Fanout[NodeEvent] = Fanout(WATCHER_EVENTS)
         self._sequence = 0
+        runtime.report_egress(self._tell)
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
@@ -143,7 +144,7 @@ class Node:
             raise NetworkConflictError(name, str(subnet), str(existing))
 
     def configure_network(self, configuration: NetworkConfiguration) -> None:
-        """Replace links, routes, faults and policies.
+        """Replace links, routes, faults, policies and egress rules.
 
         Raises:
             NetworkNotAttachedError: a group is on a network that was not attached.

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pod_node.usage import PodUsage
     from vnet.capture import CaptureBatch, CapturePlace
     from vnet.configuration import NetworkConfiguration
+    from vnet.gateway import EgressHappening
     from vnet.ping import EchoResult
     from vnet.statistics import NetworkStatistics
 
@@ -113,6 +114,9 @@ class Runtime(Protocol):
         Raises:
             PodNodeError: there is no such place, or too many are looked at.
         """
+
+    def report_egress(self, report: Callable[[EgressHappening], None]) -> None:
+        """Tell `report` from now on what happens to whoever leaves the network."""
 
     async def close(self) -> None:
         """Kill every guest, join its thread and give the fabric back."""

@@ -48,6 +48,8 @@ class Limits:
     """Sockets, those waiting in an accept queue included (ENOBUFS)."""
     fabric_bytes: int = 256 * 1024 * 1024
     """Bytes of the fabric held by the pod's sockets and pipes (ENOBUFS)."""
+    cpus: float | None = None
+    """Processors' worth of time; past it the guest waits. None, or 1 and more: all it can take."""
 
 
 class ProbeKind(Enum):

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
 from pod_node.spec import ExitKind, PodExit, PodSpec
+from vnet.gateway.attempts import EgressAttempt, EgressEnded
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address
@@ -129,6 +130,8 @@ Happening: TypeAlias = (
     | PodPauseChanged
     | PodExited
     | LogNotice
+    | EgressAttempt
+    | EgressEnded
     | EventsLost
 )
 

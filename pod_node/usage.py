@@ -31,6 +31,8 @@ class PodUsage:
     pod: str
     cpu_time_s: float = 0.0
     """Of its guest, since it started."""
+    throttled_s: float = 0.0
+    """How long its guest has waited because its share of a processor was used up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

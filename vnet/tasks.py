@@ -29,11 +29,15 @@ class TaskOwner:
         task.add_done_callback(self._ended)
         return task
 
+    def cancel(self) -> None:
+        """Ask all tasks to end."""
+        for task in self._tasks:
+            task.cancel()
+
     async def cancel_all(self) -> None:
         """End all tasks and wait for them."""
         while self._tasks:
-            for task in self._tasks:
-                task.cancel()
+            self.cancel()
             await asyncio.wait(self._tasks)
 
     def _ended(self, task: asyncio.Task[None]) -> None:

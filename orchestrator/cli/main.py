@@ -24,8 +24,22 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 VERBS = {
+    "events": "Report what happens to a deployment.",
+    "graph": "Draw a topology.",
+    "heal": "End partitions.",
+    "hold": "Keep all traffic between groups of pods waiting.",
     "image": "List and fetch images.",
+    "inspect": "Show everything about a service, a pod or a link.",
+    "kill": "End pods at once, as a crash would.",
+    "link": "Show and change links.",
+    "netstat": "Count sockets, links, interfaces and policy rules.",
+    "partition": "Cut all traffic between groups of pods.",
+    "pause": "Keep pods from running for a while.",
+    "ping": "Send echo requests from one pod to another.",
     "ps": "List the pods of running deployments.",
+    "release": "Let traffic go that was held.",
+    "resume": "Let paused pods go on.",
+    "top": "Show what pods use, live.",
     "up": "Boot a topology and show its logs until Ctrl-C.",
     "validate": "Check a topology file.",
 }

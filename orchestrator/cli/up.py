@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -24,10 +25,11 @@ if TYPE_CHECKING:
     from orchestrator.backends.backend import Backend
     from orchestrator.cli.printer import Printer
     from orchestrator.cli.screen import Steps, UpScreen
+    from orchestrator.control import Source
     from orchestrator.errors import OrchestratorError
     from orchestrator.phases import PodView
     from orchestrator.plan import Plan
-    from orchestrator.topology import Topology
+    from orchestrator.topology import Reading, Topology
 
 FLUSH_S = 0.5
 """How long the end waits for a terminal that does not take what is left to print."""
@@ -51,13 +53,13 @@ def command(context: click.Context, file: str, qr: bool | None) -> None:
     FILE may be - for standard input. The exit status is 0 when all pods ended well, 1 after an
     error, 130 after Ctrl-C.
     """
-    topology = _load(file)
-    if topology is None:
+    reading = _load(file)
+    if reading.topology is None:
         context.exit(1)
-    context.exit(_up(topology, qr))
+    context.exit(_up(reading.topology, _source(file, reading), qr))
 
 
-def _load(file: str) -> Topology | None:
+def _load(file: str) -> Reading:
     from orchestrator.topology import read_topology
     from orchestrator.topology.render import count, render_problems
     from pod_node.images import absolute_reference
@@ -68,10 +70,18 @@ def _load(file: str) -> Topology | None:
     if reading.topology is None:
         errors = count(len(reading.errors), "error")
         click.echo(f"error: {reading.file}: {errors}; nothing was started", err=True)
-    return reading.topology
+    return reading
 
 
-def _up(topology: Topology, qr: bool | None) -> int:
+def _source(file: str, reading: Reading) -> Source:
+    from orchestrator.control import Source
+    from orchestrator.topology.loader import STANDARD_INPUT
+
+    path = "" if file == STANDARD_INPUT else str(Path(file).absolute())
+    return Source(path=path, text=reading.text)
+
+
+def _up(topology: Topology, source: Source, qr: bool | None) -> int:
     from orchestrator.backends.embedded import EmbeddedBackend
     from orchestrator.cli.printer import Printer
     from orchestrator.plan import make_plan
@@ -81,7 +91,7 @@ def _up(topology: Topology, qr: bool | None) -> int:
     with folder.hold():
         plan = make_plan(topology, state_dir=folder.path)
         folder.make_volumes(volume.folder for volume in plan.volumes)
-        session = _Session(EmbeddedBackend(folder))
+        session = _Session(EmbeddedBackend(folder), topology, source, folder.control_socket)
         printer = Printer(session.on_broken_output)
         screen = _screen(printer, plan, qr)
         try:
@@ -97,8 +107,13 @@ def _up(topology: Topology, qr: bool | None) -> int:
 class _Session:
     """One run of a deployment, from the first signal handler to the exit status."""
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(
+        self, backend: Backend, topology: Topology, source: Source, control_socket: Path
+    ) -> None:
         self._backend = backend
+        self._topology = topology
+        self._source = source
+        self._control_socket = control_socket
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[int] | None = None
         self._stopped_by: int | None = None
@@ -125,11 +140,17 @@ class _Session:
 
     async def _launch(self, plan: Plan, screen: UpScreen) -> list[PodView]:
         from orchestrator.codec import NodeLostError
+        from orchestrator.control import Control
         from orchestrator.launch import Launch
+        from orchestrator.service import serve_control
 
         async with self._backend.run() as client:
+            control = Control(
+                self._topology, plan, self._source, client, time.time, screen.show_notice
+            )
             try:
-                return await Launch(plan, client, screen, time.time).run()
+                async with serve_control(control, self._control_socket):
+                    return await Launch(plan, client, screen, control, time.time).run()
             except NodeLostError as lost:
                 raise await self._death(lost) from lost
 

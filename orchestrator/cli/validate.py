@@ -46,6 +46,7 @@ def _print_schema() -> None:
 
 
 def _validate(file: str, layout: str, color: bool | None) -> bool:
+    from orchestrator.adjacency import unreachable_services
     from orchestrator.topology.loader import read_topology
     from orchestrator.topology.render import (
         count,
@@ -58,11 +59,14 @@ def _validate(file: str, layout: str, color: bool | None) -> bool:
     if os.environ.get("NO_COLOR"):
         color = False
     reading = read_topology(file, os.environ, absolute_reference)
+    problems = [*reading.problems]
+    if reading.topology is not None:
+        problems += unreachable_services(reading.file, reading.topology)
     if layout == "json":
-        click.echo(render_rows(reading.problems))
+        click.echo(render_rows(problems))
         return reading.topology is not None
-    if reading.problems:
-        click.echo(render_problems(reading.problems), color=color)
+    if problems:
+        click.echo(render_problems(problems), color=color)
     if reading.topology is not None:
         click.echo(render_summary(reading.file, reading.topology), color=color)
         return True

@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from orchestrator.codec.looking import PingStep
     from orchestrator.impairments import Mend, Part, ResetLink, ResetLinks, SetLink
     from orchestrator.views import (
         CaptureOrder,
@@ -50,6 +49,7 @@ if TYPE_CHECKING:
         DeploymentView,
         FaultView,
         LinkView,
+        PingStep,
     )
     from pod_node.usage import NodeUsage
     from vnet.capture import CaptureBatch

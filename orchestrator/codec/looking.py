@@ -14,9 +14,7 @@ from vnet.errors import InvalidMessageError
 from vnet.ping import NumberedEcho
 
 if TYPE_CHECKING:
-    from typing import TypeAlias
-
-    PingStep: TypeAlias = PingEnds | NumberedEcho
+    from orchestrator.views import PingStep
 
 
 def ping_step_to_message(step: PingStep) -> pb.PingResponse:

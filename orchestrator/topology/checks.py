@@ -52,6 +52,7 @@ def check(validated: Validated) -> Iterator[Finding]:
         _names,
         _lookalikes,
         _networks,
+        _routers,
         _dependencies,
         _cycles,
         _volumes,
@@ -120,6 +121,14 @@ def _networks(topology: Topology, validated: Validated) -> Iterator[Finding]:
             hint = suggestion(network, topology.networks, what="declared networks")
             message = f"unknown network {quoted(network)}; {hint}"
             yield Finding(("services", service, "networks", network), message, at_key=True)
+
+
+def _routers(topology: Topology, validated: Validated) -> Iterator[Finding]:
+    for service, section in topology.services.items():
+        damaged = validated.is_damaged_within("services", service, "networks")
+        if section.router and len(section.attached) < 2 and not damaged:
+            message = f"a router joins networks, and {quoted(service)} is on one only; add another"
+            yield Finding(("services", service, "router"), message, at_key=True)
 
 
 def _dependencies(topology: Topology, validated: Validated) -> Iterator[Finding]:

@@ -26,7 +26,7 @@ def check_links(inspection: Inspection) -> None:
         path: Path = ("links", index)
         _check_parameters(inspection, link, path)
         ends = inspection.ends((*path, "endpoints"), link.endpoints)
-        network = ends and inspection.common_network(path, ends, link.network)
+        network = ends and inspection.common_network(path, "endpoints", ends, link.network)
         if ends is None or network is None:
             continue
         first, second = map(str, ends)

@@ -28,7 +28,7 @@ def check_schedule(inspection: Inspection) -> None:
 
     Preconditions: the links were checked before, by the same inspection.
     """
-    sound = not inspection.findings
+    sound = inspection.is_sound
     table = LinkTable(declared_links(inspection.topology) if sound else ())
     latest = 0.0
     for index, entry in enumerate(inspection.topology.schedule):
@@ -79,7 +79,7 @@ def _link(inspection: Inspection, path: Path, entry: ScheduleEntry) -> LinkEnds 
     if entry.link is None:
         return None
     ends = inspection.ends((*path, "link"), entry.link)
-    network = ends and inspection.common_network(path, ends, entry.network)
+    network = ends and inspection.common_network(path, "link", ends, entry.network)
     return LinkEnds(*ends, network) if ends and network else None
 
 

@@ -15,14 +15,17 @@ from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonS
 from orchestrator.topology import forms
 from orchestrator.topology.problems import describe
 from orchestrator.topology.units import (
+    CPUS_PATTERN,
     DURATION_PATTERN,
     PERCENTAGE_PATTERN,
     RATE_PATTERN,
     SIZE_PATTERN,
+    format_cpus,
     format_duration,
     format_percentage,
     format_rate,
     format_size,
+    parse_cpus,
     parse_duration,
     parse_percentage,
     parse_rate,
@@ -87,6 +90,12 @@ def _from_number(parse: Callable[[str], int]) -> BeforeValidator:
 def _word(pattern: str) -> WithJsonSchema:
     """Text of a certain form, or text whose variables are not substituted yet."""
     return WithJsonSchema({"type": "string", "pattern": f"{pattern}|\\$"})
+
+
+def _number_word(pattern: str) -> WithJsonSchema:
+    """A number above zero, or the same as a text."""
+    words: JsonDict = {"type": "string", "pattern": f"{pattern}|\\$"}
+    return WithJsonSchema({"anyOf": [{"type": "number", "exclusiveMinimum": 0}, words]})
 
 
 def _integer(**bounds: int) -> WithJsonSchema:
@@ -162,6 +171,10 @@ Memory: TypeAlias = Annotated[
     PlainSerializer(format_size),
     _word(SIZE_PATTERN),
 ]
+Cpus: TypeAlias = Annotated[
+    float, _parsed(parse_cpus), PlainSerializer(format_cpus), _number_word(CPUS_PATTERN)
+]
+"""Processors' worth of time."""
 Port: TypeAlias = Annotated[
     int,
     _from_number(parse_port),

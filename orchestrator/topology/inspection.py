@@ -27,6 +27,11 @@ class Inspection:
         self.findings: list[Finding] = []
         self._validated = validated
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing is known to be wrong, here or in what stages before have found."""
+        return not self.findings and not self._validated.findings
+
     def report(self, path: Path, message: str, *, at_key: bool = False) -> None:
         """Note something that is wrong."""
         self.findings.append(Finding(path, message, at_key))
@@ -80,9 +85,16 @@ class Inspection:
         return first, second
 
     def common_network(
-        self, path: Path, ends: tuple[Member, Member], wanted: str | None
+        self, path: Path, key: str, ends: tuple[Member, Member], wanted: str | None
     ) -> str | None:
-        """The network that joins two members; None is reported."""
+        """The network that joins two members; None is reported.
+
+        Args:
+            path: The section that names them.
+            key: Where in it they are named.
+            ends: The members.
+            wanted: What its key "network" says.
+        """
         shared = self.roster.shared_networks(*ends)
         both = f"{quoted(str(ends[0]))} and {quoted(str(ends[1]))}"
         if wanted is not None:
@@ -92,18 +104,11 @@ class Inspection:
                 self.report((*path, "network"), f"{both} are not both on network {quoted(wanted)}")
                 return None
             return wanted
-        if len(shared) == 1:
-            return shared[0]
-        if shared:
-            networks = ", ".join(shared)
-            self.report(
-                path,
-                f'{both} share several networks ({networks}); say which: "network: {shared[0]}"',
-            )
-        elif not any(self._validated.is_damaged_within("services", e.service) for e in ends):
-            self.report(
-                path,
-                f"{both} share no network, so there is nothing between them to shape; "
-                "put both on one network",
-            )
-        return None
+        if len(shared) > 1:
+            message = f"{both} share several networks ({', '.join(shared)}); say which: "
+            self.report((*path, key), f'{message}"network: {shared[0]}"')
+            return None
+        if not shared and not any(self.is_damaged("services", end.service) for end in ends):
+            message = f"{both} share no network, so there is nothing between them to shape"
+            self.report((*path, key), f"{message}; put both on one network")
+        return shared[0] if shared else None

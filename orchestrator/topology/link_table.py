@@ -49,6 +49,15 @@ class LinkTable:
     def __init__(self, declared: Iterable[LinkState]) -> None:
         self._entries = {state.ends: _Entry(state) for state in declared}
 
+    def copy(self) -> LinkTable:
+        """The same links, to try a change on."""
+        other = LinkTable(())
+        other._entries = {
+            ends: _Entry(entry.declared, list(entry.layers))
+            for ends, entry in self._entries.items()
+        }
+        return other
+
     def states(self) -> tuple[LinkState, ...]:
         """Every link as it is now, those of the topology first."""
         return tuple(self._state(ends, entry) for ends, entry in self._entries.items())
@@ -67,7 +76,7 @@ class LinkTable:
         change: LinkChange,
         direction: LinkDirection = LinkDirection.BOTH,
         until_s: float | None = None,
-    ) -> None:
+    ) -> LinkEnds:
         """Change a link; one that is not there comes to be.
 
         Args:
@@ -75,6 +84,9 @@ class LinkTable:
             change: What to change.
             direction: Which way.
             until_s: When the change ends; None for good.
+
+        Returns:
+            The link's ends, in the order in which it has them.
 
         Raises:
             LinkChangeError: The link cannot have all of that at once; nothing was changed.
@@ -88,15 +100,16 @@ class LinkTable:
                 raise LinkChangeError(faults)
         entry.layers.append(layer)
         self._entries[ends] = entry
+        return ends
 
-    def reset(self, ends: LinkEnds) -> bool:
-        """Lift every change from a link; return whether there was any."""
+    def reset(self, ends: LinkEnds) -> LinkEnds | None:
+        """Lift every change from a link; return its ends, or None where there was no change."""
         for way in (ends, ends.reversed):
             if (entry := self._entries.get(way)) and entry.layers:
                 entry.layers.clear()
                 self._forget_empty()
-                return True
-        return False
+                return way
+        return None
 
     def expire(self, now_s: float) -> tuple[LinkEnds, ...]:
         """Lift the changes whose time is over; return the links that had them."""

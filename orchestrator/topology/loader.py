@@ -36,6 +36,8 @@ class Reading:
     """Complete and consistent; None when there is any error."""
     problems: tuple[Problem, ...] = ()
     """Errors and warnings, in the order of the file."""
+    text: str = ""
+    """What was read; empty when it could not be."""
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -109,7 +111,9 @@ def read_topology_bytes(
         topology = resolution.topology
     found = sort_problems([*problems, *parsed.problems])
     usable = all(problem.severity is Severity.WARNING for problem in found)
-    return Reading(file=file, topology=topology if usable else None, problems=found)
+    return Reading(
+        file=file, topology=topology if usable else None, problems=found, text=source.text
+    )
 
 
 def _variables(

@@ -17,6 +17,10 @@ MAX_DURATION_S = 30 * 24 * 3600
 MAX_RATE_BIT_S = 10**12
 """Faster than any link that there is to imitate."""
 
+LEAST_CPUS = 0.01
+"""Docker's least too: a pod that computes for a millisecond in each tenth of a second."""
+MOST_CPUS = 1000
+
 _NANOSECOND = Fraction(1, 10**9)
 _DURATION_UNITS = {
     "ns": _NANOSECOND,
@@ -35,12 +39,14 @@ _NUMBER = r"[0-9]{1,18}(?:\.[0-9]{1,18})?"
 _DURATION_PART = re.compile(rf"({_NUMBER})(ns|us|µs|ms|s|m|h|d)")
 _SIZE = re.compile(rf"({_NUMBER}) ?([kmgt]?)(i?b)?", re.IGNORECASE | re.ASCII)
 _RATE = re.compile(rf"({_NUMBER}) ?([a-z]+)", re.IGNORECASE | re.ASCII)
+_CPUS = re.compile(r"[0-9]{1,4}(?:\.[0-9]{1,3}0*)?|\.[0-9]{1,3}0*", re.ASCII)
 _PERCENTAGE = re.compile(rf"(-?{_NUMBER}) ?%", re.ASCII)
 _BARE = re.compile(rf"[+-]?{_NUMBER}", re.ASCII)
 
 DURATION_PATTERN = r"^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h|d))+$"
 SIZE_PATTERN = r"^[0-9]+(\.[0-9]+)? ?([kKmMgGtT]([iI]?[bB])?|[bB])$"
 RATE_PATTERN = r"^[0-9]+(\.[0-9]+)? ?[kKmMgGtT]?[bB][iI][tT]$"
+CPUS_PATTERN = r"^([0-9]*\.)?[0-9]+$"
 PERCENTAGE_PATTERN = r"^[0-9]+(\.[0-9]+)? ?%$"
 """For JSON schemas; the functions below say more."""
 
@@ -102,6 +108,28 @@ def format_size(size: int) -> str:
         if whole and not rest:
             return f"{whole}{unit}"
     return f"{size}b"
+
+
+def parse_cpus(text: str) -> float:
+    """Read a number of processors such as `0.5` or `2`.
+
+    Raises:
+        ValueError: The text is no such number, or one out of bounds; the message says what to
+            write.
+    """
+    if not _CPUS.fullmatch(text):
+        raise ValueError(
+            f'"{text}" is not a number of processors; write for example 0.5, '
+            "with three decimals at most"
+        )
+    if not LEAST_CPUS <= float(text) <= MOST_CPUS:
+        raise ValueError(f"must be between {LEAST_CPUS:g} and {MOST_CPUS:,}")
+    return float(text)
+
+
+def format_cpus(cpus: float) -> str:
+    """Write a number of processors so that `parse_cpus` reads the same value back."""
+    return f"{cpus:g}" if cpus == int(cpus) else f"{cpus:.3f}".rstrip("0")
 
 
 def parse_rate(text: str) -> int:

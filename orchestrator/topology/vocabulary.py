@@ -85,7 +85,7 @@ DEPLOY = _refuse(
 
 RESOURCES = _refuse("reservations")
 
-LIMITS = _refuse("cpus descriptors devices disk pids processes sockets")
+LIMITS = _refuse("descriptors devices disk pids processes sockets")
 
 DEPENDENCY = _refuse("required restart")
 

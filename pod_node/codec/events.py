@@ -26,8 +26,15 @@ from pod_node.status import (
     Synced,
 )
 from protos.node.v1 import node_pb2 as pb
-from vnet.codec import fields
+from vnet.codec import (
+    attempt_from_message,
+    attempt_to_message,
+    ended_from_message,
+    ended_to_message,
+    fields,
+)
 from vnet.errors import InvalidMessageError
+from vnet.gateway import EgressAttempt, EgressEnded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -65,6 +72,10 @@ def event_to_message(event: NodeEvent) -> pb.WatchResponse:
         case LogNotice(pod=pod, message=text):
             message.log_notice.pod = pod
             message.log_notice.message = text
+        case EgressAttempt() as attempt:
+            message.egress_attempt.CopyFrom(attempt_to_message(attempt))
+        case EgressEnded() as ended:
+            message.egress_ended.CopyFrom(ended_to_message(ended))
         case EventsLost(count):
             message.events_lost.count = count
         case _:
@@ -130,5 +141,7 @@ _HAPPENINGS: Mapping[str, Callable[[pb.WatchResponse], Happening]] = {
     "pause_changed": _pause_changed,
     "exited": _exited,
     "log_notice": _log_notice,
+    "egress_attempt": lambda message: attempt_from_message(message.egress_attempt),
+    "egress_ended": lambda message: ended_from_message(message.egress_ended),
     "events_lost": lambda message: EventsLost(message.events_lost.count),
 }

@@ -47,6 +47,7 @@ def pod_spec_to_message(spec: PodSpec) -> pb.PodSpec:
             max_descriptors=limits.descriptors,
             max_sockets=limits.sockets,
             fabric_bytes=limits.fabric_bytes,
+            milli_cpus=0 if limits.cpus is None else round(limits.cpus * 1000),
         ),
         healthcheck=None if check is None else _check_to_message(check),
     )
@@ -116,6 +117,7 @@ def _limits(message: pb.Limits) -> Limits:
         descriptors=message.max_descriptors or default.descriptors,
         sockets=message.max_sockets or default.sockets,
         fabric_bytes=message.fabric_bytes or default.fabric_bytes,
+        cpus=message.milli_cpus / 1000 if message.milli_cpus else None,
     )
 
 

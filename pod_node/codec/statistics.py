@@ -21,7 +21,12 @@ def usage_to_message(usage: NodeUsage) -> pb.StatisticsResponse:
             fabric_limit_bytes=usage.fabric_limit_bytes,
         ),
         pods=[
-            pb.PodStatistics(pod=pod.pod, cpu_time_us=to_us(pod.cpu_time_s)) for pod in usage.pods
+            pb.PodStatistics(
+                pod=pod.pod,
+                cpu_time_us=to_us(pod.cpu_time_s),
+                throttled_us=to_us(pod.throttled_s),
+            )
+            for pod in usage.pods
         ],
     )
 
@@ -39,5 +44,12 @@ def usage_from_message(message: pb.StatisticsResponse) -> NodeUsage:
         running_pods=node.running_pods,
         fabric_used_bytes=node.fabric_used_bytes,
         fabric_limit_bytes=node.fabric_limit_bytes,
-        pods=tuple(PodUsage(pod=pod.pod, cpu_time_s=pod.cpu_time_us / US) for pod in message.pods),
+        pods=tuple(
+            PodUsage(
+                pod=pod.pod,
+                cpu_time_s=pod.cpu_time_us / US,
+                throttled_s=pod.throttled_us / US,
+            )
+            for pod in message.pods
+        ),
     )

@@ -161,6 +161,15 @@ def set_global_i32(store: wasmtime.Store, extern: Extern, value: int) -> None:
     _check(error, None)
 
 
+def set_global_i64(store: wasmtime.Store, extern: Extern, value: int) -> None:
+    """Set a mutable 64-bit global."""
+    raw = ffi.wasmtime_val_t()
+    raw.kind = ffi.WASMTIME_I64
+    raw.of.i64 = value
+    error = _global_set(store._context(), ctypes.byref(extern.of.global_), ctypes.byref(raw))
+    _check(error, None)
+
+
 def get_global_i32(store: wasmtime.Store, extern: Extern) -> int:
     """Return a 32-bit global as an unsigned number."""
     raw = ffi.wasmtime_val_t()
@@ -278,11 +287,12 @@ _NO_FINALIZER = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(0)
 _CONTINUE = 0
 
 
-def epoch_callback(may_end: Callable[[int], bool]) -> object:
+def epoch_callback(ask: Callable[[int], int]) -> object:
     """Return a C callback for `watch_epoch`; keep it alive as long as any store uses it.
 
-    `may_end(token)` runs on the guest's thread at an epoch change and says whether that guest shall
-    end now. It must not raise and must not touch the store.
+    `ask(token)` runs on the guest's thread when it is due and says after how many changes of the
+    epoch it is asked again, or 0 when that guest shall end now. It must not raise and must not
+    touch the store.
     """
 
     def callback(
@@ -291,9 +301,9 @@ def epoch_callback(may_end: Callable[[int], bool]) -> object:
         delta: ctypes._Pointer[ctypes.c_uint64],
         kind: ctypes._Pointer[ctypes.c_uint8],
     ) -> int:
-        delta[0] = 1
         kind[0] = _CONTINUE
-        if not may_end(token or 0):
+        delta[0] = ticks = ask(token or 0)
+        if ticks:
             return 0
         message = b"killed"
         error = ffi.wasmtime_error_new(ctypes.create_string_buffer(message))
@@ -303,7 +313,7 @@ def epoch_callback(may_end: Callable[[int], bool]) -> object:
 
 
 def watch_epoch(store: wasmtime.Store, callback: object, token: int) -> None:
-    """Have `callback` asked with `token` whenever the engine's epoch changes."""
+    """Have `callback` asked with `token` at the engine's next change of the epoch."""
     ffi.wasmtime_store_epoch_deadline_callback(
         store.ptr(), callback, ctypes.c_void_p(token), _NO_FINALIZER
     )

@@ -72,15 +72,16 @@ class TooManyNetworksError(PodNodeError):
         return f"network {self.network}: a node has at most {self.most}; use fewer networks"
 
 
-class NetworkFeatureError(PodNodeError):
-    """Something was asked of the network that this node's kernel does not do."""
+class CaptureRefusedError(PodNodeError):
+    """Nobody can look at a place."""
 
-    def __init__(self, feature: str) -> None:
-        super().__init__(feature)
-        self.feature = feature
+    def __init__(self, place: str, reason: str) -> None:
+        super().__init__(place, reason)
+        self.place = place
+        self.reason = reason
 
     def __str__(self) -> str:
-        return f"this node's kernel has no {self.feature}; leave them out"
+        return f"{self.place} {self.reason}"
 
 
 class FabricFullError(PodNodeError):
@@ -92,3 +93,15 @@ class FabricFullError(PodNodeError):
 
     def __str__(self) -> str:
         return f"the node has no room for {self.thing}; use fewer of them, or stop some pods"
+
+
+class PolicyRefusedError(PodNodeError):
+    """A policy cannot be in force."""
+
+    def __init__(self, policy: str, reason: str) -> None:
+        super().__init__(policy, reason)
+        self.policy = policy
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"policy {self.policy}: {self.reason}; make it smaller, or correct it"

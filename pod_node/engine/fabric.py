@@ -16,7 +16,7 @@ from ipaddress import IPv4Address
 
 import wasmtime
 
-from pod_node.engine import bindings, modules, parking
+from pod_node.engine import bindings, clocks, modules, parking
 from pod_node.engine.bindings import Extern, ExternArray, Instance
 from pod_node.engine.compiler import Compiler
 from pod_node.engine.modules import Function, Signature
@@ -115,8 +115,11 @@ def instantiate_kernel(fabric: Fabric, store: wasmtime.Store, glue: Instance) ->
     """Instantiate the kernel over `glue` and return all its exports by name."""
     imports = bindings.extern_array(len(fabric.kernel.imports))
     count = len(fabric.kernel_imports)
+    origin = bindings.extern_array(1)
+    bindings.read_exports(store, glue, (0,), origin)
     functions = bindings.extern_array(count)
-    bindings.read_exports(store, glue, range(count), functions)
+    bindings.read_exports(store, glue, range(1, count + 1), functions)
+    clocks.align(store, functions[fabric.clock_now_slot], origin[0])
     fill_kernel_imports(fabric, imports, functions)
     instance = bindings.instantiate(store, fabric.kernel, imports)
     names = [export.name for export in fabric.kernel.exports]
@@ -152,6 +155,7 @@ class Fabric:
         self.engine = compiler.engine
         self.kernel = compiler.kernel()
         self.kernel_imports = function_imports(self.kernel)
+        self.clock_now_slot = [item.name for item in self.kernel_imports].index("clock_now")
         self.kernel_function_slots, self.kernel_memory_slot = self._import_slots()
         self.host_glue = compiler.text(modules.host_glue(self.kernel_imports))
         pages = max(size_bytes, LEAST_FABRIC_BYTES) // WASM_PAGE
@@ -231,6 +235,12 @@ class Fabric:
         """Return the local or remote address and port of one of the host's sockets."""
         packed = self.control.function("host_endpoint", 2).call(descriptor, int(remote))
         return str(IPv4Address(packed >> 16 & 0xFFFFFFFF)), packed & 0xFFFF
+
+    def name_network(self, network: int, name: str) -> None:
+        """Say what a network is called, which pods read."""
+        encoded = name.encode() + b"\0"
+        self.view[self.staging : self.staging + len(encoded)] = encoded
+        self.control.call("host_name_network", network, self.staging)
 
     def publish(self, network: int, name: str, addresses: Sequence[IPv4Address]) -> None:
         """Make `name` lead to `addresses` on a network; none at all removes it."""

@@ -110,7 +110,7 @@ class Guest:
         store.set_wasi(self._wasi())
         bindings.watch_epoch(store, self._epoch, self.process.thread)
         # Killed or paused before the epoch was watched; what comes later is noticed there.
-        if self._signals.ends(self.process.thread):
+        if not self._signals.ask(self.process.thread):
             return _killed()
         try:
             guest = self._program.link(store, self.process.stack_top)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pod_node.engine import guards, parking
+from pod_node.engine import clocks, guards, parking
 
 WASI = "wasi_snapshot_preview1"
 FABRIC_PAGES_MOST = 65_535
@@ -129,15 +129,15 @@ def glue(kernel_imports: Sequence[Function], natives: Sequence[Function]) -> str
         natives: WASI functions that the guest gets from the engine as they are.
 
     The engine's WASI acts on the memory that its caller exports as `memory`, which is why each of
-    its functions is wrapped here. Exports: the kernel's imports in order, `natives` in order, then
-    `status`, what the guest gave to `proc_exit` (the engine itself takes no status above 125), and
-    `memory`.
+    its functions is wrapped here. Exports: `origin`, where its monotonic clock begins, the kernel's
+    imports in order, `natives` in order, then `status`, what the guest gave to `proc_exit` (the
+    engine itself takes no status above 125), and `memory`.
     """
     wrapped = _wasi_functions([*kernel_imports, *natives, CLOCK_TIME_GET, *STRING_SIZES])
     lines = ["(module", *(_native_import(function) for function in wrapped)]
     lines.append('(import "guest" "memory" (memory $guest 0))')
     lines.append(f'(import "fabric" "memory" (memory $fabric 1 {FABRIC_PAGES_MOST} shared))')
-    lines += [parking.imports(), parking.functions()]
+    lines += [parking.imports(), parking.functions(), clocks.FUNCTIONS]
     lines.extend(_wrapper(function) for function in wrapped)
     lines += [_GUEST_FUNCTIONS, guards.HELPERS, guards.sizes_of("args"), guards.sizes_of("environ")]
     exports = [_export(f"k{i}", function.name) for i, function in enumerate(kernel_imports)]
@@ -149,12 +149,13 @@ def glue(kernel_imports: Sequence[Function], natives: Sequence[Function]) -> str
 def host_glue(kernel_imports: Sequence[Function]) -> str:
     """Return the glue of the node's own kernel instances, whose user memory is the fabric.
 
-    They have no files, so the engine's WASI functions trap here; only the clock is real.
+    They have no files, so the engine's WASI functions trap here; only the clock is real. Exports:
+    `origin`, the kernel's imports in order, and `memory`.
     """
     wrapped = _wasi_functions(kernel_imports)
     lines = ["(module", _native_import(CLOCK_TIME_GET)]
     lines.append(f'(import "fabric" "memory" (memory $fabric 1 {FABRIC_PAGES_MOST} shared))')
-    lines += [parking.imports(), parking.functions()]
+    lines += [parking.imports(), parking.functions(), clocks.FUNCTIONS]
     lines.append("(memory $clock 1)")
     lines.extend(
         f"(func ${function.name} {function.signature.text()} unreachable)" for function in wrapped
@@ -180,7 +181,7 @@ _GUEST_FUNCTIONS = """
   (drop (call $native_clock_time_get (local.get $id) (i64.const 0) (i32.const 16)))
   (local.set $time (i64.load $guest (i32.const 16)))
   (i64.store $guest (i32.const 16) (local.get $saved))
-  (local.get $time))
+  (i64.add (local.get $time) (call $clock_origin (local.get $id))))
 """
 
 _HOST_FUNCTIONS = """
@@ -191,7 +192,7 @@ _HOST_FUNCTIONS = """
 (func $user_pages (result i32) (memory.size $fabric))
 (func $clock_now (param $id i32) (result i64)
   (drop (call $native_clock_time_get (local.get $id) (i64.const 0) (i32.const 16)))
-  (i64.load $clock (i32.const 16)))
+  (i64.add (i64.load $clock (i32.const 16)) (call $clock_origin (local.get $id))))
 """
 
 

@@ -76,6 +76,11 @@ class NetworkTables:
         """The kernel's numbers of the groups."""
         return self._groups.as_mapping()
 
+    @property
+    def links(self) -> Mapping[str, int]:
+        """The kernel's numbers of the links."""
+        return self._links.as_mapping()
+
     def apply(
         self,
         configuration: NetworkConfiguration,

@@ -94,7 +94,11 @@ class EnginePod:
 
     def usage(self) -> PodUsage:
         """Say what the pod uses right now."""
-        return PodUsage(pod=self.spec.name, cpu_time_s=self._guest.cpu_time_s())
+        return PodUsage(
+            pod=self.spec.name,
+            cpu_time_s=self._guest.cpu_time_s(),
+            throttled_s=self._signals.throttled_s(self._guest.process),
+        )
 
     @property
     def frozen(self) -> bool:

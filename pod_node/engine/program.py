@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import wasmtime
 
-from pod_node.engine import bindings, modules
+from pod_node.engine import bindings, clocks, modules
 from pod_node.engine.bindings import Extern, ExternArray, Instance
 from pod_node.engine.compiler import Compiler
 from pod_node.engine.errors import UnsupportedModuleError
@@ -141,8 +141,11 @@ class Program:
         linker = bindings.clone_linker(self._linker, fabric.engine)
         bindings.define(linker, store, "guest", "memory", exports[0])
         glue = bindings.link(linker, store, self._glue)
+        origin = bindings.extern_array(1)
+        bindings.read_exports(store, glue, (0,), origin)
         glue_exports = bindings.extern_array(self._status + 1)
-        bindings.read_exports(store, glue, range(self._status + 1), glue_exports)
+        bindings.read_exports(store, glue, range(1, self._status + 2), glue_exports)
+        clocks.align(store, glue_exports[fabric.clock_now_slot], origin[0])
 
         kernel_imports = bindings.extern_array(len(fabric.kernel_function_slots) + 1)
         functions = glue_exports[: len(fabric.kernel_imports)]

@@ -8,8 +8,7 @@ GIL.
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
@@ -19,16 +18,17 @@ from typing import TYPE_CHECKING
 from pod_node.engine import bindings
 from pod_node.engine.compiler import Compiler
 from pod_node.engine.echoes import Echoes
-from pod_node.engine.errors import NetworkFeatureError, TooManyNetworksError
 from pod_node.engine.fabric import DEFAULT_FABRIC_BYTES, Fabric
+from pod_node.engine.gateway import FabricGateway
 from pod_node.engine.guest import Guest
-from pod_node.engine.network_tables import NetworkTables
+from pod_node.engine.network import FabricNetwork
 from pod_node.engine.pod import EnginePod
 from pod_node.engine.process import check_bootable, check_memory, create_process
 from pod_node.engine.program import Program
 from pod_node.engine.signals import Signals
-from pod_node.errors import BootError, NetworkConflictError, NetworkNotAttachedError
-from vnet.errors import SubnetOverlapError
+from pod_node.errors import BootError
+from pod_node.gateway import PodGateway
+from vnet.gateway import EgressHappening, Resolve
 from vnet.host import HostEndpoint, Watches
 from vnet.statistics import NetworkStatistics
 
@@ -50,8 +50,15 @@ class EngineRuntime:
         *,
         fabric_bytes: int = DEFAULT_FABRIC_BYTES,
         cores: int | None = None,
+        resolve: Resolve | None = None,
     ) -> None:
         """Create the fabric; must be called while the event loop runs.
+
+        Args:
+            compiler: compiles and caches modules for the process's engine.
+            fabric_bytes: all that pods' sockets, pipes and kernel stacks may take together.
+            cores: how many threads may spin at once; the machine's cores when None.
+            resolve: looks up names outside; the machine's own resolver when None.
 
         Raises:
             KernelMissingError: the package was installed without its kernel.
@@ -61,16 +68,17 @@ class EngineRuntime:
         self.fabric = Fabric(compiler, size_bytes=fabric_bytes, cores=cores)
         self._watches = Watches(self.fabric, self._loop)
         self._endpoint = HostEndpoint(self.fabric, self._watches, self._loop)
+        self.gateway = PodGateway(
+            FabricGateway(self.fabric), self._endpoint, self._watches, resolve
+        )
         self._programs: dict[Path, Program] = {}
-        self._networks: dict[str, tuple[int, IPv4Network]] = {}
-        self._published: dict[str, set[str]] = {}
         self._pods: dict[EnginePod, None] = {}
         self._closing = False
         self._signals = Signals(self.fabric, self._loop)
-        self._epoch = bindings.epoch_callback(self._signals.ends)
+        self._epoch = bindings.epoch_callback(self._signals.ask)
         self.fabric.ring(self._ring)
         self.fabric.pace()
-        self._tables = NetworkTables(self.fabric)
+        self._network = FabricNetwork(self.fabric, self._watches, self.gateway)
         self._echoes = Echoes(self.fabric, self._watches)
 
     @property
@@ -84,59 +92,24 @@ class EngineRuntime:
             self._loop.call_soon_threadsafe(self._watches.deliver, tokens)
 
     def attach_network(self, name: str, subnet: IPv4Network) -> None:
-        """Declare a network; the host takes its first address, the gateway's.
-
-        Raises:
-            NetworkConflictError: it exists with another subnet.
-            SubnetOverlapError: another network has some of its addresses.
-            TooManyNetworksError: the host cannot be on one more.
-        """
-        known = self._networks.get(name)
-        if known is not None:
-            if known[1] != subnet:
-                raise NetworkConflictError(name, str(subnet), str(known[1]))
-            return
-        for other, (_, taken) in self._networks.items():
-            if subnet.overlaps(taken):
-                raise SubnetOverlapError(name, str(subnet), other, str(taken))
-        number = len(self._networks) + 1
-        gateway = subnet.network_address + 1
-        result = self.fabric.try_call("host_attach", number, int(gateway), subnet.prefixlen)
-        if result < 0:
-            raise TooManyNetworksError(name, len(self._networks))
-        self._networks[name] = (number, subnet)
+        """Declare a network; see `FabricNetwork.attach`."""
+        self._network.attach(name, subnet)
 
     def publish(self, network: str, names: Mapping[str, Sequence[IPv4Address]]) -> None:
-        """Replace all names that pods on `network` can look up.
-
-        Raises:
-            NetworkNotAttachedError: there is no such network.
-        """
-        if network not in self._networks:
-            raise NetworkNotAttachedError(network)
-        number = self._networks[network][0]
-        before = self._published.get(network, set())
-        for name in sorted(before - names.keys()):
-            self.fabric.publish(number, name, [])
-        for name, addresses in names.items():
-            self.fabric.publish(number, name, addresses)
-        self._published[network] = {name for name, addresses in names.items() if addresses}
+        """Replace all names that pods can look up; see `FabricNetwork.publish`."""
+        self._network.publish(network, names)
 
     def configure_network(self, configuration: NetworkConfiguration) -> None:
-        """Replace links, routes, faults and policies.
+        """Replace links, routes, faults, policies and egress; see `FabricNetwork.configure`."""
+        self._network.configure(configuration)
 
-        Raises:
-            ConfigurationError: it makes no sense as a whole.
-            FabricFullError: there is no room for it.
-            NetworkFeatureError: the kernel does not do what is asked for.
-        """
-        if configuration.policies:
-            raise NetworkFeatureError("policies")
-        self._tables.apply(configuration, self._networks)
+    def report_egress(self, report: Callable[[EgressHappening], None]) -> None:
+        """Tell `report` from now on what happens to whoever leaves the network."""
+        self.gateway.report = report
 
     def network_statistics(self, *, flows: bool) -> NetworkStatistics:
-        """Read the network's counters."""
-        return NetworkStatistics(time_s=time.time(), links=tuple(self._tables.link_statistics()))
+        """Read the network's counters; see `FabricNetwork.statistics`."""
+        return self._network.statistics(flows=flows)
 
     async def ping(
         self,
@@ -163,12 +136,8 @@ class EngineRuntime:
     def capture(
         self, place: CapturePlace, *, snapshot_bytes: int
     ) -> AsyncGenerator[CaptureBatch, None]:
-        """Report packets as they pass a place.
-
-        Raises:
-            NetworkFeatureError: the kernel has no captures.
-        """
-        raise NetworkFeatureError("captures")
+        """Report packets as they pass a place; see `FabricNetwork.capture`."""
+        return self._network.capture(place, snapshot_bytes=snapshot_bytes)
 
     def boot(
         self,
@@ -210,9 +179,8 @@ class EngineRuntime:
         check_bootable(spec, argv)
         program = self._program(artifact, spec.image)
         check_memory(spec, program.memory_minimum)
-        networks = {name: number for name, (number, _) in self._networks.items()}
-        process = create_process(self.fabric, spec, networks)
-        self._signals.admit(process)
+        process = create_process(self.fabric, spec, self._network.numbers)
+        self._signals.admit(process, spec.limits.cpus)
         guest = Guest(self.fabric, program, spec, argv, process, self._signals, self._epoch)
         pod = EnginePod(
             self.fabric,
@@ -226,6 +194,7 @@ class EngineRuntime:
         )
         pod.start(self._forget)
         self._pods[pod] = None
+        self.gateway.add_pod(pod.spec)
         return pod
 
     def _program(self, artifact: Path, image: str) -> Program:
@@ -236,6 +205,7 @@ class EngineRuntime:
 
     def _forget(self, pod: EnginePod) -> None:
         self._pods.pop(pod, None)
+        self.gateway.remove_pod(pod.spec)
 
     async def close(self) -> None:
         """Kill every guest, join its thread, end the host's connections and stop the doorbell."""
@@ -246,5 +216,6 @@ class EngineRuntime:
             await pod.wait()
         self._signals.close()
         self._echoes.close()
+        await self.gateway.close()
         self._endpoint.close()
         self.fabric.stop()

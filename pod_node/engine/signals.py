@@ -1,21 +1,28 @@
-"""Kills guests, stops them for a while and lets them go on: SIGKILL, SIGSTOP and SIGCONT.
+"""Kills guests, stops them for a while and lets them go on: SIGKILL, SIGSTOP, SIGCONT, and shares.
 
 A guest that is blocked in the kernel, or comes there, is ended or stopped by the kernel itself. One
-that computes is asked at the next change of the engine's epoch whether it shall end. While it is
-paused the answer waits, outside of the kernel and without the GIL. Owns those waits, and the
-insisting: a guest that is just being asked when the epoch changes does not see the change, because
-the engine counts from the epoch at which the answer comes.
+that computes is asked when the engine's epoch changes whether it shall end. While it is paused, or
+has used its share of a processor, the answer waits, outside of the kernel and without the GIL. Owns
+those waits, and the insisting: a guest that is just being asked when the epoch changes does not see
+the change, because the engine counts from the epoch at which the answer comes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from enum import IntFlag
 from typing import TYPE_CHECKING
 
+from pod_node.engine.bandwidth import Bandwidth
+from pod_node.engine.epoch import FAR_TICKS, Epoch
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pod_node.engine.fabric import Fabric
     from pod_node.engine.process import KernelProcess
 
@@ -23,18 +30,49 @@ INSIST_S = 0.02
 """How long a guest may compute on before it is asked again."""
 
 
+class _Held(IntFlag):
+    """Why the node keeps a thread from running; the kernel's numbers."""
+
+    NOT = 0
+    PAUSED = 1
+    THROTTLED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Throttled:
+    """For how long a guest has waited for its share."""
+
+    before_s: float = 0.0
+    since: float | None = None
+    """When it began to wait, while it does."""
+
+    def total_s(self, now: float) -> float:
+        return self.before_s + (now - self.since if self.since is not None else 0.0)
+
+
 @dataclass(slots=True, eq=False)
 class _Gate:
-    """Where one guest's thread waits while it is paused."""
+    """Where one guest's thread waits while it may not compute."""
 
     process: KernelProcess
+    bandwidth: Bandwidth | None
+    """None for a guest that may compute all the time."""
     killed: bool = False
     paused: bool = False
-    open: threading.Event = field(default_factory=threading.Event)
+    held: _Held = _Held.NOT
+    """What the kernel was told."""
+    throttled: _Throttled = _Throttled()
+    changed: threading.Event = field(default_factory=threading.Event)
+    """Set after a change of what the thread waits for."""
+
+    @property
+    def ticks(self) -> int:
+        """After how many ticks the guest is asked again."""
+        return 1 if self.bandwidth else FAR_TICKS
 
 
 class Signals:
-    """Every guest's gate. All methods but `ends` run on the event loop's thread.
+    """Every guest's gate. All methods but `ask` run on the event loop's thread.
 
     A guest that has ended is left alone.
     """
@@ -42,18 +80,31 @@ class Signals:
     def __init__(self, fabric: Fabric, loop: asyncio.AbstractEventLoop) -> None:
         self._fabric = fabric
         self._loop = loop
+        self._epoch = Epoch(fabric.engine, loop)
         self._gates: dict[int, _Gate] = {}
         self._restless: set[_Gate] = set()
         """Those that were killed and have not ended, or were paused and have not stopped."""
         self._insisting: asyncio.TimerHandle | None = None
 
-    def admit(self, process: KernelProcess) -> None:
-        """Take a guest in whose thread has not started."""
-        self._gates[process.thread] = _Gate(process)
+    def admit(self, process: KernelProcess, cpus: float | None = None) -> None:
+        """Take a guest in whose thread has not started.
+
+        Args:
+            process: the guest.
+            cpus: its share of a processor; it has one thread, so 1 and more are no limit.
+        """
+        bandwidth = None
+        if cpus is not None and cpus < 1:
+            bandwidth = Bandwidth(cpus, time.monotonic())
+            self._epoch.begin_ticks()
+        self._gates[process.thread] = _Gate(process, bandwidth)
 
     def forget(self, process: KernelProcess) -> None:
         """Let a guest go whose thread has ended."""
-        self._restless.discard(self._gates.pop(process.thread))
+        gate = self._gates.pop(process.thread)
+        self._restless.discard(gate)
+        if gate.bandwidth:
+            self._epoch.end_ticks()
 
     def kill(self, process: KernelProcess) -> None:
         """End a guest, whatever it is doing; returns at once."""
@@ -62,8 +113,9 @@ class Signals:
             return
         gate.killed = True
         self._fabric.call("host_process_kill", process.number)
-        self._open(gate)
-        self._ask(gate)
+        self._hold(gate, _Held.NOT)
+        gate.changed.set()
+        self._insist_on(gate)
 
     def pause(self, process: KernelProcess) -> None:
         """Stop a guest; returns at once, and `frozen` tells when it has stopped."""
@@ -71,9 +123,9 @@ class Signals:
         if gate is None or gate.killed or gate.paused:
             return
         gate.paused = True
-        gate.open.clear()
         self._fabric.call("host_process_pause", process.number)
-        self._ask(gate)
+        gate.changed.set()
+        self._insist_on(gate)
 
     def resume(self, process: KernelProcess) -> None:
         """Let a paused guest go on."""
@@ -82,23 +134,32 @@ class Signals:
             return
         gate.paused = False
         self._fabric.call("host_process_resume", process.number)
-        self._open(gate)
+        self._hold(gate, gate.held & ~_Held.PAUSED)
+        gate.changed.set()
         self._restless.discard(gate)
 
     def frozen(self, process: KernelProcess) -> bool:
         """Tell whether a guest is paused and will not run before it is resumed."""
         return self._fabric.try_call("host_process_frozen", process.number) == 1
 
-    def ends(self, thread: int) -> bool:
-        """Say at a change of the epoch whether a guest shall end: killed, and not in the kernel.
+    def throttled_s(self, process: KernelProcess) -> float:
+        """Return for how long a guest has waited for its share, in seconds; 0 once it is gone."""
+        gate = self._find(process)
+        return gate.throttled.total_s(time.monotonic()) if gate is not None else 0.0
 
-        Runs on the guest's thread, and returns only when the guest is not paused.
+    def ask(self, thread: int) -> int:
+        """Say at a change of the epoch after how many ticks a guest is asked again; 0 ends it.
+
+        It ends when it was killed and is not in the kernel. Runs on the guest's thread, and returns
+        only when the guest is not paused and has some of its share left.
         """
+        gate = self._gates[thread]
+        if gate.bandwidth:
+            self._epoch.stir()
         if self._flag(thread, self._fabric.in_kernel_offset):
-            return False
-        if self._flag(thread, self._fabric.paused_offset):
-            self._wait(thread)
-        return self._flag(thread, self._fabric.killed_offset)
+            return gate.ticks
+        self._hold_back(gate)
+        return 0 if self._flag(thread, self._fabric.killed_offset) else gate.ticks
 
     def close(self) -> None:
         """Insist no more; every guest has ended."""
@@ -108,33 +169,58 @@ class Signals:
     def _flag(self, thread: int, offset: int) -> bool:
         return self._fabric.view[thread + offset] != 0
 
-    def _wait(self, thread: int) -> None:
-        gate = self._gates[thread]
-        while self._is_held(thread):
-            with suppress(RuntimeError):  # the loop is closed: nobody is left to tell
-                self._loop.call_soon_threadsafe(self._waits, gate)
-            gate.open.wait()
+    def _hold_back(self, gate: _Gate) -> None:
+        thread = gate.process.thread
+        while True:
+            gate.changed.clear()
+            if self._flag(thread, self._fabric.killed_offset):
+                return
+            if self._flag(thread, self._fabric.paused_offset):
+                self._tell(self._rests, gate)
+                gate.changed.wait()
+            elif gate.bandwidth and (
+                wait_s := gate.bandwidth.charge(time.thread_time(), time.monotonic())
+            ):
+                self._throttle(gate, wait_s)
+            else:
+                return
 
-    def _is_held(self, thread: int) -> bool:
-        paused = self._flag(thread, self._fabric.paused_offset)
-        return paused and not self._flag(thread, self._fabric.killed_offset)
+    def _throttle(self, gate: _Gate, wait_s: float) -> None:
+        gate.throttled = _Throttled(gate.throttled.before_s, time.monotonic())
+        self._tell(self._is_throttled, gate)
+        gate.changed.wait(wait_s)
+        self._tell(self._is_throttled_no_more, gate)
+        gate.throttled = _Throttled(gate.throttled.total_s(time.monotonic()))
 
-    def _waits(self, gate: _Gate) -> None:
-        """Have the kernel count a thread as one that needs no core."""
-        if gate.paused and not gate.killed and self._find(gate.process) is gate:
-            self._fabric.call("host_process_hold", gate.process.number, 1)
+    def _tell(self, method: Callable[[_Gate], None], gate: _Gate) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody is left to tell
+            self._loop.call_soon_threadsafe(method, gate)
+
+    def _rests(self, gate: _Gate) -> None:
+        if gate.paused:
+            self._hold(gate, gate.held | _Held.PAUSED)
+
+    def _is_throttled(self, gate: _Gate) -> None:
+        self._hold(gate, gate.held | _Held.THROTTLED)
+
+    def _is_throttled_no_more(self, gate: _Gate) -> None:
+        self._hold(gate, gate.held & ~_Held.THROTTLED)
+        self._epoch.hurry()
+
+    def _hold(self, gate: _Gate, held: _Held) -> None:
+        """Have the kernel count the thread as one that needs a core, or as one that does not."""
+        if self._find(gate.process) is not gate:
+            return
+        gate.held = held if not gate.killed else _Held.NOT
+        self._fabric.call("host_process_hold", gate.process.number, gate.held)
 
     def _find(self, process: KernelProcess) -> _Gate | None:
         gate = self._gates.get(process.thread)
         return gate if gate is not None and gate.process is process else None
 
-    def _open(self, gate: _Gate) -> None:
-        self._fabric.call("host_process_hold", gate.process.number, 0)
-        gate.open.set()
-
-    def _ask(self, gate: _Gate) -> None:
+    def _insist_on(self, gate: _Gate) -> None:
         self._restless.add(gate)
-        self._fabric.engine.increment_epoch()
+        self._epoch.ask_all()
         if self._insisting is None:
             self._insisting = self._loop.call_later(INSIST_S, self._insist)
 
@@ -144,5 +230,5 @@ class Signals:
             if self.frozen(gate.process):
                 self._restless.discard(gate)
         if self._restless:
-            self._fabric.engine.increment_epoch()
+            self._epoch.ask_all()
             self._insisting = self._loop.call_later(INSIST_S, self._insist)

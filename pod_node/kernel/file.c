@@ -2,6 +2,7 @@
 
 #include "vnet/fabric/errno.h"
 #include "vnet/fabric/gateway.h"
+#include "vnet/fabric/tap.h"
 
 #define FIRST_SLOTS 16u
 
@@ -52,8 +53,9 @@ void file_release(struct file *file)
 	case FILE_PIPE_READER: pipe_close(file->pipe, STREAM_ABANDONED); break;
 	case FILE_PIPE_WRITER: pipe_close(file->pipe, STREAM_FINISHED); break;
 	case FILE_TEXT:
-	case FILE_CONTROL: memory_free(file->account, file->text, sizeof(struct text)); break;
+	case FILE_CONTROL: memory_free(file->account, file->text, sizeof(struct text) + file->text->size); break;
 	case FILE_GATEWAY: gateway_close(); break;
+	case FILE_CAPTURE: tap_close(file->capture); break;
 	case FILE_HOST: /* closed by `fd_close`, or with its Store */
 	case FILE_NET_DIRECTORY: break;
 	}
@@ -91,7 +93,7 @@ static i32 pipe_read(struct stream *stream, uaddr to, u32 size, bool wait)
 		if (moved || size == 0)
 			return moved;
 		if (stream_flags(stream) & STREAM_FINISHED) {
-			if (stream_used(stream))
+			if (stream_unread(stream))
 				continue;
 			return 0;
 		}
@@ -137,6 +139,7 @@ i32 file_read(struct file *file, uaddr to, u32 size, bool wait, bool peek)
 	case FILE_PIPE_READER: return pipe_read(&file->pipe->stream, to, size, wait);
 	case FILE_TEXT:
 	case FILE_CONTROL: return text_read(file->text, to, size);
+	case FILE_CAPTURE: return tap_read(file->capture, to, size);
 	case FILE_NET_DIRECTORY: return -E_ISDIR;
 	default: return -E_BADF;
 	}
@@ -163,6 +166,7 @@ u32 file_poll(struct file *file)
 		return (stream_writable(&file->pipe->stream) ? (u32)POLL_WRITE : 0) |
 		       (stream_flags(&file->pipe->stream) & STREAM_ABANDONED ? (u32)POLL_HANGUP : 0);
 	case FILE_GATEWAY: return gateway_ready() ? POLL_READ : 0;
+	case FILE_CAPTURE: return capture_readable(file->capture) ? POLL_READ : 0;
 	default: return POLL_READ | POLL_WRITE;
 	}
 }
@@ -171,7 +175,7 @@ u32 file_available(struct file *file)
 {
 	switch (file->kind) {
 	case FILE_SOCKET: return socket_available(file->socket);
-	case FILE_PIPE_READER: return stream_used(&file->pipe->stream);
+	case FILE_PIPE_READER: return stream_unread(&file->pipe->stream);
 	case FILE_TEXT:
 	case FILE_CONTROL: return file->text->length - file->text->offset;
 	default: return 1;
@@ -185,6 +189,7 @@ static struct waitq *file_queue(struct file *file, u32 event)
 	case FILE_PIPE_READER: return &file->pipe->stream.readers;
 	case FILE_PIPE_WRITER: return &file->pipe->stream.writers;
 	case FILE_GATEWAY: return gateway_queue();
+	case FILE_CAPTURE: return &file->capture->readers;
 	default: return NULL;
 	}
 }

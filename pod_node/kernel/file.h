@@ -6,6 +6,7 @@
 #ifndef PODNET_KERNEL_FILE_H
 #define PODNET_KERNEL_FILE_H
 
+#include "vnet/fabric/capture.h"
 #include "vnet/fabric/stream.h"
 #include "vnet/fabric/socket_calls.h"
 
@@ -18,6 +19,7 @@ enum file_kind {
 	FILE_TEXT,          /* a small text of /net, made when it was opened */
 	FILE_CONTROL,       /* /net/ctl: a reply that the last command left */
 	FILE_GATEWAY,       /* the host's: readable when there is a request from a pod */
+	FILE_CAPTURE,       /* the host's: records of what a capture has seen */
 };
 
 /* Bytes between two processes, or between a process and the host. */
@@ -27,11 +29,12 @@ struct pipe {
 	struct stream stream;
 };
 
-#define TEXT_SIZE 1000u
+#define TEXT_SIZE 1000u /* room in most of them */
 
 struct text {
+	u32 size; /* of `bytes` */
 	u32 length, offset;
-	char bytes[TEXT_SIZE];
+	char bytes[];
 };
 
 struct file {
@@ -45,6 +48,7 @@ struct file {
 		struct socket *socket;
 		struct pipe *pipe;
 		struct text *text;
+		struct capture *capture;
 	};
 	struct waiter *watches; /* two, when the host watches it: for reading and for writing */
 };

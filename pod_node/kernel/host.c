@@ -7,6 +7,7 @@
  */
 #include "pod_node/kernel/host.h"
 #include "pod_node/kernel/wasi.h"
+#include "vnet/fabric/names.h"
 #include "vnet/fabric/text.h"
 
 #define STAGING_SIZE (1u << 20)
@@ -67,6 +68,13 @@ EXPORT(host_stop) void host_stop(void);
 void host_stop(void)
 {
 	ready_stop();
+}
+
+/* `name`: NUL-terminated in the fabric. */
+EXPORT(host_name_network) void host_name_network(u32 network, uaddr name);
+void host_name_network(u32 network, uaddr name)
+{
+	network_set_name(network, (const char *)(uintptr_t)name);
 }
 
 /* Give the host an address on a network: its gateway's. */

@@ -22,7 +22,8 @@ i32 host_process_resume(u32 id)
 	return 0;
 }
 
-/* The node holds the process's thread up outside of the kernel, where it would compute, or lets it go on. */
+/* The node holds the process's thread up outside of the kernel, where it would compute, for reasons of enum hold, or
+ * with none lets it go on. */
 EXPORT(host_process_hold) i32 host_process_hold(u32 id, u32 held);
 i32 host_process_hold(u32 id, u32 held)
 {

@@ -2,7 +2,8 @@
  *
  *   tcp/connect/HOST/PORT   tcp/listen/ADDRESS/PORT   tcp/accept/ID   tcp/socket   tcp/pair[/ID]   tcp/dup/ID
  *   udp/... (net_udp.c)
- *   dns/NAME   sock/ID/{local,remote,error,options}   hostname   interfaces   ctl
+ *   dns/NAME   dns/reverse/ADDRESS   hosts   interfaces (net_names.c)
+ *   sock/ID/{local,remote,error,options}   hostname   ctl
  *
  * A socket's ID is the inode number of its descriptor. `ctl` takes one command a write and holds the reply.
  */
@@ -10,14 +11,13 @@
 #include "vnet/fabric/text.h"
 
 #define DEFAULT_BACKLOG 128u
-#define ADDRESSES_MOST 16u
 
-static struct writer writer_of(struct text *text)
+struct writer net_writer(struct text *text)
 {
-	return (struct writer){text->bytes, text->bytes + TEXT_SIZE};
+	return (struct writer){text->bytes, text->bytes + text->size};
 }
 
-static void finish(struct text *text, const struct writer *writer)
+void net_finish(struct text *text, const struct writer *writer)
 {
 	text->length = (u32)(writer->at - text->bytes);
 	text->offset = 0;
@@ -35,36 +35,6 @@ int net_resolve(struct process *process, const char *host, struct address *addre
 	if (read_ipv4(host, &addresses[0]))
 		return 1;
 	return resolve_name(process->pod, host, addresses, capacity);
-}
-
-static int write_names(struct process *process, struct writer *writer, const char *host)
-{
-	struct address addresses[ADDRESSES_MOST];
-	int count = net_resolve(process, host, addresses, ADDRESSES_MOST);
-	for (int i = 0; i < count; i++) {
-		write_address(writer, addresses[i]);
-		write_text(writer, "\n");
-	}
-	return MIN(count, 0);
-}
-
-static void write_interfaces(struct process *process, struct writer *writer)
-{
-	write_text(writer, "lo 127.0.0.1/8 -\n");
-	lock_acquire(&network_lock);
-	for (u32 i = 0; i < process->pod->interface_count; i++) {
-		const struct interface *interface = process->pod->interfaces[i];
-		write_text(writer, "eth");
-		write_number(writer, i);
-		write_text(writer, " ");
-		write_address(writer, interface->address);
-		write_text(writer, "/");
-		write_number(writer, interface->prefix);
-		write_text(writer, " ");
-		write_number(writer, interface->network);
-		write_text(writer, "\n");
-	}
-	lock_release(&network_lock);
 }
 
 /* A socket that `tcp/dup` gave a second number has a hint to the newer one, which may be closed by now. */
@@ -175,11 +145,11 @@ static int open_pair(struct process *process, const char *id, bool nonblocking, 
 	return net_open_socket(process, pair[0], nonblocking, opened);
 }
 
-static int open_text(struct process *process, enum file_kind kind, struct file **opened)
+int net_open_text(struct process *process, enum file_kind kind, u32 size, struct file **opened)
 {
 	struct account *account = process->pod->account;
 	struct file *file = file_create(account, kind);
-	struct text *text = file ? memory_allocate(account, sizeof(*text)) : NULL;
+	struct text *text = file ? memory_allocate(account, sizeof(*text) + size) : NULL;
 	if (!text) {
 		if (file) {
 			file->kind = FILE_NET_DIRECTORY; /* no text to free */
@@ -187,6 +157,7 @@ static int open_text(struct process *process, enum file_kind kind, struct file *
 		}
 		return -E_NOMEM;
 	}
+	*text = (struct text){.size = size};
 	file->text = text;
 	*opened = file;
 	return 0;
@@ -310,21 +281,23 @@ static int open_tcp(struct process *process, const struct words *path, u32 count
 
 static int open_answer(struct process *process, const struct words *path, u32 count, struct file **opened)
 {
-	int result = open_text(process, FILE_TEXT, opened);
+	int result = net_open_text(process, FILE_TEXT, TEXT_SIZE, opened);
 	if (result < 0)
 		return result;
-	struct writer writer = writer_of((*opened)->text);
+	struct writer writer = net_writer((*opened)->text);
 	if (text_equal(path->word[0], "hostname") && count == 1)
 		write_text(&writer, process->pod->hostname), write_text(&writer, "\n");
 	else if (text_equal(path->word[0], "interfaces") && count == 1)
-		write_interfaces(process, &writer);
+		net_write_interfaces(process, &writer);
 	else if (text_equal(path->word[0], "dns") && count == 2)
-		result = write_names(process, &writer, path->word[1]);
+		result = net_write_addresses(process, path->word[1], &writer);
+	else if (text_equal(path->word[0], "dns") && text_equal(path->word[1], "reverse") && count == 3)
+		result = net_write_reverse(process, path->word[2], &writer);
 	else if (text_equal(path->word[0], "sock") && count == 3)
 		result = write_socket(process, *opened, path->word[1], path->word[2], &writer);
 	else
 		result = -E_NOENT;
-	finish((*opened)->text, &writer);
+	net_finish((*opened)->text, &writer);
 	if (result < 0)
 		file_release(*opened);
 	return result;
@@ -345,7 +318,9 @@ int net_open(struct process *process, const char *path, bool nonblocking, struct
 	if (text_equal(words.word[0], "udp"))
 		return net_open_udp(process, &words, (u32)count, nonblocking, opened);
 	if (text_equal(words.word[0], "ctl") && count == 1)
-		return open_text(process, FILE_CONTROL, opened);
+		return net_open_text(process, FILE_CONTROL, TEXT_SIZE, opened);
+	if (text_equal(words.word[0], "hosts") && count == 1)
+		return net_open_hosts(process, opened);
 	return open_answer(process, &words, (u32)count, opened);
 }
 
@@ -438,14 +413,16 @@ i32 net_control(struct process *process, struct file *file, const char *command,
 	int result = split(&words, command, trimmed, ' ');
 	if (result < 0)
 		return result;
-	struct writer writer = writer_of(file->text);
+	struct writer writer = net_writer(file->text);
 	if (text_equal(words.word[0], "dns"))
-		result = write_names(process, &writer, words.word[1]);
+		result = net_write_addresses(process, words.word[1], &writer);
+	else if (text_equal(words.word[0], "reverse"))
+		result = net_write_reverse(process, words.word[1], &writer);
 	else
 		result = socket_command(process, &words, &writer);
 	if (result < 0)
 		writer.at = file->text->bytes;
-	finish(file->text, &writer);
+	net_finish(file->text, &writer);
 	return result < 0 ? result : (i32)length;
 }
 

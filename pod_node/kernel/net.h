@@ -1,9 +1,10 @@
-/* What the parts of `/net` share: net.c has the tree and its texts, net_udp.c the datagram sockets. */
+/* What the parts of `/net` share: net.c has the tree, net_names.c what is asked, net_udp.c the datagram sockets. */
 #ifndef PODNET_KERNEL_NET_H
 #define PODNET_KERNEL_NET_H
 
 #include "pod_node/kernel/wasi.h"
 #include "vnet/fabric/resolve.h"
+#include "vnet/fabric/text.h"
 
 #define WORD_SIZE RESOLVE_NAME_SIZE /* nothing else is longer than a name */
 #define WORDS 5u
@@ -19,6 +20,17 @@ int net_resolve(struct process *process, const char *host, struct address *addre
 struct file *net_own_socket(struct process *process, const char *id);
 /* A file for a fresh socket, which is closed when there is no room for one. */
 int net_open_socket(struct process *process, struct socket *socket, bool nonblocking, struct file **opened);
+
+/* A file for a text of at most `size` bytes; how it is written, and that it has been. */
+int net_open_text(struct process *process, enum file_kind kind, u32 size, struct file **opened);
+struct writer net_writer(struct text *text);
+void net_finish(struct text *text, const struct writer *writer);
+
+/* Answers, one a line. 0, -E_NOENT for none, -E_INVAL for what is no address, or why the host was not asked. */
+int net_write_addresses(struct process *process, const char *host, struct writer *writer);
+int net_write_reverse(struct process *process, const char *address, struct writer *writer);
+void net_write_interfaces(struct process *process, struct writer *writer);
+int net_open_hosts(struct process *process, struct file **opened);
 
 /* The paths below `udp`. */
 int net_open_udp(struct process *process, const struct words *path, u32 count, bool nonblocking, struct file **opened);

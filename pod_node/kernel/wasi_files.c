@@ -295,7 +295,7 @@ static u32 stat_below_net(uaddr path, u32 length, uaddr stat)
 	static const char *const directories[] = {".",          "",           "tcp", "tcp/connect",
 						  "tcp/listen", "tcp/accept", "udp", "udp/connect",
 						  "udp/bind",   "dns",        "sock"};
-	static const char *const files[] = {"ctl", "hostname", "interfaces"};
+	static const char *const files[] = {"ctl", "hostname", "hosts", "interfaces"};
 	char text[PATH_MOST];
 	int result = load_path(text, path, length);
 	if (result < 0)

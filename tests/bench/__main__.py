@@ -26,6 +26,7 @@ MEASURES = (
     "boot",
     "kill",
     "connections",
+    "policy",
     "serving",
 )
 RESULT = ROOT / "build" / "bench.json"

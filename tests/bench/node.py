@@ -16,6 +16,7 @@ from ipaddress import IPv4Address, IPv4Network
 from multiprocessing.connection import Connection
 
 from pod_node.engine import Compiler, EngineRuntime, create_engine, create_library
+from pod_node.engine.policies import PolicyTables
 from pod_node.images import CacheFolder, CompiledImage, ImageLibrary, cache_root
 from pod_node.runtime import Pod
 from pod_node.spec import ExitKind, Interface, Mount, PodExit, PodSpec
@@ -23,11 +24,15 @@ from tests.bench.builds import PROGRAMS, pod_program
 from tests.bench.calls import CallCounter
 from tests.bench.cases import LISTENING, Case, Report, Side, is_python, reports
 from tests.bench.worker import Worker
+from tests.support.policies import declare_group
+from vnet.configuration import Policy
 
 NETWORK = "bench"
 SUBNET = IPv4Network("10.77.0.0/16")
 PORT = 7000
 TIMEOUT_S = 120.0
+PODS_IN_GROUP = 200
+"""More than a measure boots."""
 QUIET_AFTER_S = 1.5
 """After boot, imports and connecting, and with a second to go: the middle of a long case."""
 QUIET_S = 0.5
@@ -87,8 +92,18 @@ class FabricBytes:
     """Answered with the bytes of the fabric in use."""
 
 
+@dataclass(frozen=True, slots=True)
+class ApplyPolicies:
+    """Have these policies in force, where `EVERYBODY` is the group of all pods."""
+
+    policies: tuple[Policy, ...]
+
+
 class PodNode(Worker):
     """The handle of such a process."""
+
+    EVERYBODY = "everybody"
+    """The name of the group that all pods are in."""
 
     def __init__(self) -> None:
         super().__init__(serve_pods)
@@ -118,6 +133,9 @@ class PodNode(Worker):
         count = self.ask(FabricBytes())
         assert isinstance(count, int)
         return count
+
+    def apply_policies(self, policies: Sequence[Policy]) -> None:
+        self.ask(ApplyPolicies(tuple(policies)))
 
     def count_python_calls(self, case: Case) -> int:
         calls = self.ask(CountPythonCalls(case))
@@ -201,6 +219,7 @@ class _Pods:
         self._runtime = runtime
         self._images = images
         self._prepared: dict[str, CompiledImage] = {}
+        self._policies = PolicyTables(runtime.fabric)
         self._addresses = map(IPv4Address, itertools.count(int(SUBNET.network_address) + 2))
 
     async def handle(self, request: object) -> object:
@@ -221,6 +240,9 @@ class _Pods:
                 case FabricBytes():
                     _, used, _ = self._runtime.fabric.statistics()
                     return used
+                case ApplyPolicies(policies):
+                    self._apply_policies(policies)
+                    return None
                 case CountPythonCalls(case):
                     return await self._count_python_calls(case)
         raise AssertionError(f"unknown request {request!r}")
@@ -251,6 +273,11 @@ class _Pods:
                 return counter.disarm()
         finally:
             counter.remove()
+
+    def _apply_policies(self, policies: Sequence[Policy]) -> None:
+        members = [str(SUBNET.network_address + 2 + index) for index in range(PODS_IN_GROUP)]
+        declare_group(self._runtime.fabric, 1, 1, members)
+        self._policies.apply(policies, {PodNode.EVERYBODY: 1})
 
     async def _run_program(self, program: Program) -> list[Report]:
         return reports(await _lines_at_end(self._boot(program)))

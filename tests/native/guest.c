@@ -337,11 +337,13 @@ struct wire_event {
 u32 sys_poll(struct guest *self, struct want *wants, u32 count)
 {
 	for (u32 i = 0; i < count; i++) {
+		u32 clock = wants[i].real ? CLOCK_ID_REALTIME : CLOCK_ID_MONOTONIC;
 		struct wire_subscription subscription = {
 			.userdata = i,
 			.type = wants[i].type,
-			.fd_or_clock = wants[i].type == WANT_CLOCK ? (u32)CLOCK_ID_MONOTONIC : wants[i].fd,
+			.fd_or_clock = wants[i].type == WANT_CLOCK ? clock : wants[i].fd,
 			.timeout = wants[i].timeout,
+			.flags = wants[i].absolute,
 		};
 		memcpy(self->memory + AT_POLL + i * sizeof(subscription), &subscription, sizeof(subscription));
 		wants[i].holds = wants[i].hangup = false;

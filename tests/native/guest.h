@@ -108,6 +108,8 @@ enum { WANT_CLOCK = 0, WANT_READ = 1, WANT_WRITE = 2 };
 struct want {
 	u32 fd, type;
 	u64 timeout; /* of a clock, ns */
+	bool real;   /* of the real-time clock, not the monotonic one */
+	bool absolute;
 	bool holds;
 	bool hangup;
 	int error;

@@ -12,9 +12,12 @@
 	SCENARIO(kill)      \
 	SCENARIO(pause)     \
 	SCENARIO(ring)      \
+	SCENARIO(timers)    \
 	SCENARIO(starved)   \
 	SCENARIO(watch)     \
 	SCENARIO(names)     \
+	SCENARIO(policies)  \
+	SCENARIO(outside)   \
 	SCENARIO(memory)
 
 #define DECLARE_SCENARIO(name) void stress_##name(u64 seed, u32 rounds);

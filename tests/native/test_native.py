@@ -21,14 +21,20 @@ ROUNDS = {
     "kill": 30,
     "pause": 6,
     "ring": 40,
+    "timers": 4,
     "starved": 20,
     "watch": 10,
     "names": 10,
+    "policies": 4,
+    "outside": 12,
     "memory": 1,
 }
 """How often a scenario is repeated: about a second under ThreadSanitizer on two cores."""
 
 FUZZ_INPUTS = 4000
+
+LINK_PARTS = ("luck", "rates", "paths", "heap")
+LINK_ROUNDS = 60
 
 
 def fresh_seed() -> str:
@@ -51,6 +57,24 @@ def test_arbitrary_calls_do_no_harm() -> None:
 
 def test_pure_parts_of_the_fabric() -> None:
     run = programs.run(built(Sanitizer.ADDRESS) / "units")
+    assert run.status == 0, str(run)
+
+
+@pytest.mark.parametrize("part", LINK_PARTS)
+def test_links_do_what_they_are_told(part: str) -> None:
+    run = programs.run(built(Sanitizer.ADDRESS) / "links", part)
+    assert run.status == 0, str(run)
+
+
+def test_arbitrary_traffic_on_arbitrary_links_is_accounted_for() -> None:
+    driver = built(Sanitizer.ADDRESS) / "links"
+    run = programs.run(driver, "traffic", fresh_seed(), str(LINK_ROUNDS))
+    assert run.status == 0, str(run)
+
+
+@pytest.mark.parametrize("sanitizer", list(Sanitizer), ids=lambda value: value.name.lower())
+def test_senders_the_pacer_and_the_node_agree_on_links(sanitizer: Sanitizer) -> None:
+    run = programs.run(built(sanitizer) / "links", "threads", fresh_seed(), str(LINK_ROUNDS))
     assert run.status == 0, str(run)
 
 

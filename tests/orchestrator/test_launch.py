@@ -64,13 +64,39 @@ class RecordingScreen:
             await self.changed.wait()
 
 
+@dataclass
+class RecordingCompanion:
+    """Remembers when it was told what."""
+
+    runtime: FakeRuntime | None = None
+    told: list[str] = field(default_factory=list)
+
+    async def begin(self) -> None:
+        assert self.runtime is not None
+        self.told.append(f"begin with {len(self.runtime.boots)} pods")
+
+    def portals_opened(self, portals: Sequence[OpenPortal]) -> None:
+        self.told.append(f"{len(portals)} portals")
+
+    def pod_changed(self, view: PodView) -> None:
+        self.told.append(f"{view.spec.name} {view.state}")
+
+    def started(self) -> None:
+        self.told.append("started")
+
+    async def run(self) -> None:
+        await asyncio.Event().wait()
+
+
 @asynccontextmanager
 async def launched(
-    plan: Plan, runtime: FakeRuntime | None = None
+    plan: Plan, runtime: FakeRuntime | None = None, companion: RecordingCompanion | None = None
 ) -> AsyncIterator[tuple[ServedNode, RecordingScreen, asyncio.Task[list[PodView]]]]:
     screen = RecordingScreen()
     async with served_node(runtime) as served:
-        launch = Launch(plan, served.client, screen, time.time)
+        companion = companion or RecordingCompanion()
+        companion.runtime = served.runtime
+        launch = Launch(plan, served.client, screen, companion, time.time)
         loop = asyncio.get_running_loop()
         task = loop.create_task(launch.run())
         try:
@@ -223,3 +249,11 @@ async def test_a_hundred_pods_start() -> None:
     async with launched(plan) as (served, screen, _):
         await screen.until(lambda: screen.started is not None)
     assert sorted(served.runtime.boots) == sorted(f"a-{n}" for n in range(1, 101))
+
+
+async def test_a_companion_has_its_turn_before_the_first_pod_and_after_the_start() -> None:
+    companion = RecordingCompanion()
+    async with launched(make_plan(planned_pod("web-1")), companion=companion) as (_, screen, _):
+        await screen.until(lambda: screen.started is not None)
+    assert companion.told[:2] == ["begin with 0 pods", "0 portals"]
+    assert companion.told[-2:] == ["web-1 running", "started"]

@@ -54,7 +54,7 @@ def shop() -> Plan:
             "volumes": [{"type": "bind", "source": "/src/web", "target": "/app"}],
             "networks": ["front", "back"],
             "ports": ["8080", "80:9000"],
-            "deploy": {"replicas": 2, "resources": {"limits": {"memory": "128M"}}},
+            "deploy": {"replicas": 2, "resources": {"limits": {"memory": "128M", "cpus": "0.5"}}},
             "depends_on": {"api": {"condition": "service_healthy"}},
             "restart": "on-failure:3",
         },
@@ -87,7 +87,7 @@ def test_a_pod_is_described_completely() -> None:
     assert web.spec.service == "web"
     assert web.spec.command == ("python", "/app/web.py")
     assert web.spec.mounts == (Mount(source=Path("/src/web"), target="/app"),)
-    assert web.spec.limits == Limits(memory_bytes=128 * 1024**2)
+    assert web.spec.limits == Limits(memory_bytes=128 * 1024**2, cpus=0.5)
     assert web.spec.working_dir == "/"
     assert web.restart == RestartPolicy(RestartMode.ON_FAILURE, 3)
     assert web.replica == 2

@@ -23,6 +23,8 @@ from pod_node.codec import (
     pod_to_message,
     portal_from_message,
     portal_to_message,
+    usage_from_message,
+    usage_to_message,
 )
 from pod_node.health import Health
 from pod_node.records import LogLines
@@ -50,10 +52,12 @@ from pod_node.status import (
     PortalBackend,
     Synced,
 )
+from pod_node.usage import NodeUsage, PodUsage, ProcessUsage
 from protos.node.v1 import node_pb2 as pb
 from protos.vnet.v1 import names_pb2
 from tests.support.pods import make_spec
 from vnet.errors import InvalidMessageError
+from vnet.gateway import Decision, EgressAttempt, EgressEnded, Ending
 
 text = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12)
 filled = text.filter(bool)
@@ -98,6 +102,7 @@ specs = st.builds(
         descriptors=st.integers(1, 2**20),
         sockets=st.integers(1, 2**20),
         fabric_bytes=st.integers(1, 2**40),
+        cpus=st.none() | st.integers(1, 2**20).map(lambda thousandths: thousandths / 1000),
     ),
     healthcheck=st.none() | checks,
 )
@@ -134,6 +139,31 @@ happenings = st.one_of(
     ),
     st.builds(PodExited, pod=names, generation=generations, exit=ends, last_error_line=text),
     st.builds(LogNotice, pod=names, message=text),
+    st.builds(
+        EgressAttempt,
+        number=generations,
+        pod=names,
+        service=filled,
+        target=filled,
+        port=st.integers(0, 65_535),
+        decision=st.sampled_from(Decision),
+        rule=text,
+        address=text,
+        reason=text,
+        duration_s=microseconds,
+    ),
+    st.builds(
+        EgressEnded,
+        number=generations,
+        pod=names,
+        service=filled,
+        target=filled,
+        port=ports,
+        ending=st.sampled_from(Ending),
+        sent_bytes=generations,
+        received_bytes=generations,
+        duration_s=microseconds,
+    ),
     st.builds(EventsLost, st.integers(0, 10**6)),
 )
 
@@ -192,6 +222,30 @@ def test_lines_survive_the_wire(lines: LogLines, lost: int) -> None:
 def test_a_portal_survives_the_wire(portal: OpenPortal) -> None:
     wire = portal_to_message(portal).SerializeToString()
     assert portal_from_message(pb.Portal.FromString(wire)) == portal
+
+
+@given(
+    usage=st.builds(
+        NodeUsage,
+        process=st.builds(
+            ProcessUsage,
+            time_s=microseconds,
+            resident_bytes=st.integers(0, 2**50),
+            cpu_time_s=microseconds,
+            memory_maps=st.integers(0, 2**31),
+        ),
+        running_pods=st.integers(0, 10**5),
+        fabric_used_bytes=st.integers(0, 2**40),
+        fabric_limit_bytes=st.integers(0, 2**40),
+        pods=st.lists(
+            st.builds(PodUsage, pod=names, cpu_time_s=microseconds, throttled_s=microseconds),
+            max_size=3,
+        ).map(tuple),
+    )
+)
+def test_what_a_node_uses_survives_the_wire(usage: NodeUsage) -> None:
+    wire = usage_to_message(usage).SerializeToString()
+    assert usage_from_message(pb.StatisticsResponse.FromString(wire)) == usage
 
 
 @given(wire=st.binary(max_size=80))

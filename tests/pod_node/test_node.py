@@ -33,6 +33,7 @@ from pod_node.status import (
     Synced,
 )
 from tests.support.pods import FRONT, LOOPBACK, FakeImages, FakeRuntime, make_spec, tcp_check
+from vnet.gateway import Decision, EgressAttempt
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -72,6 +73,21 @@ async def test_a_booted_pod_runs_under_its_name(node: Node, runtime: FakeRuntime
     )
     assert status.state is PodState.RUNNING
     assert runtime.boots == ["web-1"]
+
+
+async def test_what_leaves_the_network_is_told(node: Node, runtime: FakeRuntime) -> None:
+    attempt = EgressAttempt(
+        number=1,
+        pod="web-1",
+        service="web",
+        target="api.example.com",
+        port=443,
+        decision=Decision.DENIED,
+    )
+    async with aclosing(node.watch()) as events:
+        await next_of(events, Synced)
+        runtime.report(attempt)
+        assert await next_of(events, EgressAttempt) == attempt
 
 
 async def test_a_pod_that_is_stopped_while_it_boots_is_not_said_to_run(

@@ -29,6 +29,7 @@ from pod_node.images import CacheFolder, CompiledImage, cache_root
 from pod_node.spec import Interface, Limits, Mount, PodExit, PodSpec
 from tests.support.puppet import Puppet, PuppetServer
 from tests.support.wat import Import, puppet_text, script_text
+from vnet.gateway import Resolve
 
 if TYPE_CHECKING:
     from pod_node.engine.pod import EnginePod
@@ -246,9 +247,13 @@ class Lab:
 
 
 @asynccontextmanager
-async def lab(fabric_bytes: int = FABRIC_BYTES, cores: int | None = None) -> AsyncIterator[Lab]:
+async def lab(
+    fabric_bytes: int = FABRIC_BYTES, cores: int | None = None, resolve: Resolve | None = None
+) -> AsyncIterator[Lab]:
     """A fabric whose guests are all gone at the end."""
-    runtime = EngineRuntime(shared_compiler(), fabric_bytes=fabric_bytes, cores=cores)
+    runtime = EngineRuntime(
+        shared_compiler(), fabric_bytes=fabric_bytes, cores=cores, resolve=resolve
+    )
     try:
         yield Lab(runtime)
     finally:

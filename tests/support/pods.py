@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pod_node.runtime import OnExit, OnOutput, OnRunning
     from vnet.capture import CaptureBatch, CapturePlace
     from vnet.configuration import NetworkConfiguration
+    from vnet.gateway import EgressHappening
 
 LOOPBACK = IPv4Address("127.0.0.1")
 FRONT = IPv4Network("127.0.0.0/24")
@@ -139,6 +140,7 @@ class FakeRuntime:
     configurations: list[NetworkConfiguration] = field(default_factory=list)
     statistics: NetworkStatistics = field(default_factory=lambda: NetworkStatistics(time_s=0.0))
     seen: dict[CapturePlace, list[CaptureBatch]] = field(default_factory=dict)
+    report: Callable[[EgressHappening], None] = lambda happening: None
     closed: bool = False
 
     def boot(
@@ -165,6 +167,9 @@ class FakeRuntime:
         self.names[network] = {
             name: [str(address) for address in addresses] for name, addresses in names.items()
         }
+
+    def report_egress(self, report: Callable[[EgressHappening], None]) -> None:
+        self.report = report
 
     def configure_network(self, configuration: NetworkConfiguration) -> None:
         self.configurations.append(configuration)

@@ -4,6 +4,7 @@ from vnet.capture.expression import ExpressionError, Filter
 from vnet.capture.packet import CaptureDirection, CapturedPacket, Outcome
 from vnet.capture.pcapng import PcapngWriter
 from vnet.capture.place import CaptureBatch, CapturePlace, CaptureWish, InterfacePlace, LinkPlace
+from vnet.capture.records import read_records
 
 __all__ = [
     "CaptureBatch",
@@ -17,4 +18,5 @@ __all__ = [
     "LinkPlace",
     "Outcome",
     "PcapngWriter",
+    "read_records",
 ]

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from protos.vnet.v1 import addresses_pb2, faults_pb2, links_pb2, policies_pb2, routes_pb2
 from protos.vnet.v1 import configuration_pb2 as pb
 from vnet.codec import fields
+from vnet.codec.egress import egress_from_message, egress_to_message
+from vnet.codec.ports import ports_from_message, ports_to_message
 from vnet.configuration import (
     HOPS_MOST,
     LEAST_MTU_BYTES,
@@ -29,8 +31,6 @@ from vnet.configuration import (
     NetworkConfiguration,
     Policy,
     PolicyRule,
-    PortRange,
-    Protocol,
     Route,
 )
 from vnet.errors import InvalidMessageError
@@ -44,10 +44,6 @@ DISTRIBUTIONS = {
     Distribution.NORMAL: links_pb2.DISTRIBUTION_NORMAL,
     Distribution.PARETO: links_pb2.DISTRIBUTION_PARETO,
     Distribution.PARETONORMAL: links_pb2.DISTRIBUTION_PARETONORMAL,
-}
-PROTOCOLS = {
-    Protocol.TCP: addresses_pb2.PROTOCOL_TCP,
-    Protocol.UDP: addresses_pb2.PROTOCOL_UDP,
 }
 FAULT_KINDS = {
     FaultKind.CUT: faults_pb2.FAULT_KIND_CUT,
@@ -73,6 +69,7 @@ def configuration_to_message(configuration: NetworkConfiguration) -> pb.NetworkC
         faults=[_fault_to_message(fault) for fault in configuration.faults],
         policies=[_policy_to_message(policy) for policy in configuration.policies],
         gateway=configuration.gateway,
+        egress=[egress_to_message(egress) for egress in configuration.egress],
     )
 
 
@@ -90,6 +87,7 @@ def configuration_from_message(message: pb.NetworkConfiguration) -> NetworkConfi
         faults=tuple(_fault_from_message(fault) for fault in message.faults),
         policies=tuple(_policy_from_message(policy) for policy in message.policies),
         gateway=message.gateway,
+        egress=tuple(egress_from_message(egress) for egress in message.egress),
     )
 
 
@@ -262,12 +260,7 @@ def _rule_to_message(rule: PolicyRule) -> policies_pb2.PolicyRule:
             )
             for block in rule.blocks
         ],
-        ports=[
-            addresses_pb2.PortRange(
-                first=ports.first, last=ports.last, protocol=PROTOCOLS[ports.protocol]
-            )
-            for ports in rule.ports
-        ],
+        ports=[ports_to_message(ports) for ports in rule.ports],
     )
 
 
@@ -275,7 +268,7 @@ def _rule_from_message(message: policies_pb2.PolicyRule) -> PolicyRule:
     return PolicyRule(
         groups=tuple(message.groups),
         blocks=tuple(_block_from_message(block) for block in message.blocks),
-        ports=tuple(_ports_from_message(ports) for ports in message.ports),
+        ports=tuple(ports_from_message(ports) for ports in message.ports),
     )
 
 
@@ -283,15 +276,6 @@ def _block_from_message(message: addresses_pb2.AddressBlock) -> AddressBlock:
     return AddressBlock(
         block=fields.network("block_cidr", message.block_cidr),
         excepted=tuple(fields.network("excepted_cidrs", text) for text in message.excepted_cidrs),
-    )
-
-
-def _ports_from_message(message: addresses_pb2.PortRange) -> PortRange:
-    first = fields.port("ports.first", message.first, least=0)
-    return PortRange(
-        first=first,
-        last=fields.within("ports.last", message.last, first, fields.MAX_PORT),
-        protocol=fields.named("ports.protocol", PROTOCOLS, message.protocol),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from protos.vnet.v1 import addresses_pb2
 from protos.vnet.v1 import statistics_pb2 as pb
 from vnet.codec import fields
-from vnet.codec.configuration import PROTOCOLS
+from vnet.codec.ports import PROTOCOLS
 from vnet.statistics import (
     Endpoint,
     FlowStatistics,

@@ -76,7 +76,7 @@ static void capture_put(struct capture *capture, struct capture_record record, c
 {
 	static const u8 padding[8];
 	record.time += capture->clock_offset;
-	record.captured = MIN(record.size, capture->snaplen);
+	record.captured = MIN(record.size - payload->missing, capture->snaplen);
 	record.length = (u32)sizeof(record) + ((record.captured + 7) & ~7u);
 	capture->received++;
 	if (capture->capacity - (capture->head - capture->tail) < record.length) {
@@ -108,7 +108,7 @@ void capture_frame(u32 mask, u64 now, struct frame *frame, const struct payload 
 		   enum capture_direction direction, enum capture_outcome outcome)
 {
 	u8 headers[FRAME_HEADERS_MOST];
-	frame->payload_size = payload->size[0] + payload->size[1];
+	frame->payload_size = payload->size[0] + payload->size[1] + payload->missing;
 	frame->payload_sum = payload_sum(payload);
 	u32 header_size = frame_write(frame, headers);
 	struct capture_record record = {

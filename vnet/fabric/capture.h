@@ -31,7 +31,7 @@ enum capture_outcome {
 struct capture_record {
 	u64 time; /* CLOCK_ID_REALTIME, ns */
 	u32 size; /* of the frame */
-	u32 captured;
+	u32 captured; /* bytes of it that follow */
 	u8 direction, outcome;
 	u16 padding;
 	u32 length; /* of this record with all that belongs to it */
@@ -49,10 +49,11 @@ struct capture {
 	struct waitq readers;
 };
 
-/* Bytes that lie in one or two pieces. */
+/* Bytes that lie in one or two pieces, or are gone. */
 struct payload {
 	const u8 *part[2];
 	u32 size[2];
+	u32 missing; /* bytes after these that nobody has any more */
 };
 
 /* NULL when there is no number or no memory left. */

@@ -1,24 +1,441 @@
-#include "vnet/fabric/flow.h"
+#include "vnet/fabric/flow_internal.h"
 
-void flow_receive(struct packet *packet, u64 now)
+#include "vnet/fabric/errno.h"
+
+struct flow *connection_flow(const struct connection *connection, u32 side)
 {
-	(void)now;
-	packet_free(packet);
+	return connection->stream[1 - side].flow;
 }
 
-void flow_timer(struct event *event, u64 now)
+/* How flows come and go. */
+
+static void flow_free(struct flow *flow)
 {
-	(void)event, (void)now;
+	struct account *account = flow->account;
+	memory_free(account, flow, sizeof(*flow));
+	account_release(account);
+}
+
+static struct flow *flow_create(struct connection *connection, u32 side, struct path *path)
+{
+	struct flow *flow = memory_allocate(connection->account, sizeof(*flow));
+	if (!flow)
+		return NULL;
+	flow->account = account_hold(connection->account);
+	flow->side = side;
+	flow->path = path;
+	flow->key = packet_flow_key(path, PACKET_TCP, connection->ports[side], connection->ports[1 - side]);
+	flow->timer.kind = EVENT_FLOW;
+	flow->entry.kind = EVENT_FLOW_ENTRY;
+	return flow;
+}
+
+static void flow_attach(struct flow *flow, struct connection *connection)
+{
+	struct stream *stream = &connection->stream[1 - flow->side];
+	u32 start = atomic_load(&stream->head);
+	flow->connection = connection;
+	flow->due.end = flow->latest.end = start;
+	sender_open(&flow->sender, stream->account, start, flow->path->mtu - TCP_OVERHEAD);
+	receiver_open(&flow->receiver, start, STREAM_DEFAULT_LIMIT);
+	atomic_store(&stream->released, start);
+	atomic_store(&stream->acknowledged, start);
+	atomic_store(&stream->send_limit, STREAM_DEFAULT_LIMIT);
+	atomic_store(&stream->update_at, start + STREAM_LARGEST);
+	stream->flow = flow;
+	atomic_store(&stream->paced, 1);
+}
+
+bool flows_create(struct connection *connection, struct path *out, struct path *back)
+{
+	struct flow *flows[2] = {flow_create(connection, 0, out), flow_create(connection, 1, back)};
+	if (!flows[0] || !flows[1]) {
+		for (u32 side = 0; side < 2; side++)
+			if (flows[side])
+				flow_free(flows[side]);
+		path_release(out);
+		path_release(back);
+		return false;
+	}
+	atomic_fetch_add(&connection->references, 1);
+	flow_attach(flows[0], connection);
+	flow_attach(flows[1], connection);
+	return true;
+}
+
+void flows_end(struct connection *connection)
+{
+	for (u32 i = 0; i < 2; i++) {
+		struct stream *stream = &connection->stream[i];
+		struct flow *flow = stream->flow;
+		event_cancel(&flow->timer);
+		event_cancel(&flow->entry);
+		sender_close(&flow->sender);
+		path_release(flow->path);
+		stream->flow = NULL;
+		atomic_store(&stream->paced, 0);
+		flow->connection = NULL;
+		if (!flow->packets)
+			flow_free(flow);
+	}
+	connection_release(connection);
+}
+
+static bool flow_over(const struct flow *flow)
+{
+	return flow->state == FLOW_OVER ||
+	       (flow->state == FLOW_OPEN && flow->sender.finished && sender_done(&flow->sender));
+}
+
+void flows_settle(struct connection *connection)
+{
+	if (!connection->ends[0] && !connection->ends[1] && flow_over(connection_flow(connection, 0)) &&
+	    flow_over(connection_flow(connection, 1)))
+		flows_end(connection);
 }
 
 void flow_hold(const struct packet *packet)
 {
-	(void)packet;
+	packet->tcp.flow->packets++;
 }
 
 void flow_release(const struct packet *packet)
 {
-	(void)packet;
+	struct flow *flow = packet->tcp.flow;
+	if (--flow->packets == 0 && !flow->connection)
+		flow_free(flow);
 }
 
-void flow_reconsider(void) {}
+void flow_set_limits(struct connection *connection, const struct socket *client, const struct socket *server)
+{
+	const struct socket *ends[] = {client, server};
+	for (u32 side = 0; side < 2; side++) {
+		struct flow *flow = connection_flow(connection, side);
+		struct stream *stream = flow_stream(flow);
+		u32 send = MIN(ends[side]->send_buffer, STREAM_LARGEST);
+		flow->receiver.buffer = MIN(ends[1 - side]->receive_buffer, STREAM_LARGEST);
+		flow->receiver.edge = flow->receiver.next + flow->receiver.buffer;
+		stream_set_limit(stream, send + flow->receiver.buffer);
+		atomic_store(&stream->send_limit, send);
+	}
+}
+
+/* Sending. */
+
+/* The window that the receiving end grants now. Bytes count as read while somebody waits for them: how long a thread
+ * takes to wake is no matter of the network's. */
+static u32 grant_window(struct flow *flow)
+{
+	struct stream *stream = flow_stream(flow);
+	struct receiver *receiver = &flow->receiver;
+	const struct socket *reader = flow_receiver(flow);
+	u32 least = MIN(2 * flow->sender.segment_size, receiver->buffer / 2);
+	u32 unread = flow->deaf || atomic_load(&stream->readers.count) ? 0 : stream_unread(stream);
+	if (reader)
+		receiver->buffer = MIN(reader->receive_buffer, STREAM_LARGEST);
+	receiver->edge = receiver_edge(receiver, unread, flow->sender.segment_size);
+	atomic_store(&stream->update_at, receiver->edge + least - receiver->buffer);
+	return receiver->edge;
+}
+
+static struct packet *make_packet(struct flow *flow, u32 flags, u32 size)
+{
+	struct packet *packet = packet_create(flow->sender.board.account, PACKET_TCP, 0);
+	if (!packet)
+		return NULL;
+	struct flow *back = flow_back(flow);
+	packet->size += size;
+	packet->flow_key = flow->key;
+	packet->tcp = (struct tcp_packet){
+		.flow = flow,
+		.sequence = flow->sender.next,
+		.acknowledgement = back->receiver.next,
+		.edge = back->receiver.edge,
+		.size = size,
+		.flags = (u8)flags,
+	};
+	flow_hold(packet);
+	return packet;
+}
+
+void flow_send_control(struct flow *flow, u32 flags, u64 now)
+{
+	struct packet *packet = make_packet(flow, flags, 0);
+	if (packet)
+		packet_send(packet, flow->path, now);
+}
+
+void flow_send_acknowledgement(struct flow *flow, u64 echo, u64 now)
+{
+	struct flow *back = flow_back(flow);
+	grant_window(back);
+	struct packet *packet = make_packet(flow, TCP_ACK, 0);
+	if (!packet)
+		return;
+	packet->tcp.arrivals = back->sender.board.arrivals;
+	packet->tcp.echo = echo;
+	packet_send(packet, flow->path, now);
+}
+
+static void send_window_probe(struct flow *flow, u64 now)
+{
+	struct packet *packet = make_packet(flow, TCP_ACK, 0);
+	if (!packet)
+		return;
+	packet->tcp.probe = true;
+	packet_send(packet, flow->path, now);
+}
+
+static void send_segment(struct flow *flow, const struct transmission *transmission, u64 now)
+{
+	u32 flags = TCP_ACK | (transmission->fin ? (u32)TCP_FIN : 0);
+	struct packet *packet = make_packet(flow, flags, transmission->size);
+	if (!packet)
+		return;
+	packet->tcp.sequence = transmission->sequence;
+	packet->tcp.number = transmission->number;
+	packet->tcp.transmission = transmission->transmission;
+	packet_send(packet, flow->path, now);
+}
+
+static void set_timer(struct flow *flow, u64 now)
+{
+	u64 deadline = sender_deadline(&flow->sender, now);
+	if (deadline == NEVER)
+		event_cancel(&flow->timer);
+	else if (!flow->timer.scheduled || flow->timer.due > deadline) /* one that is too early looks again */
+		event_schedule(&flow->timer, deadline);
+}
+
+/* What is acknowledged need not be kept, and makes room for more. */
+static void forget_acknowledged(struct flow *flow)
+{
+	struct stream *stream = flow_stream(flow);
+	bool fin = flow->sender.finished && sender_done(&flow->sender);
+	atomic_store(&stream->acknowledged, flow->sender.acknowledged - fin);
+	if (atomic_load(&stream->writers.count) && stream_writable(stream))
+		waitq_wake(&stream->writers);
+}
+
+static void follow_path(struct flow *flow)
+{
+	u32 segment_size = flow->path->mtu - TCP_OVERHEAD;
+	if (segment_size == flow->sender.segment_size)
+		return;
+	sender_resize(&flow->sender, segment_size, flow->receiver.next);
+	if (scoreboard_count(&flow->sender.board))
+		return;
+	flow->receiver.next_number = flow->sender.board.end;
+	forget_acknowledged(flow);
+}
+
+void flow_output(struct flow *flow, u64 now)
+{
+	const struct socket *writer = flow_sender(flow);
+	struct transmission transmission;
+	if (flow->state != FLOW_OPEN)
+		return;
+	follow_path(flow);
+	flow->sender.no_delay = !writer || writer->no_delay;
+	while (sender_next(&flow->sender, &transmission, now))
+		send_segment(flow, &transmission, now);
+	set_timer(flow, now);
+}
+
+/* What programs do. */
+
+/* The program's latest state enters now, or when the event comes that is scheduled already. */
+static void note_written(struct flow *flow, struct written written)
+{
+	pacer_acquire();
+	u64 now = pacer_time();
+	flow->latest = written;
+	flow->latest_at = now;
+	if (!flow->entry.scheduled) {
+		flow->due = written;
+		event_schedule(&flow->entry, now);
+	}
+	pacer_release();
+}
+
+void flow_written(struct flow *flow, u32 end)
+{
+	note_written(flow, (struct written){.end = end});
+}
+
+void flow_finish(struct flow *flow, u32 end)
+{
+	note_written(flow, (struct written){.end = end, .fin = true});
+}
+
+void flow_consumed(struct flow *flow)
+{
+	pacer_acquire();
+	flow->consumed = true;
+	if (!flow->entry.scheduled)
+		event_schedule(&flow->entry, pacer_time());
+	pacer_release();
+}
+
+/* What was written while the pacer was late enters when it was written, not before. */
+static void enter(struct flow *flow, u64 now)
+{
+	if (flow->consumed) {
+		u32 before = flow->receiver.edge;
+		flow->consumed = false;
+		if (flow_back(flow)->state == FLOW_OPEN && grant_window(flow) != before)
+			flow_send_acknowledgement(flow_back(flow), now, now);
+	}
+	flow->sender.finished = flow->due.fin;
+	flow->sender.available = flow->due.end + flow->due.fin;
+	if (flow->latest.end != flow->due.end || flow->latest.fin != flow->due.fin) {
+		flow->due = flow->latest;
+		event_schedule(&flow->entry, MAX(flow->latest_at, now));
+	}
+	flow_output(flow, now);
+}
+
+void flow_close(struct connection *connection, u32 side, bool reset)
+{
+	struct flow *flow = connection_flow(connection, side);
+	if (!reset && flow->state == FLOW_OPEN)
+		flow_finish(flow, atomic_load(&flow_stream(flow)->head));
+	pacer_acquire();
+	flow_back(flow)->deaf = true;
+	if (reset && flow->state == FLOW_OPEN) {
+		flow_send_control(flow, TCP_RST, pacer_time());
+		flow->state = FLOW_OVER;
+		event_cancel(&flow->timer);
+	}
+	flows_settle(connection);
+	pacer_release();
+}
+
+void flow_fail(struct flow *flow, u32 error)
+{
+	flow->state = FLOW_OVER;
+	event_cancel(&flow->timer);
+	if (flow_sender(flow))
+		connection_abort(flow->connection, flow->side, error);
+}
+
+/* What the network brings. */
+
+/* Bytes that have come in order can be read. */
+static void release(struct flow *flow)
+{
+	struct stream *stream = flow_stream(flow);
+	atomic_store(&stream->released, flow->receiver.next - flow->receiver.finished);
+	if (flow->receiver.finished)
+		stream_set_flags(stream, STREAM_FINISHED);
+	else
+		waitq_wake(&stream->readers);
+}
+
+static void receive_segment(struct flow *flow, const struct packet *packet, u64 now)
+{
+	const struct tcp_packet *tcp = &packet->tcp;
+	struct flow *back = flow_back(flow);
+	struct transmission transmission = {.number = tcp->number, .transmission = tcp->transmission};
+	bool progress = receiver_take(&flow->receiver, &flow->sender.board, &transmission, packet->sent);
+	if (progress && flow->deaf && tcp->size) { /* RFC 9293 3.10.7.1: nobody will ever read it */
+		flow_send_control(back, TCP_RST, now);
+		flow_fail(back, 0);
+		return;
+	}
+	if (progress)
+		release(flow);
+	flow_send_acknowledgement(back, packet->sent, now);
+}
+
+/* `flow` carried the acknowledgement: it is for the other one. */
+static void receive_acknowledgement(struct flow *flow, const struct tcp_packet *tcp, u64 now)
+{
+	struct flow *back = flow_back(flow);
+	struct acknowledgement acknowledgement = {
+		.acknowledged = tcp->acknowledgement,
+		.edge = tcp->edge,
+		.arrivals = tcp->arrivals,
+		.echo = tcp->echo,
+	};
+	sender_acknowledge(&back->sender, &acknowledgement, now);
+	forget_acknowledged(back);
+	flow_output(back, now);
+	flows_settle(back->connection);
+}
+
+/* The other end is gone. */
+static void receive_reset(struct flow *flow)
+{
+	struct flow *back = flow_back(flow);
+	u32 side = back->side;
+	if (back->state == FLOW_SYN_SENT || back->state == FLOW_SYN_RECEIVED) {
+		handshake_refused(back);
+		return;
+	}
+	if (back->state == FLOW_OPEN)
+		flow_fail(back, connection_reset_error(back->connection, side));
+	flow->state = FLOW_OVER;
+	event_cancel(&flow->timer);
+	flows_settle(back->connection);
+}
+
+static void receive(struct flow *flow, const struct packet *packet, u64 now)
+{
+	const struct tcp_packet *tcp = &packet->tcp;
+	struct flow *back = flow_back(flow);
+	if (tcp->flags & TCP_SYN)
+		handshake_receive(flow, tcp, now);
+	else if (tcp->flags & TCP_RST)
+		receive_reset(flow);
+	else if (back->state == FLOW_SYN_RECEIVED && !handshake_complete(back, now))
+		return;
+	else if (back->state != FLOW_OPEN)
+		flow_send_control(back, TCP_RST, now);
+	else if (tcp->size || tcp->flags & TCP_FIN)
+		receive_segment(flow, packet, now);
+	else if (tcp->probe)
+		flow_send_acknowledgement(back, packet->sent, now);
+	else
+		receive_acknowledgement(flow, tcp, now);
+}
+
+void flow_receive(struct packet *packet, u64 now)
+{
+	if (packet->tcp.flow->connection)
+		receive(packet->tcp.flow, packet, now);
+	packet_free(packet);
+}
+
+/* Time. */
+
+static void sender_due(struct flow *flow, u64 now)
+{
+	u32 most = flow_sender(flow) ? SENDER_RETRIES : SENDER_RETRIES_ORPHAN;
+	if (sender_deadline(&flow->sender, now) > now) {
+		set_timer(flow, now);
+		return;
+	}
+	if (sender_timeout(&flow->sender, now))
+		send_window_probe(flow, now);
+	if (flow->sender.retries > most) {
+		flow_fail(flow, E_TIMEDOUT);
+		flows_settle(flow->connection);
+		return;
+	}
+	flow_output(flow, now);
+}
+
+void flow_timer(struct event *event, u64 now)
+{
+	struct flow *flow = (struct flow *)((u8 *)event - offsetof(struct flow, timer));
+	if (flow->state == FLOW_OPEN)
+		sender_due(flow, now);
+	else
+		handshake_timeout(flow, now);
+}
+
+void flow_enter(struct event *event, u64 now)
+{
+	enter((struct flow *)((u8 *)event - offsetof(struct flow, entry)), now);
+}

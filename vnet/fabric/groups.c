@@ -175,6 +175,14 @@ struct wire *wire_find(u32 id)
 	return *wire_link(id);
 }
 
+void wires_forget_captures(u32 mask)
+{
+	for (u32 i = 0; i < WIRE_BUCKETS; i++)
+		for (struct wire *wire = wires[i]; wire; wire = wire->next)
+			for (u32 direction = 0; direction < 2; direction++)
+				wire->link[direction]->captures &= ~mask;
+}
+
 static void wire_free(struct wire *wire)
 {
 	for (u32 direction = 0; direction < 2; direction++) {

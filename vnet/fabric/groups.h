@@ -46,6 +46,8 @@ enum fault_kind { FAULT_NONE = 0, FAULT_CUT, FAULT_HOLD };
 
 struct group *group_find(u32 id);
 struct wire *wire_find(u32 id);
+/* Captures in `mask` listen to no link any more. */
+void wires_forget_captures(u32 mask);
 struct route_entry *route_entry_find(u32 source, u32 target);
 
 /* Make it so, or change it; what exists keeps what is under way in it. 0, -E_NOBUFS, and of a group -E_INVAL when it is

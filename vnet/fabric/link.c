@@ -1,6 +1,7 @@
 #include "vnet/fabric/link.h"
 
 #include "vnet/fabric/pacer.h"
+#include "vnet/fabric/tap.h"
 
 #define FRAGMENT_ALIGNMENT 8u /* RFC 791: fragments carry multiples of it */
 
@@ -126,10 +127,23 @@ static void corrupt(struct link *link, struct packet *packet, u64 luck)
 	}
 }
 
+static void show(const struct link *link, const struct packet *packet, u64 now, enum capture_outcome outcome)
+{
+	if (link->captures)
+		tap_packet(link->captures, packet, now, link->direction ? CAPTURE_IN : CAPTURE_OUT, outcome);
+}
+
+static void drop(const struct link *link, struct packet *packet, u64 now, enum capture_outcome outcome)
+{
+	show(link, packet, now, outcome);
+	packet_free(packet);
+}
+
 /* The packet has left the sender: it arrives after the delay. True when at once. */
 static bool link_delay(struct link *link, struct packet *packet, u64 now)
 {
 	const struct link_parameters *is = &link->parameters;
+	show(link, packet, now, packet->flags & PACKET_CORRUPT ? CAPTURE_CORRUPTED : CAPTURE_PASSED);
 	if (packet->flags & PACKET_REORDERED) {
 		packet->flags &= (u8)~PACKET_REORDERED;
 		return true;
@@ -157,10 +171,10 @@ static void transmit(struct link *link, struct packet *packet, u64 now)
 	event_schedule(&link->sent, now + time / rate);
 }
 
-static void queue_drop(struct link *link, struct packet *packet)
+static void queue_drop(struct link *link, struct packet *packet, u64 now)
 {
 	link->statistics.overflowed++;
-	packet_free(packet);
+	drop(link, packet, now, CAPTURE_QUEUE_FULL);
 }
 
 static bool link_queue(struct link *link, struct packet *packet, u64 now)
@@ -168,7 +182,7 @@ static bool link_queue(struct link *link, struct packet *packet, u64 now)
 	if (link->sending) {
 		fair_queue_put(&link->queue, packet);
 		if (link->queue.packets > link->parameters.queue_packets)
-			queue_drop(link, fair_queue_take_longest(&link->queue));
+			queue_drop(link, fair_queue_take_longest(&link->queue), now);
 		link->statistics.queued_most = MAX(link->statistics.queued_most, link->queue.packets);
 		return false;
 	}
@@ -210,7 +224,7 @@ bool link_enter(struct link *link, struct packet *packet, u64 now)
 	link->statistics.bytes += packet->size;
 	if (link->removed || !fragments) {
 		*(link->removed ? &link->statistics.cut : &link->statistics.oversized) += 1;
-		packet_free(packet);
+		drop(link, packet, now, link->removed ? CAPTURE_CUT : CAPTURE_TOO_LARGE);
 		return false;
 	}
 	packet->flags &= (u8)~PACKET_COPY; /* of another link */
@@ -218,7 +232,7 @@ bool link_enter(struct link *link, struct packet *packet, u64 now)
 	bool lost = lose(link, index, fragments);
 	link->statistics.lost += lost;
 	if (lost && !twice) { /* netem: of two, one is left */
-		packet_free(packet);
+		drop(link, packet, now, CAPTURE_LOST);
 		return false;
 	}
 	if (chance(link, index, RANDOM_CORRUPT, is->corrupt))
@@ -255,7 +269,7 @@ void link_configure(struct link *link, const struct link_parameters *parameters,
 	if (link->sending && !parameters->rate)
 		queue_flush(link, now);
 	while (link->queue.packets > parameters->queue_packets)
-		queue_drop(link, fair_queue_take_longest(&link->queue));
+		queue_drop(link, fair_queue_take_longest(&link->queue), now);
 }
 
 void link_remove(struct link *link)

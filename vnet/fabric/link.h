@@ -49,6 +49,7 @@ struct link {
 	struct event sent; /* when `sending` has been sent */
 	struct packet *sending;
 	struct fair_queue queue;
+	u32 captures; /* that listen to it, as a mask */
 	struct link_parameters parameters;
 	struct link_statistics statistics;
 };

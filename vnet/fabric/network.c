@@ -5,21 +5,11 @@
 #include "vnet/fabric/text.h"
 
 #define INTERFACE_BUCKETS 4096u
-#define NAME_BUCKETS 1024u
 #define FIRST_EPHEMERAL 32768u /* Linux's default range is 32768 to 60999 */
-
-struct name {
-	struct name *next;
-	u32 network;
-	u32 count;
-	u32 rotation;
-	struct address *addresses;
-	char text[NAME_SIZE];
-};
 
 struct lock network_lock;
 static struct interface *interfaces[INTERFACE_BUCKETS];
-static struct name *names[NAME_BUCKETS];
+static char network_names[NETWORKS_MOST][HOSTNAME_SIZE]; /* by number, which begin at 1 */
 static _Atomic u32 next_pod_id;
 
 static struct interface **interface_bucket(struct address address)
@@ -89,6 +79,13 @@ void interface_retire(struct interface *interface)
 		link = &(*link)->next;
 	*link = interface->next;
 	memory_free(NULL, interface, sizeof(*interface));
+}
+
+void interfaces_forget_captures(u32 mask)
+{
+	for (u32 i = 0; i < INTERFACE_BUCKETS; i++)
+		for (struct interface *interface = interfaces[i]; interface; interface = interface->next)
+			interface->captures &= ~mask;
 }
 
 static int attach_locked(struct pod *pod, u32 network, struct address address, u32 prefix)
@@ -167,88 +164,16 @@ int route_find(struct pod *pod, struct address to, struct route *route)
 	return 0;
 }
 
-static struct name **name_bucket(u32 network, const char *text)
+void network_set_name(u32 network, const char *name)
 {
-	u32 hash = 2166136261u ^ network; /* FNV-1a */
-	for (; *text; text++)
-		hash = (hash ^ (u8)*text) * 16777619u;
-	return &names[hash & (NAME_BUCKETS - 1)];
-}
-
-static struct name **name_link(u32 network, const char *text)
-{
-	struct name **link = name_bucket(network, text);
-	while (*link && ((*link)->network != network || !text_equal((*link)->text, text)))
-		link = &(*link)->next;
-	return link;
-}
-
-static void name_free(struct name *name)
-{
-	if (name->addresses)
-		memory_free(NULL, name->addresses, name->count * (u32)sizeof(struct address));
-	memory_free(NULL, name, sizeof(*name));
-}
-
-static struct name *name_create(u32 network, const char *text, const struct address *addresses, u32 count)
-{
-	u32 size = count * (u32)sizeof(struct address);
-	struct name *name = memory_allocate(NULL, sizeof(*name));
-	if (!name)
-		return NULL;
-	name->addresses = memory_allocate(NULL, size);
-	if (!name->addresses) {
-		name_free(name);
-		return NULL;
-	}
-	name->network = network;
-	name->count = count;
-	memcpy(name->addresses, addresses, size);
-	text_copy(name->text, text, NAME_SIZE);
-	return name;
-}
-
-int name_publish(u32 network, const char *text, const struct address *addresses, u32 count)
-{
-	if (count > NAME_ADDRESSES_MOST || text_length(text) >= NAME_SIZE || !*text)
-		return -E_INVAL;
-	struct name *name = count ? name_create(network, text, addresses, count) : NULL;
-	if (count && !name)
-		return -E_NOBUFS;
+	if (network < 1 || network > NETWORKS_MOST)
+		return;
 	lock_acquire(&network_lock);
-	struct name **link = name_link(network, text);
-	struct name *old = *link;
-	if (name) {
-		name->rotation = old ? old->rotation : 0;
-		name->next = old ? old->next : NULL;
-		*link = name;
-	} else if (old) {
-		*link = old->next;
-	}
+	text_copy(network_names[network - 1], name, HOSTNAME_SIZE);
 	lock_release(&network_lock);
-	if (old)
-		name_free(old);
-	return 0;
 }
 
-int name_find(struct pod *pod, const char *text, struct address *addresses, u32 capacity)
+const char *network_name(u32 network)
 {
-	if (text_equal(text, "localhost")) {
-		addresses[0] = address_from_ipv4(0x7f000001);
-		return 1;
-	}
-	u32 found = 0;
-	lock_acquire(&network_lock);
-	for (u32 i = 0; i < pod->interface_count && found < capacity; i++) {
-		struct name *name = *name_link(pod->interfaces[i]->network, text);
-		if (!name)
-			continue;
-		u32 start = name->rotation++ % name->count;
-		for (u32 k = 0; k < name->count && found < capacity; k++)
-			addresses[found++] = name->addresses[(start + k) % name->count];
-	}
-	if (!found && pod->interface_count && text_equal(text, pod->hostname))
-		addresses[found++] = pod->interfaces[0]->address;
-	lock_release(&network_lock);
-	return found ? (int)found : -E_NOENT;
+	return network < 1 || network > NETWORKS_MOST ? "" : network_names[network - 1];
 }

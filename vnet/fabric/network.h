@@ -1,7 +1,7 @@
-/* Who is on the network: pods with their interfaces, and the names that lead to addresses.
+/* Who is on the network: pods with their interfaces.
  *
  * Addresses are opaque 128-bit values; IPv4 is mapped as RFC 4291 2.5.5.2 says (::ffff:a.b.c.d).
- * The node writes pods, interfaces and names; guests only look up. Everything here is under `network_lock`.
+ * The node writes pods and interfaces; guests only look up. Everything here is under `network_lock`.
  */
 #ifndef PODNET_FABRIC_NETWORK_H
 #define PODNET_FABRIC_NETWORK_H
@@ -9,10 +9,8 @@
 #include "vnet/fabric/memory.h"
 
 #define HOSTNAME_SIZE 64u /* a DNS label and its NUL */
-#define NAME_SIZE 128u    /* service.network and its NUL */
 #define INTERFACES_MOST 8u /* of a guest's pod */
 #define NETWORKS_MOST 64u  /* of a node: its host has an interface on each */
-#define NAME_ADDRESSES_MOST 4096u
 
 struct address {
 	u64 high, low;
@@ -68,6 +66,7 @@ struct interface {
 	bool declared_again; /* while its group is being changed */
 	struct link *access; /* its own link, crossed by what it sends, or NULL */
 	u64 fault_sources, fault_targets; /* one bit for each fault on whose sides it is */
+	u32 captures; /* that listen to it, as a mask */
 };
 
 /* One network identity: what a service's replica is on the wire. Counted: sockets outlive processes briefly. */
@@ -94,6 +93,9 @@ void pod_release(struct pod *pod);
 int pod_attach(struct pod *pod, u32 network, struct address address, u32 prefix);
 void pod_detach_all(struct pod *pod);
 
+/* Under network_lock and the pacer's: captures in `mask` listen to no interface any more. */
+void interfaces_forget_captures(u32 mask);
+
 /* Under network_lock. The interface that `pod` reaches `to` from, and the pod that has `to`.
  * 0, -E_HOSTUNREACH (nobody has it), -E_NETUNREACH (no network in common, no route). */
 struct route {
@@ -111,9 +113,8 @@ struct interface *interface_declare(u32 network, struct address address);
 /* Free an interface that is not declared any more, unless a pod has it. */
 void interface_retire(struct interface *interface);
 
-/* Replace all that `name` leads to on a network; count 0 removes it. 0, -E_NOBUFS, -E_INVAL. */
-int name_publish(u32 network, const char *name, const struct address *addresses, u32 count);
-/* What `name` leads to for `pod`, on all its networks, in rotating order. The count, or -E_NOENT. */
-int name_find(struct pod *pod, const char *name, struct address *addresses, u32 capacity);
+/* What a network is called, for whoever reads it. The name is under network_lock. */
+void network_set_name(u32 network, const char *name);
+const char *network_name(u32 network);
 
 #endif

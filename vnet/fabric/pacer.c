@@ -4,6 +4,7 @@
 #include "vnet/fabric/echo.h"
 #include "vnet/fabric/flow.h"
 #include "vnet/fabric/path.h"
+#include "vnet/fabric/tap.h"
 
 #define BATCH 64u /* events between two chances for others to take the locks */
 
@@ -123,6 +124,10 @@ u64 pacer_next(void)
 static bool packet_proceed(struct packet *packet, u64 now)
 {
 	struct path *path = packet->path;
+	if (path->source_captures && !(packet->flags & PACKET_SHOWN)) {
+		tap_packet(path->source_captures, packet, now, CAPTURE_OUT, CAPTURE_PASSED);
+		packet->flags |= PACKET_SHOWN;
+	}
 	if (packet->hop == 0 && !path_admit(path, packet))
 		return false;
 	while (packet->hop < path->hop_count)
@@ -135,6 +140,8 @@ static void packet_arrive(struct packet *packet, u64 now)
 {
 	if (!path_admit(packet->path, packet))
 		return;
+	if (packet->path->target_captures)
+		tap_packet(packet->path->target_captures, packet, now, CAPTURE_IN, CAPTURE_PASSED);
 	path_release(packet->path);
 	packet->path = NULL;
 	if (packet->flags & PACKET_CORRUPT && packet->protocol != PACKET_UDP) {
@@ -167,6 +174,7 @@ static void event_handle(struct event *event, u64 now)
 	switch (event->kind) {
 	case EVENT_LINK: packet = link_sent((struct link *)((u8 *)event - offsetof(struct link, sent)), now); break;
 	case EVENT_FLOW: flow_timer(event, now); return;
+	case EVENT_FLOW_ENTRY: flow_enter(event, now); return;
 	default: break;
 	}
 	if (packet && packet_proceed(packet, now))

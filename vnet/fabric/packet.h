@@ -12,12 +12,12 @@
 #define IPV4_HEADER_SIZE 20u
 #define TCP_OVERHEAD 40u /* of a segment at layer 3, in bytes */
 #define UDP_OVERHEAD 28u /* of a datagram or an echo */
-#define SACK_BLOCKS 4u
 
 enum event_kind {
 	EVENT_PACKET = 0, /* it has come to the end of a hop */
 	EVENT_LINK,       /* the link has sent the packet that it was sending */
-	EVENT_FLOW,       /* a timer of a flow's */
+	EVENT_FLOW, /* a timer of a flow's */
+	EVENT_FLOW_ENTRY, /* a program has written to a flow, or read from it */
 };
 
 /* Something that is to happen; a node of the pacer's heap. */
@@ -36,16 +36,22 @@ enum packet_flags {
 	PACKET_CORRUPT = 1, /* its checksum is wrong: only a UDP socket without checksums takes it */
 	PACKET_COPY = 2, /* a link made it */
 	PACKET_REORDERED = 4, /* chosen to skip the next delay */
+	PACKET_SHOWN = 8, /* to the captures at its source */
 };
 
+enum tcp_flags { TCP_FIN = 1, TCP_SYN = 2, TCP_RST = 4, TCP_ACK = 16 };
+
 struct tcp_packet {
-	struct flow *flow; /* the sender's; a copy calls `flow_hold`, freeing calls `flow_release`, unless NULL */
-	u32 sequence, acknowledgement, window;
-	u8 flags;
-	u8 sack_count;
-	struct {
-		u32 start, end;
-	} sack[SACK_BLOCKS];
+	struct flow *
+		flow; /* in whose direction it goes; a copy calls `flow_hold`, freeing calls `flow_release`, unless NULL */
+	u32 sequence, acknowledgement; /* in the numbers of the streams */
+	u32 size; /* of its bytes in the stream */
+	u32 edge; /* right end of the window that it grants */
+	u32 number, transmission; /* of a segment with bytes or a FIN: the scoreboard's */
+	u32 arrivals; /* of an acknowledgement: what its sender had received */
+	u64 echo; /* of an acknowledgement: when that was sent which it answers */
+	u8 flags; /* enum tcp_flags */
+	bool probe; /* asks for an acknowledgement */
 };
 
 struct datagram_packet {

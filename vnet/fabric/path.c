@@ -1,6 +1,7 @@
 #include "vnet/fabric/path.h"
 
 #include "vnet/fabric/errno.h"
+#include "vnet/fabric/tap.h"
 
 #define PATH_BUCKETS 1024u
 
@@ -45,10 +46,12 @@ static struct path path_plan(const struct interface *source, const struct interf
 	plan.unreachable = route ? !plan_route(&plan, route) : source->network != target->network;
 	plan.cut = fault_between(source, target, FAULT_CUT);
 	plan.held = fault_between(source, target, FAULT_HOLD);
-	plan.concerned = plan.unreachable || plan.cut || plan.held;
+	plan.source_captures = source->captures;
+	plan.target_captures = target->captures;
+	plan.concerned = plan.unreachable || plan.cut || plan.held || source->captures || target->captures;
 	for (u32 i = 0; i < plan.hop_count; i++) {
 		plan.mtu = i ? MIN(plan.mtu, plan.hops[i]->parameters.mtu) : plan.hops[i]->parameters.mtu;
-		plan.concerned |= !link_transparent(plan.hops[i]);
+		plan.concerned |= plan.hops[i]->captures || !link_transparent(plan.hops[i]);
 	}
 	return plan;
 }
@@ -65,29 +68,35 @@ static void release_hops(const struct path *path)
 		link_release(path->hops[i]);
 }
 
+int path_make(struct account *account, const struct interface *source, const struct interface *target,
+	      struct path **path)
+{
+	struct path **link = path_link(source->address, target->address);
+	if (*link) {
+		*path = path_hold(*link);
+		return 0;
+	}
+	struct path *made = memory_allocate(account, sizeof(*made));
+	if (!made)
+		return -E_NOBUFS;
+	*made = path_plan(source, target);
+	made->references = 1;
+	made->account = account_hold(account);
+	hold_hops(made);
+	*link = *path = made;
+	return 0;
+}
+
 int path_find(struct account *account, const struct interface *source, const struct interface *target,
 	      struct path **path)
 {
 	*path = NULL;
 	if (!paths_any() || !source || !target || source->pod == target->pod)
 		return 0;
-	struct path **link = path_link(source->address, target->address);
-	if (*link) {
-		*path = (*link)->concerned ? path_hold(*link) : NULL;
+	struct path *known = *path_link(source->address, target->address);
+	if (known ? !known->concerned : !path_plan(source, target).concerned)
 		return 0;
-	}
-	struct path plan = path_plan(source, target), *made;
-	if (!plan.concerned)
-		return 0;
-	made = memory_allocate(account, sizeof(*made));
-	if (!made)
-		return -E_NOBUFS;
-	*made = plan;
-	made->references = 1;
-	made->account = account_hold(account);
-	hold_hops(made);
-	*link = *path = made;
-	return 0;
+	return path_make(account, source, target, path);
 }
 
 struct path *path_hold(struct path *path)
@@ -150,6 +159,8 @@ static void path_update(struct path *path, u64 now)
 	path->unreachable = plan.unreachable;
 	path->cut = plan.cut;
 	path->held = plan.held;
+	path->source_captures = plan.source_captures;
+	path->target_captures = plan.target_captures;
 	hold_hops(path);
 	release_hops(&was);
 	if (!path->held)
@@ -158,7 +169,7 @@ static void path_update(struct path *path, u64 now)
 
 void paths_update(u64 now)
 {
-	atomic_store(&paths_configured, groups_concern());
+	atomic_store(&paths_configured, groups_concern() | taps_open());
 	atomic_fetch_add(&paths_generation, 1);
 	for (u32 i = 0; i < PATH_BUCKETS; i++)
 		for (struct path *path = paths[i]; path; path = path->next)

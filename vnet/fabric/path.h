@@ -22,6 +22,7 @@ struct path {
 	bool concerned; /* false: whoever uses it may go back to being direct */
 	bool unreachable; /* there is no way any more */
 	bool cut, held;   /* by a fault */
+	u32 source_captures, target_captures; /* that listen to its ends */
 	struct packet *waiting_first, *waiting_last; /* held, in order */
 };
 
@@ -38,6 +39,9 @@ static inline bool paths_any(void)
 /* Under network_lock and the pacer's. The path between two interfaces, held for the caller; *path is NULL when they
  * are direct, as are an interface and NULL (loopback). `account` pays for a new one. 0 or -E_NOBUFS. */
 int path_find(struct account *account, const struct interface *source, const struct interface *target,
+	      struct path **path);
+/* The same, whether or not anything concerns the pair: *path is never NULL. */
+int path_make(struct account *account, const struct interface *source, const struct interface *target,
 	      struct path **path);
 /* Under the pacer's lock, as everything below. */
 struct path *path_hold(struct path *path);

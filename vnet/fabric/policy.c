@@ -148,18 +148,23 @@ static void count(const struct answer *answer)
 	}
 }
 
-static bool exempt(const struct interface *interface)
+static bool is_node(const struct interface *interface)
 {
 	return interface->pod && interface->pod->is_node;
+}
+
+static bool is_same_pod(const struct interface *a, const struct interface *b)
+{
+	return a == b || (a->pod && a->pod == b->pod);
 }
 
 /* NULL when no policy concerns the connection. Where a name outside leads is known to the gateway, which asks again. */
 static const struct answer *find_answer(const struct interface *source, const struct interface *target,
 					struct address to, u32 protocol, u32 port)
 {
-	if (!policy_table || exempt(source) || (target && (exempt(target) || target->pod == source->pod)))
+	if (!policy_table || is_node(source))
 		return NULL;
-	if (!target && address_is_synthetic(to))
+	if (target ? is_node(target) || is_same_pod(source, target) : address_is_synthetic(to))
 		return NULL;
 	return ask(&(struct question){
 		.ends = {{address_to_ipv4(source->address), source->group ? source->group->id : POLICY_NONE},

@@ -6,7 +6,7 @@
 #ifndef PODNET_FABRIC_RESOLVE_H
 #define PODNET_FABRIC_RESOLVE_H
 
-#include "vnet/fabric/network.h"
+#include "vnet/fabric/names.h"
 
 #define RESOLVE_NAME_SIZE 256u /* RFC 1035 2.3.4 has 253 characters, and a NUL */
 #define RESOLVE_ADDRESSES_MOST 16u

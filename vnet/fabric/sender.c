@@ -91,6 +91,9 @@ static bool send_new(struct sender *sender, struct transmission *transmission, u
 	u32 size = new_size(sender);
 	if (!size)
 		return false;
+	if (!scoreboard_count(&sender->board) && sender->last_sent)
+		congestion_idle(&sender->congestion, elapsed(sender->last_sent, now),
+				round_trip_timeout(&sender->round_trip, 0));
 	bool last = size == sender->available - sender->next, fin = last && sender->finished;
 	sender->starved = !scoreboard_append(&sender->board, sender->next, size, fin, now);
 	if (sender->starved)
@@ -129,9 +132,6 @@ bool sender_next(struct sender *sender, struct transmission *transmission, u64 n
 {
 	if (sender->probe_due)
 		return send_probe(sender, transmission, now);
-	if (!sender->board.flying && !sender->board.lost && sender->last_sent)
-		congestion_idle(&sender->congestion, elapsed(sender->last_sent, now),
-				round_trip_timeout(&sender->round_trip, 0));
 	if (sender->board.flying >= sender->congestion.window)
 		return false;
 	if (sender->board.lost)
@@ -269,8 +269,11 @@ void sender_acknowledge(struct sender *sender, const struct acknowledgement *ack
 	if (after(acknowledgement->acknowledged, sender->next))
 		return;
 	u32 flight = sender->board.flying;
-	if (after(acknowledgement->edge, sender->edge))
+	if (after(acknowledgement->edge, sender->edge)) {
 		sender->edge = acknowledgement->edge;
+		if (!flight)
+			sender->backoff = 0; /* of window probes */
+	}
 	u32 learned = learn_arrivals(sender, acknowledgement->arrivals, now);
 	bool progress = after(acknowledgement->acknowledged, sender->acknowledged);
 	if (learned)

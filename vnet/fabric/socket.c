@@ -1,6 +1,5 @@
 #include "vnet/fabric/socket.h"
 
-#define SOCKET_BUCKETS 16384u
 /* Ids stay below 2^29, so that the guest's calls have room for two marks beside them. */
 #define SOCKET_IDS 0x1fffffffu
 
@@ -48,6 +47,11 @@ void socket_enter(struct socket *socket)
 	struct socket **bucket = &sockets[socket->id & (SOCKET_BUCKETS - 1)];
 	socket->next_by_id = *bucket;
 	*bucket = socket;
+}
+
+struct socket *socket_first(u32 bucket)
+{
+	return sockets[bucket];
 }
 
 void socket_leave(struct socket *socket)

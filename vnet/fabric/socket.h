@@ -110,6 +110,10 @@ void socket_leave(struct socket *socket);
 /* Under network_lock: the socket of `pod` with this id, or NULL. */
 struct socket *socket_find(struct pod *pod, u32 id);
 
+/* Under network_lock, for going through all: the first socket of a bucket; `next_by_id` leads on. */
+#define SOCKET_BUCKETS 16384u
+struct socket *socket_first(u32 bucket);
+
 _Atomic u32 *socket_count(void);
 
 #endif

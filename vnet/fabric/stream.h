@@ -3,6 +3,10 @@
  * A ring that grows with use: nothing while unused, 4 KiB at first, up to `limit`. One writer and one reader
  * run at once without waiting for each other; each side has a lock only because descriptors can be shared.
  * `head` and `tail` count bytes for ever and wrap; used = head - tail.
+ *
+ * A stream is direct, and what is written can be read at once, or paced (vnet/fabric/flow.h): then a flow says up to
+ * where bytes have come through the network, and they stay in the ring until they are acknowledged too. Direct streams
+ * pay for that with one branch.
  */
 #ifndef PODNET_FABRIC_STREAM_H
 #define PODNET_FABRIC_STREAM_H
@@ -18,17 +22,27 @@
 enum stream_flags {
 	STREAM_FINISHED = 1, /* no writer any more: readers drain, then see the end */
 	STREAM_ABANDONED = 2, /* no reader any more: writers fail */
-	STREAM_RESET = 4,     /* torn down by a reset */
+	/* Torn down by a reset; over a path its ends learn of that at different times. */
+	STREAM_RESET_READER = 4,
+	STREAM_RESET_WRITER = 8,
+	STREAM_RESET = STREAM_RESET_READER | STREAM_RESET_WRITER,
 };
 
 struct stream {
 	struct lock write_lock;
 	_Atomic u32 head; /* under write_lock */
 	_Atomic u32 flags; /* enum stream_flags; only ever set */
-	u8 *buffer;       /* changes under both locks; capacity too */
+	_Atomic u32 paced; /* whether there is a flow; read without locks, after `head` */
+	struct flow *flow; /* NULL: direct; changes under both locks and the pacer's */
+	u8 *buffer;       /* changes under both locks, of a paced stream under the pacer's too; capacity too */
 	u32 capacity;     /* 0 or a power of two */
 	_Atomic u32 limit; /* capacity may grow to this; lowered when growing was refused; under write_lock */
 	struct account *account; /* the writers' account pays for the buffer; held */
+	u32 wraps; /* of `head`; under write_lock */
+	_Atomic u32 released; /* paced: readers see bytes up to here; under the pacer's lock */
+	_Atomic u32 acknowledged; /* paced: bytes up to here need not be kept; the same */
+	_Atomic u32 send_limit; /* paced: bytes that may be unacknowledged; the same */
+	_Atomic u32 update_at; /* paced: when `tail` gets there, the writer's end is told of the room; the same */
 	struct waitq readers;
 	_Alignas(64) struct lock read_lock;
 	_Atomic u32 tail; /* under read_lock */
@@ -36,6 +50,10 @@ struct stream {
 };
 
 void stream_open(struct stream *stream, struct account *account, u32 limit);
+/* The account of a writer that was not known before; nothing may have been written. */
+void stream_charge(struct stream *stream, struct account *account);
+/* Let the ring grow to `wanted` bytes, as far as rings do. */
+void stream_set_limit(struct stream *stream, u32 wanted);
 /* Free the buffer; nobody may use the stream any more. */
 void stream_release(struct stream *stream);
 
@@ -48,15 +66,31 @@ i32 stream_get(struct stream *stream, uaddr to, u32 size, bool peek);
 void stream_trim(struct stream *stream);
 
 void stream_set_flags(struct stream *stream, u32 flags);
+/* The writer has written all: readers see the end when they have come to it. */
+void stream_finish(struct stream *stream);
 
 static inline u32 stream_flags(const struct stream *stream)
 {
 	return atomic_load(&stream->flags);
 }
 
-static inline u32 stream_used(const struct stream *stream)
+/* Bytes that a reader can have now. What was in `head` before the stream became paced can be read at once, so `head` is
+ * looked at first. */
+static inline u32 stream_unread(const struct stream *stream)
 {
-	return atomic_load(&stream->head) - atomic_load(&stream->tail);
+	u32 end = atomic_load(&stream->head);
+	if (atomic_load_explicit(&stream->paced, memory_order_relaxed))
+		end = atomic_load(&stream->released);
+	return end - atomic_load(&stream->tail);
+}
+
+/* Bytes that occupy the ring. */
+static inline u32 stream_held(const struct stream *stream)
+{
+	u32 head = atomic_load(&stream->head), read = head - atomic_load(&stream->tail);
+	if (!atomic_load_explicit(&stream->paced, memory_order_relaxed))
+		return read;
+	return MAX(read, head - atomic_load(&stream->acknowledged));
 }
 
 /* Conditions for waiting. Writers that park wait for a quarter of the limit, so that they are not woken for a byte;

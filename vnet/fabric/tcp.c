@@ -1,6 +1,7 @@
 #include "vnet/fabric/tcp.h"
 
 #include "vnet/fabric/errno.h"
+#include "vnet/fabric/flow.h"
 #include "vnet/fabric/gateway.h"
 #include "vnet/fabric/policy.h"
 #include "vnet/fabric/ports.h"
@@ -29,59 +30,20 @@ struct socket *tcp_open(struct pod *pod)
 	return socket;
 }
 
-static u32 stream_limit(u32 wanted)
+/* A direct connection. */
+static struct connection *connect_directly(struct socket *client, struct socket *server)
 {
-	u32 limit = STREAM_SMALLEST;
-	while (limit < wanted && limit < STREAM_LARGEST)
-		limit *= 2;
-	return limit;
-}
-
-/* The writer of a stream pays for it; its limit is the larger of the two ends' wishes. */
-static struct connection *connection_create(struct socket *client, struct socket *server)
-{
-	struct connection *connection = memory_allocate(client->pod->account, sizeof(*connection));
-	if (!connection)
-		return NULL;
-	connection->references = 2;
-	stream_open(&connection->stream[0], server->pod->account,
-		    stream_limit(MAX(server->send_buffer, client->receive_buffer)));
-	stream_open(&connection->stream[1], client->pod->account,
-		    stream_limit(MAX(client->send_buffer, server->receive_buffer)));
-	client->connection = server->connection = connection;
-	client->side = 0;
-	server->side = 1;
+	struct connection *connection = connection_create(client);
+	if (connection)
+		connection_join(connection, server);
 	return connection;
-}
-
-static void connection_release(struct connection *connection)
-{
-	if (atomic_fetch_sub(&connection->references, 1) != 1)
-		return;
-	struct account *payer = account_hold(connection->stream[1].account);
-	stream_release(&connection->stream[0]);
-	stream_release(&connection->stream[1]);
-	memory_free(payer, connection, sizeof(*connection));
-	account_release(payer);
-}
-
-/* RFC 9293 3.10.7.4: a reset in CLOSE-WAIT is a broken pipe to Linux's user, a lost connection otherwise. */
-static void connection_sever(const struct socket *socket, bool reset)
-{
-	struct connection *connection = socket->connection;
-	u32 flags = reset ? STREAM_RESET : 0;
-	if (reset)
-		atomic_store(&connection->error[1 - socket->side],
-			     stream_flags(tcp_outgoing(socket)) & STREAM_FINISHED ? E_PIPE : E_CONNRESET);
-	stream_set_flags(tcp_incoming(socket), STREAM_ABANDONED | flags);
-	stream_set_flags(tcp_outgoing(socket), STREAM_FINISHED | flags);
 }
 
 int tcp_pair(struct pod *pod, struct socket *pair[2])
 {
 	pair[0] = tcp_open(pod);
 	pair[1] = pair[0] ? tcp_open(pod) : NULL;
-	if (!pair[1] || !connection_create(pair[0], pair[1])) {
+	if (!pair[1] || !connect_directly(pair[0], pair[1])) {
 		if (pair[0])
 			tcp_close(pair[0]);
 		if (pair[1])
@@ -149,26 +111,49 @@ static void inherit_options(struct socket *server, const struct socket *listener
 	server->linger = listener->linger;
 }
 
-int tcp_establish(struct pod *pod, const struct socket *listener, struct socket *client, struct socket **opened)
+/* Under network_lock. A socket of `pod` for the accepting end of a connection; the listener may be NULL. */
+static struct socket *server_create(struct pod *pod, const struct socket *listener)
 {
 	struct socket *server = stream_socket_create(pod);
+	if (server && listener)
+		inherit_options(server, listener);
+	return server;
+}
+
+static void server_establish(struct socket *server, struct address local, struct address remote)
+{
+	const struct connection *connection = server->connection;
+	socket_enter(server);
+	server->local = local;
+	server->local_port = connection->ports[1];
+	server->remote = remote;
+	server->remote_port = connection->ports[0];
+	atomic_store(&server->state, TCP_ESTABLISHED);
+}
+
+int tcp_establish(struct pod *pod, const struct socket *listener, struct socket *client, struct socket **opened)
+{
+	struct socket *server = server_create(pod, listener);
 	if (!server)
 		return -E_AGAIN;
-	if (listener)
-		inherit_options(server, listener);
-	if (!connection_create(client, server)) {
+	if (!connect_directly(client, server)) {
 		socket_free(server);
 		return -E_NOBUFS;
 	}
-	socket_enter(server);
-	server->local = client->remote;
-	server->local_port = client->remote_port;
-	server->remote = client->local;
-	server->remote_port = client->local_port;
-	atomic_store(&server->state, TCP_ESTABLISHED);
+	server_establish(server, client->remote, client->local);
 	atomic_store(&client->state, TCP_ESTABLISHED);
 	*opened = server;
 	return 0;
+}
+
+static void accept_append(struct socket *listener, struct socket *server)
+{
+	if (listener->accept_last)
+		listener->accept_last->queue_next = server;
+	else
+		listener->accept_first = server;
+	listener->accept_last = server;
+	listener->queued++;
 }
 
 /* Under network_lock. As `tcp_establish`, and queue the listener's end. */
@@ -176,14 +161,23 @@ static int establish(struct socket *listener, struct socket *client)
 {
 	struct socket *server;
 	int result = tcp_establish(listener->pod, listener, client, &server);
-	if (result < 0)
-		return result;
-	if (listener->accept_last)
-		listener->accept_last->queue_next = server;
-	else
-		listener->accept_first = server;
-	listener->accept_last = server;
-	listener->queued++;
+	if (result == 0)
+		accept_append(listener, server);
+	return result;
+}
+
+int tcp_accept_paced(struct socket *listener, struct connection *connection, struct address local,
+		     struct address remote)
+{
+	if (listener->queued >= listener->backlog)
+		return -E_AGAIN;
+	struct socket *server = server_create(listener->pod, listener);
+	if (!server)
+		return -E_AGAIN;
+	connection_join(connection, server);
+	server_establish(server, local, remote);
+	accept_append(listener, server);
+	waitq_wake(&listener->changes);
 	return 0;
 }
 
@@ -228,6 +222,8 @@ static void connect_withdraw(struct socket *client)
 {
 	if (client->outside)
 		gateway_withdraw(client);
+	else if (client->connection)
+		flow_withdraw(client);
 	else
 		pending_remove(client);
 }
@@ -303,11 +299,15 @@ int tcp_accept(struct socket *listener, bool wait, struct socket **accepted)
 }
 
 /* Under network_lock. */
-static int connect_listener(struct socket *client, struct socket *listener)
+static int connect_listener(struct socket *client, const struct route *route)
 {
+	int result = paths_any() && route->from ? flow_connect(client, route->from, route->to) : -E_AGAIN;
+	if (result != -E_AGAIN)
+		return result;
+	struct socket *listener = port_listener(route->pod, client->remote, client->remote_port);
 	if (!listener)
 		return -E_CONNREFUSED;
-	int result = listener->queued < listener->backlog ? establish(listener, client) : -E_AGAIN;
+	result = listener->queued < listener->backlog ? establish(listener, client) : -E_AGAIN;
 	if (result == -E_AGAIN) {
 		pending_append(listener, client);
 		return 0;
@@ -328,7 +328,7 @@ static int connect_permitted(struct socket *client, const struct route *route, b
 	}
 	if (outside)
 		return gateway_connect(client);
-	return connect_listener(client, port_listener(route->pod, client->remote, port));
+	return connect_listener(client, route);
 }
 
 /* Under network_lock. */
@@ -416,7 +416,7 @@ int tcp_shutdown(struct socket *socket, u32 how)
 	}
 	if (how & TCP_SHUT_WRITE) {
 		socket->write_shut = true;
-		stream_set_flags(tcp_outgoing(socket), STREAM_FINISHED);
+		stream_finish(tcp_outgoing(socket));
 	}
 	return 0;
 }
@@ -424,9 +424,8 @@ int tcp_shutdown(struct socket *socket, u32 how)
 /* Linux: closing with unread bytes, or with a linger time of zero, sends a reset instead of a FIN. */
 static void close_established(struct socket *socket)
 {
-	bool reset = socket->linger == 0 || stream_used(tcp_incoming(socket)) != 0;
-	connection_sever(socket, reset);
-	connection_release(socket->connection);
+	bool reset = socket->linger == 0 || stream_unread(tcp_incoming(socket)) != 0;
+	connection_close(socket->connection, socket->side, reset);
 }
 
 static void close_listener(struct socket *listener)
@@ -435,8 +434,7 @@ static void close_listener(struct socket *listener)
 		connect_failed(listener->pending_first, E_CONNREFUSED);
 	for (struct socket *socket = listener->accept_first, *next; socket; socket = next) {
 		next = socket->queue_next;
-		connection_sever(socket, true);
-		connection_release(socket->connection);
+		connection_close(socket->connection, socket->side, true);
 		socket_leave(socket);
 		socket_free(socket);
 	}

@@ -3,7 +3,8 @@
  * Inside one node a connection is two streams, so there are no segments, sequence numbers or timers here:
  * what RFC 9293 says about them shows only in outcomes (refused, reset, end of stream, timed out), and those
  * follow Linux. A connect that meets a full backlog waits, as a retransmitted SYN would; its time-out is
- * evaluated when somebody looks, so no timer exists.
+ * evaluated when somebody looks, so no timer exists. Where a link, a fault or a capture concerns a connection, its
+ * streams are paced and flow.h does all of that.
  *
  * Socket states, port tables and accept queues are under `network_lock`; the bytes are under the stream locks.
  */
@@ -18,14 +19,6 @@
 #define TCP_BACKLOG_MOST 4096u /* net.core.somaxconn */
 
 enum tcp_shutdown { TCP_SHUT_READ = 1, TCP_SHUT_WRITE = 2 };
-
-/* Two streams and what the ends owe each other. Side 0 connected, side 1 was accepted. */
-struct connection {
-	_Atomic u32 references;
-	_Atomic u32 error[2]; /* what the next call of that side reports; set by the other side, cleared by reading */
-	_Atomic u32 severed[2]; /* a write of that side has met a closed peer */
-	struct stream stream[2]; /* [i] is read by side i and written by side 1 - i */
-};
 
 /* NULL when the pod's limit of sockets or bytes is reached. */
 struct socket *tcp_open(struct pod *pod);

@@ -59,7 +59,7 @@ i32 tcp_read(struct socket *socket, uaddr to, u32 size, bool wait, bool peek)
 		u32 error = take_read_error(socket);
 		if (error)
 			return -(i32)error;
-		if (socket->read_shut || flags & (STREAM_FINISHED | STREAM_RESET))
+		if (socket->read_shut || flags & (STREAM_FINISHED | STREAM_RESET_READER))
 			return 0;
 		if (!wait)
 			return -E_AGAIN;
@@ -74,11 +74,12 @@ i32 tcp_read(struct socket *socket, uaddr to, u32 size, bool wait, bool peek)
 static i32 write_severed(struct socket *socket, u32 size)
 {
 	struct connection *connection = socket->connection;
-	if (atomic_exchange(&connection->severed[socket->side], 1) || stream_flags(tcp_outgoing(socket)) & STREAM_RESET)
+	if (atomic_exchange(&connection->severed[socket->side], 1) ||
+	    stream_flags(tcp_outgoing(socket)) & STREAM_RESET_WRITER)
 		return -E_PIPE;
 	atomic_store(&connection->error[socket->side],
 		     stream_flags(tcp_incoming(socket)) & STREAM_FINISHED ? E_PIPE : E_CONNRESET);
-	stream_set_flags(tcp_incoming(socket), STREAM_RESET);
+	stream_set_flags(tcp_incoming(socket), STREAM_RESET_READER);
 	return (i32)size;
 }
 
@@ -96,7 +97,7 @@ i32 tcp_write(struct socket *socket, uaddr from, u32 size, bool wait)
 			return -(i32)error;
 		if (socket->write_shut)
 			return -E_PIPE;
-		if (flags & (STREAM_ABANDONED | STREAM_RESET))
+		if (flags & (STREAM_ABANDONED | STREAM_RESET_WRITER))
 			return done ? (i32)done : write_severed(socket, size);
 		i32 moved = stream_put(stream, from + done, size - done);
 		if (moved < 0)
@@ -132,7 +133,7 @@ u32 tcp_poll(struct socket *socket)
 		events |= POLL_READ;
 	if (socket->write_shut || stream_writable(tcp_outgoing(socket)))
 		events |= POLL_WRITE;
-	if ((in | out) & STREAM_RESET || ((in & STREAM_FINISHED) && (out & STREAM_FINISHED)))
+	if (in & STREAM_RESET_READER || out & STREAM_RESET_WRITER || ((in & STREAM_FINISHED) && socket->write_shut))
 		events |= POLL_HANGUP | POLL_READ | POLL_WRITE;
 	return events;
 }
@@ -141,7 +142,7 @@ u32 tcp_available(struct socket *socket)
 {
 	if (socket->state == TCP_LISTEN)
 		return socket->queued;
-	return socket->state == TCP_ESTABLISHED ? stream_used(tcp_incoming(socket)) : 0;
+	return socket->state == TCP_ESTABLISHED ? stream_unread(tcp_incoming(socket)) : 0;
 }
 
 struct waitq *tcp_queue(struct socket *socket, u32 event)

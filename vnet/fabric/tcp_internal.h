@@ -2,6 +2,7 @@
 #ifndef PODNET_FABRIC_TCP_INTERNAL_H
 #define PODNET_FABRIC_TCP_INTERNAL_H
 
+#include "vnet/fabric/connection.h"
 #include "vnet/fabric/tcp.h"
 
 static inline struct stream *tcp_incoming(const struct socket *socket)
@@ -22,6 +23,10 @@ void tcp_admit_pending(struct socket *listener);
  * takes its options from `listener` (may be NULL). -E_AGAIN when `pod` has no room for it now, -E_NOBUFS when the
  * client's pod cannot pay for it. */
 int tcp_establish(struct pod *pod, const struct socket *listener, struct socket *client, struct socket **opened);
+/* Under network_lock. A handshake over a path is complete: make the accepting end of its connection and queue it.
+ * -E_AGAIN when the listener or its pod has no room for it now. */
+int tcp_accept_paced(struct socket *listener, struct connection *connection, struct address local,
+		     struct address remote);
 /* Under network_lock. The connect is not decided yet: from now on it waits, and its time runs. */
 void tcp_connect_waits(struct socket *client);
 /* Under network_lock. A connect that waits no longer is over; `error` 0: it is established. */

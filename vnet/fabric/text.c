@@ -15,6 +15,13 @@ bool text_equal(const char *a, const char *b)
 	return *a == *b;
 }
 
+bool text_before(const char *a, const char *b)
+{
+	while (*a && *a == *b)
+		a++, b++;
+	return (u8)*a < (u8)*b;
+}
+
 void text_copy(char *to, const char *from, u32 size)
 {
 	u32 i = 0;

@@ -6,6 +6,7 @@
 
 u32 text_length(const char *text);
 bool text_equal(const char *a, const char *b);
+bool text_before(const char *a, const char *b); /* by their bytes */
 /* Copy at most size - 1 characters and a NUL. */
 void text_copy(char *to, const char *from, u32 size);
 

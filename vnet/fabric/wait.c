@@ -107,20 +107,22 @@ void thread_freeze(struct thread *thread)
 		thread_park(thread, NEVER);
 }
 
-void thread_hold(struct thread *thread, bool held)
+void thread_hold(struct thread *thread, u32 held)
 {
-	if (held == thread->held)
-		return;
+	bool goes_on = held == 0, went_on = thread->held == 0;
 	thread->held = held;
-	if (held)
+	if (goes_on == went_on)
+		return;
+	if (!goes_on)
 		thread->held_counted = thread->counted && thread->running;
 	if (thread->held_counted)
-		atomic_fetch_add(&runnable, held ? -1 : 1);
+		atomic_fetch_add(&runnable, goes_on ? 1 : -1);
 }
 
 bool thread_frozen(const struct thread *thread)
 {
-	return atomic_load(&thread->paused) && (thread->held || atomic_load(&thread->park) == PARK_PARKED);
+	return atomic_load(&thread->paused) &&
+	       (thread->held & HOLD_PAUSED || atomic_load(&thread->park) == PARK_PARKED);
 }
 
 void waitq_join(struct waitq *queue, struct waiter *waiter)

@@ -24,6 +24,9 @@ void lock_acquire(struct lock *lock);
 bool lock_try(struct lock *lock);
 void lock_release(struct lock *lock);
 
+/* Why the node keeps a thread from running: it is paused, or has used its share of a processor. */
+enum hold { HOLD_PAUSED = 1, HOLD_THROTTLED = 2 };
+
 enum park_state { PARK_EMPTY = 0, PARK_TOKEN = 1, PARK_PARKED = 2 };
 
 struct process;
@@ -35,7 +38,7 @@ struct thread {
 	_Atomic u32 in_kernel; /* owner; read by the node's epoch callback */
 	_Atomic u32 killed;    /* set once by the node */
 	_Atomic u32 paused;    /* set and cleared by the node */
-	bool held;             /* the node keeps it from running outside of the kernel; the node */
+	u32 held;              /* of enum hold: the node keeps it from running outside of the kernel; the node */
 	bool held_counted;     /* and has taken it out of the count of runnable threads; the node */
 	u32 spin_skips;        /* waits to come that hardly spin; owner */
 	u32 spin_penalty;      /* how many the last failed spin cost; owner */
@@ -73,8 +76,8 @@ void wait_set_cores(u32 cores);
 
 /* Park for as long as the thread is paused and not killed. The time-outs of what it waits for pass meanwhile. */
 void thread_freeze(struct thread *thread);
-/* The node has stopped the thread outside of the kernel, or lets it go on. */
-void thread_hold(struct thread *thread, bool held);
+/* The node has stopped the thread outside of the kernel for these reasons, or with none lets it go on. */
+void thread_hold(struct thread *thread, u32 held);
 /* Whether a paused thread has come to rest: until it is resumed or killed it does not leave the kernel. */
 bool thread_frozen(const struct thread *thread);
 

@@ -8,7 +8,7 @@
 """
 
 from vnet.gateway.attempts import Decision, EgressAttempt, EgressEnded, EgressHappening, Ending
-from vnet.gateway.dial import Resolve
+from vnet.gateway.dial import MachineResolver, Resolve
 from vnet.gateway.errors import EgressRuleError
 from vnet.gateway.flow import Resident
 from vnet.gateway.rules import parse_rule
@@ -24,6 +24,7 @@ __all__ = [
     "Ending",
     "Gateway",
     "GatewaySwitch",
+    "MachineResolver",
     "OutsideConnect",
     "OutsideLookup",
     "Resident",

@@ -10,6 +10,8 @@ import asyncio
 import errno
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 Address = IPv4Address | IPv6Address
@@ -20,26 +22,62 @@ Resolve = Callable[[str], Awaitable[list[Address]]]
 STAGGER_S = 0.25
 """RFC 8305's recommendation: the next address is tried while the previous one is silent."""
 DISCARD_PORT = 9
+_FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
+_NOBODYS = {4: ip_address("192.0.2.1"), 6: ip_address("2001:db8::1")}
+"""For documentation only: no machine's own."""
 ADDRESSES_MOST = 32
 """Of one name; the rest is not tried."""
+THREADS_MOST = 16
+"""Names looked up at once."""
 
 
-async def resolve(name: str) -> list[Address]:
-    """Ask the machine's own resolver.
+class MachineResolver:
+    """Asks the machine's own resolver.
 
-    Raises:
-        OSError: The name has no address.
+    With threads of its own: names that nobody answers for would else keep the loop's threads from
+    everything that the node needs them for.
     """
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(name, None, type=socket.SOCK_STREAM)
-    return [ip_address(sockaddr[0]) for *_, sockaddr in found if isinstance(sockaddr[0], str)]
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(THREADS_MOST, thread_name_prefix="podnet-resolver")
+
+    async def __call__(self, name: str) -> list[Address]:
+        """Return a name's addresses.
+
+        Raises:
+            OSError: The name has no address.
+        """
+        loop = asyncio.get_running_loop()
+        ask = partial(socket.getaddrinfo, name, None, type=socket.SOCK_STREAM)
+        found = await loop.run_in_executor(self._threads, ask)
+        return [ip_address(sockaddr[0]) for *_, sockaddr in found if isinstance(sockaddr[0], str)]
+
+    def close(self) -> None:
+        """Give the threads back, when they have their answers."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 def is_own(address: Address) -> bool:
-    """Tell whether an address is this machine's: to those it speaks from that very address."""
-    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    """Tell whether an address is this machine's: only its own can be bound.
+
+    Where the system lets any address be bound (`ip_nonlocal_bind`), it is the address that the
+    machine speaks from to this one; of several on one interface that finds the first.
+    """
+    return _speaks_from(address) if _binds(_NOBODYS[address.version]) else _binds(address)
+
+
+def _binds(address: Address) -> bool:
     try:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        with socket.socket(_FAMILIES[address.version], socket.SOCK_DGRAM) as probe:
+            probe.bind((str(address), 0))
+            return True
+    except OSError:
+        return False
+
+
+def _speaks_from(address: Address) -> bool:
+    try:
+        with socket.socket(_FAMILIES[address.version], socket.SOCK_DGRAM) as probe:
             probe.connect((str(address), DISCARD_PORT))  # sends nothing
             return ip_address(probe.getsockname()[0]) == address
     except OSError:
@@ -102,8 +140,7 @@ def _start(address: Address, port: int) -> asyncio.Task[socket.socket]:
 
 
 async def _connect(address: Address, port: int) -> socket.socket:
-    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
-    connecting = socket.socket(family, socket.SOCK_STREAM)
+    connecting = socket.socket(_FAMILIES[address.version], socket.SOCK_STREAM)
     try:
         connecting.setblocking(False)
         connecting.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -83,15 +83,23 @@ class Leg:
 class Splice:
     """The two legs of a connection, and what has moved between them."""
 
-    def __init__(self, inside: Leg, outside: Leg, count: Callable[[int], bool]) -> None:
+    def __init__(
+        self,
+        inside: Leg,
+        outside: Leg,
+        count: Callable[[int], bool],
+        half_closed_s: float = HALF_CLOSED_S,
+    ) -> None:
         """Prepare a splice.
 
         Args:
             inside: The pod's leg.
             outside: The other.
             count: Told of bytes that moved; False ends the connection.
+            half_closed_s: How long silence may last after one direction has ended.
         """
         self._inside, self._outside, self._count = inside, outside, count
+        self._half_closed_s = half_closed_s
         self.sent_bytes = 0
         """From the pod."""
         self.received_bytes = 0
@@ -125,7 +133,7 @@ class Splice:
             nonlocal half_closed
             half_closed = half_closed or not size
             if half_closed and not deadline.expired():
-                deadline.reschedule(loop.time() + HALF_CLOSED_S)
+                deadline.reschedule(loop.time() + self._half_closed_s)
             if size and not self._count(size):
                 raise LimitReachedError
 

@@ -24,6 +24,7 @@ PORT_MOST = 65_535
 
 _MAPPED = IPv6Network("::ffff:0:0/96")
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
+_BRACKETS = re.compile(r"\[([^][]*)\](/[0-9]+)?", re.ASCII)
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", re.ASCII)
 
@@ -58,9 +59,10 @@ def _parse_ports(rule: str, text: str) -> PortRange:
 
 def _parse_block(rule: str, target: str) -> IPv4Network | IPv6Network | None:
     """Read an address or block; None when the text is meant as a name."""
-    bare = target.replace("[", "", 1).replace("]", "", 1) if target.startswith("[") else target
+    brackets = _BRACKETS.fullmatch(target)
+    bare = "".join(brackets.groups(default="")) if brackets else target
     last_label = target.rpartition(".")[2]
-    if bare == target and "/" not in target and not _NUMBER.fullmatch(last_label.lower()):
+    if not brackets and "/" not in target and not _NUMBER.fullmatch(last_label.lower()):
         if ":" in target:
             raise EgressRuleError(rule, "has an IPv6 address without brackets, or two ports")
         return None

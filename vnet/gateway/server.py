@@ -18,7 +18,7 @@ from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 from vnet.gateway.attempts import Decision, EgressAttempt, EgressHappening
-from vnet.gateway.dial import Resolve, resolve
+from vnet.gateway.dial import Resolve
 from vnet.gateway.flow import Flow, Resident, Surroundings
 from vnet.gateway.gate import Denied, Gate
 from vnet.host import Event
@@ -46,7 +46,8 @@ class Gateway:
         residents: Callable[[IPv4Address], Resident | None],
         report: Callable[[EgressHappening], None],
         *,
-        resolve: Resolve = resolve,
+        resolve: Resolve,
+        connections_most: int,
         connect_s: float = CONNECT_S,
     ) -> None:
         """Prepare a gateway.
@@ -58,10 +59,12 @@ class Gateway:
             residents: Tells who has an address inside.
             report: Takes what happens.
             resolve: Looks up names outside.
+            connections_most: Of all services together; each takes a descriptor of this process.
             connect_s: How long resolving and dialling may take together.
         """
         self._switch, self._watches = switch, watches
         self._residents, self._report = residents, report
+        self._connections_most = connections_most
         self._gate = Gate()
         self._around = Surroundings(
             switch=switch,
@@ -86,12 +89,16 @@ class Gateway:
             self._descriptor = self._switch.open_gateway()
             self._arm()
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Let nobody out any more, and reset the connections that stand."""
         if self._descriptor is not None:
             self._watches.forget(self._descriptor)
             self._switch.close_gateway(self._descriptor)
             self._descriptor = None
+        self._tasks.cancel()
+
+    async def wait_closed(self) -> None:
+        """Wait until nothing of what `close` has ended is left."""
         await self._tasks.cancel_all()
 
     def lookup(self, source: IPv4Address, name: str) -> IPv4Address | None:
@@ -151,6 +158,11 @@ class Gateway:
         resident = self._residents(connect.source)
         if resident is None:
             self._switch.refuse(connect.number, errno.EACCES)
+            return
+        if len(self._flows) >= self._connections_most:
+            full = Denied(target=str(connect.destination), reason="the node has no room for more")
+            self._report_denied(resident, full, connect.port)
+            self._switch.refuse(connect.number, errno.ENOBUFS)
             return
         admitted = self._gate.admit(resident.service, connect.destination, connect.port)
         if isinstance(admitted, Denied):

@@ -116,6 +116,21 @@ class HostEndpoint:
         """Listen where pods can reach it, as `asyncio.start_server` does on a real socket.
 
         Raises:
+            OSError: as `listen`.
+        """
+        return self.listen(client_connected, address, port, limit=limit)
+
+    def listen(
+        self,
+        client_connected: ClientConnected,
+        address: str,
+        port: int,
+        *,
+        limit: int = STREAM_LIMIT,
+    ) -> FabricServer:
+        """As `start_server`, at once.
+
+        Raises:
             OSError: the address is not the host's (EADDRNOTAVAIL) or the port is taken
                 (EADDRINUSE).
         """

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from orchestrator.topology import forms, vocabulary
 from orchestrator.topology.fields import (
+    Cpus,
     Duration,
     Flag,
     GuestPath,
@@ -91,6 +92,7 @@ class LimitsSection(Section):
     not_yet = vocabulary.LIMITS
 
     memory: Memory | None = None
+    cpus: Cpus | None = None
 
 
 class ResourcesSection(Section):

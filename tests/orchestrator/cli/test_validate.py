@@ -169,3 +169,17 @@ def test_a_missing_image_is_missing_and_not_unknown_as_well() -> None:
     result = validate("shop.yaml", text="name: shop\nservices: {web: {command: x}}\n")
     assert result.stderr == "shop.yaml: 1 error\n"
     assert 'the key "image" is missing' in result.stdout
+
+
+@pytest.mark.usefixtures("folder")
+def test_services_that_cannot_reach_each_other_are_a_warning() -> None:
+    text = "name: t\nnetworks: {a: , b: }\nservices:\n  web: {image: python, networks: [a]}\n"
+    text += "  api: {image: python, networks: [b]}\n"
+    result = validate("shop.yaml", text=text)
+    assert result.exit_code == 0
+    assert "shop.yaml: warning: networks: no packet can pass between web and api;" in result.output
+    assert result.output.endswith("shop.yaml: ok, 2 services, 2 pods, 2 networks\n")
+    (row,) = json.loads(validate("shop.yaml", "--format", "json").stdout)
+    assert (row["severity"], row["line"]) == ("warning", None)
+    joined = text + "  gw: {image: python, networks: [a, b], router: true}\n"
+    assert "warning" not in validate("shop.yaml", text=joined).output

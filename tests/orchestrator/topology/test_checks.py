@@ -61,6 +61,15 @@ def test_an_unknown_network_is_told_with_the_nearest_one(say: Say) -> None:
     )
 
 
+def test_a_router_on_one_network_is_a_mistake(say: Say) -> None:
+    services = "  gw: {image: x, networks: [a], router: true}"
+    (problem,) = say(topology(services, "networks: {a: , b: }"))
+    assert problem == (
+        '3:33: services.gw.router: a router joins networks, and "gw" is on one only; add another'
+    )
+    assert not say(topology(services.replace("[a]", "[a, b]"), "networks: {a: , b: }"))
+
+
 def test_an_unknown_dependency_is_told_with_the_nearest_service(say: Say) -> None:
     services = "  web: {image: x, depends_on: [apii]}\n  api: {image: x}"
     (problem,) = say(topology(services))

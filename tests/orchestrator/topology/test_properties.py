@@ -103,6 +103,7 @@ limits = st.fixed_dictionaries(
     {},
     optional={
         "memory": st.integers(64, 4096).map("{}M".format),
+        "cpus": st.integers(10, 1_000_000).map(lambda thousandths: f"{thousandths / 1000:.3f}"),
     },
 )
 

@@ -146,6 +146,15 @@ def test_limits_carry_units(load: Load) -> None:
     deploy = service(load, line).deploy
     assert deploy.replicas == 2
     assert deploy.resources.limits.memory == 128 * 1024**2
+    assert deploy.resources.limits.cpus is None
+
+
+@pytest.mark.parametrize(
+    ("word", "cpus"), [("0.5", 0.5), ("'0.50'", 0.5), (".25", 0.25), ("2", 2.0), ("1000", 1000.0)]
+)
+def test_a_share_of_a_processor_is_a_number(load: Load, word: str, cpus: float) -> None:
+    deploy = service(load, f"deploy: {{resources: {{limits: {{cpus: {word}}}}}}}").deploy
+    assert deploy.resources.limits.cpus == cpus
 
 
 def test_a_variable_stands_for_a_number_too(load: Load) -> None:
@@ -223,9 +232,16 @@ INVALID = [
     ("deploy: {resources: {limits: {memory: 1k}}}", "must be between 64k and 4G"),
     ("deploy: {resources: {limits: {memory: [1]}}}", "expected a word, found a list"),
     (
-        "deploy: {resources: {limits: {cpus: 0.5}}}",
-        'services.web.deploy.resources.limits.cpus: "cpus" is not yet supported',
+        "deploy: {resources: {limits: {cpus: 0}}}",
+        "services.web.deploy.resources.limits.cpus: must be between 0.01 and 1,000",
     ),
+    ("deploy: {resources: {limits: {cpus: -0.5}}}", '"-0.5" is not a number of processors; write'),
+    ("deploy: {resources: {limits: {cpus: half}}}", '"half" is not a number of processors; write'),
+    ("deploy: {resources: {limits: {cpus: 500m}}}", '"500m" is not a number of processors; write'),
+    ("deploy: {resources: {limits: {cpus: nan}}}", '"nan" is not a number of processors; write'),
+    ("deploy: {resources: {limits: {cpus: 0.0001}}}", "with three decimals at most"),
+    ("deploy: {resources: {limits: {cpus: 1001}}}", "must be between 0.01 and 1,000"),
+    ("deploy: {resources: {limits: {cpus: [1]}}}", "expected a word, found a list"),
     ("cpus: 0.5", '5:5: services.web.cpus: "cpus" is not yet supported'),
     ("deploy: {resources: {limits: {pids: 5}}}", '"pids" is not yet supported'),
     ("depends_on: api", "5:17: services.web.depends_on: expected a mapping (key: value)"),
@@ -279,7 +295,7 @@ def test_a_file_that_is_no_topology_is_told_in_one_line(say: Say, text: str, sai
     assert said in problem
 
 
-@pytest.mark.parametrize("key", ["links", "policies", "egress", "schedule", "seed", "version"])
+@pytest.mark.parametrize("key", ["groups", "include", "profiles", "secrets", "version"])
 def test_parts_of_the_schema_that_are_to_come_are_refused_by_name(say: Say, key: str) -> None:
     (problem,) = say(f"name: t\nservices: {{web: {{image: x}}}}\n{key}: 1\n")
     assert f'3:1: {key}: "{key}" is not yet supported' in problem

@@ -77,6 +77,8 @@ def test_the_json_schema_accepts_composes_forms() -> None:
         {"image": "x", "healthcheck": {"tcp": 80, "interval": "20"}},
         {"image": "x", "deploy": {"replicas": -1}},
         {"image": "x", "deploy": {"resources": {"limits": {"memory": "128"}}}},
+        {"image": "x", "deploy": {"resources": {"limits": {"cpus": 0}}}},
+        {"image": "x", "deploy": {"resources": {"limits": {"cpus": "half"}}}},
         {"image": "x", "restart": "sometimes"},
         {"image": "x", "working_dir": "app"},
         {"image": "x", "depends_on": {"api": {"condition": "service_up"}}},

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 from hypothesis import HealthCheck as Check
 from hypothesis import given, settings
@@ -7,9 +9,16 @@ from hypothesis import strategies as st
 
 from orchestrator.topology.units import (
     MAX_DURATION_S,
+    MAX_RATE_BIT_S,
+    format_cpus,
     format_duration,
+    format_percentage,
+    format_rate,
     format_size,
+    parse_cpus,
     parse_duration,
+    parse_percentage,
+    parse_rate,
     parse_size,
 )
 
@@ -99,3 +108,99 @@ def test_half_a_byte_is_refused() -> None:
 @given(st.integers(0, 2**50))
 def test_a_size_that_was_written_is_read_back(size: int) -> None:
     assert parse_size(format_size(size)) == size
+
+
+@pytest.mark.parametrize(
+    ("text", "bit_s"),
+    [
+        ("1bit", 1),
+        ("512kbit", 512_000),
+        ("10mbit", 10_000_000),
+        ("10 Mbit", 10_000_000),
+        ("1.5gbit", 1_500_000_000),
+        ("1tbit", 10**12),
+    ],
+)
+def test_rates_are_read_in_bits_per_second(text: str, bit_s: int) -> None:
+    assert parse_rate(text) == bit_s
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("10", 'has no unit; write for example "10mbit"'),
+        ("10mbps", "means bits to some and bytes to others"),
+        ("10mb", 'such as "512kbit"'),
+        ("-1mbit", 'such as "512kbit"'),
+        ("fast", 'such as "512kbit"'),
+        ("", 'such as "512kbit"'),
+        ("0.1bit", "not a whole number of bits"),
+        ("2tbit", "more than 1000gbit"),
+    ],
+)
+def test_what_is_no_rate_is_refused_with_the_remedy(text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        parse_rate(text)
+
+
+@calm
+@given(st.integers(0, MAX_RATE_BIT_S))
+def test_a_rate_that_was_written_is_read_back(bit_s: int) -> None:
+    assert parse_rate(format_rate(bit_s)) == bit_s
+
+
+@pytest.mark.parametrize(
+    ("text", "fraction"),
+    [("0.1%", 0.001), ("5%", 0.05), ("100%", 1.0), ("0%", 0.0), ("33.3 %", 0.333)],
+)
+def test_percentages_are_read_as_fractions(text: str, fraction: float) -> None:
+    assert parse_percentage(text) == fraction
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("5", 'percentage "5" has no unit; write "5%"'),
+        ("101%", "must be between 0% and 100%"),
+        ("-1%", "must be between 0% and 100%"),
+        ("many%", 'such as "0.1%"'),
+        ("", 'such as "0.1%"'),
+    ],
+)
+def test_what_is_no_percentage_is_refused_with_the_remedy(text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        parse_percentage(text)
+
+
+@calm
+@given(st.decimals(0, 100, places=9, allow_nan=False))
+def test_a_percentage_that_was_written_is_read_back(percent: Decimal) -> None:
+    fraction = parse_percentage(f"{percent:f}%")
+    assert parse_percentage(format_percentage(fraction)) == fraction
+
+
+@calm
+@given(st.text(alphabet="0123456789.%-+ kmgtbipsnuµhd", max_size=12))
+def test_any_text_is_a_value_or_refused_in_words(text: str) -> None:
+    for parse in (parse_rate, parse_percentage, parse_duration, parse_size):
+        try:
+            assert parse(text) >= 0
+        except ValueError as error:
+            assert str(error)
+
+
+@calm
+@given(st.integers(10, 1_000_000))
+def test_a_share_that_was_written_is_read_back(thousandths: int) -> None:
+    cpus = thousandths / 1000
+    assert parse_cpus(format_cpus(cpus)) == cpus
+
+
+@calm
+@given(st.text())
+def test_any_text_is_a_share_or_refused(text: str) -> None:
+    try:
+        cpus = parse_cpus(text)
+    except ValueError:
+        return
+    assert 0.01 <= cpus <= 1000

@@ -96,7 +96,7 @@ def test_instantiate_reports_the_trap_of_a_start_function(
 def test_a_foreign_start_function_runs_without_the_gil(store: wasmtime.Store) -> None:
     text = "(module (func $f (loop $l (br $l))) (start $f))"
     ends = threading.Event()
-    callback = bindings.epoch_callback(lambda token: ends.is_set())
+    callback = bindings.epoch_callback(lambda token: 0 if ends.is_set() else 1)
     bindings.watch_epoch(store, callback, 1)
 
     def start() -> None:
@@ -278,13 +278,13 @@ def test_the_epoch_callback_ends_the_store_of_its_token_only() -> None:
     doomed = {1}
     both_asked = threading.Event()
 
-    def may_end(token: int) -> bool:
+    def ask(token: int) -> int:
         asked.append(token)
         if {1, 2} <= set(asked):
             both_asked.set()
-        return token in doomed
+        return 0 if token in doomed else 1
 
-    callback = bindings.epoch_callback(may_end)
+    callback = bindings.epoch_callback(ask)
     ended: dict[int, str] = {}
 
     def spin(token: int) -> None:
@@ -313,11 +313,11 @@ def test_the_epoch_callback_ends_the_store_of_its_token_only() -> None:
 def test_the_epoch_callback_takes_the_largest_token() -> None:
     seen: list[int] = []
 
-    def may_end(token: int) -> bool:
+    def ask(token: int) -> int:
         seen.append(token)
-        return True
+        return 0
 
-    callback = bindings.epoch_callback(may_end)
+    callback = bindings.epoch_callback(ask)
     with wasmtime.Store(shared_compiler().engine) as store:
         bindings.watch_epoch(store, callback, 0xFFFFFFFF)
         shared_compiler().engine.increment_epoch()
@@ -325,3 +325,24 @@ def test_the_epoch_callback_takes_the_largest_token() -> None:
         with pytest.raises(EngineCallError, match="killed"):
             bindings.run_start(store, bindings.export_named(store, instance, "_start"))
     assert seen == [0xFFFFFFFF]
+
+
+def test_the_epoch_callback_is_asked_again_after_as_many_changes_as_it_says() -> None:
+    engine = shared_compiler().engine
+    asked: list[int] = []
+
+    def ask(token: int) -> int:
+        asked.append(token)
+        return 3
+
+    callback = bindings.epoch_callback(ask)
+    with wasmtime.Store(engine) as store:
+        bindings.watch_epoch(store, callback, 1)
+        instance = bindings.instantiate(store, module('(module (func (export "_start")))'), None)
+        start = bindings.export_named(store, instance, "_start")
+        times = []
+        for _ in range(8):
+            bindings.run_start(store, start)
+            times.append(len(asked))
+            engine.increment_epoch()
+    assert times == [0, 1, 1, 1, 2, 2, 2, 3]

@@ -1,11 +1,12 @@
 """Names for addresses, services, protocols and interfaces: the resolver part of `socket`.
 
 Names of hosts are asked of the network's own name service, one question each time, so that the
-rotating order of a service's replicas shows. There is no IPv6, no reverse zone and no file of
-hosts: an address has a name only when it is the pod's own.
+rotating order of a service's replicas shows; names outside are the gateway's to know. There is no
+IPv6. An address leads back to every name that the pod can look up, the pod's own first, then those
+of this address alone.
 """
 
-from errno import ENODEV, ENOENT
+from errno import ENODEV, ENOENT, ETIMEDOUT
 
 from podnet_guest import linux
 from podnet_guest.c_socket import c_socket
@@ -27,6 +28,7 @@ KINDS = (
 )
 STREAM_ONLY = [(linux.SOCK_STREAM, linux.IPPROTO_TCP)]
 RESOLVER_ERRORS = {
+    linux.EAI_AGAIN: "Temporary failure in name resolution",
     linux.EAI_BADFLAGS: "Bad value for ai_flags",
     linux.EAI_NONAME: "Name or service not known",
     linux.EAI_FAMILY: "ai_family not supported",
@@ -34,6 +36,7 @@ RESOLVER_ERRORS = {
     linux.EAI_SERVICE: "Servname not supported for ai_socktype",
     linux.EAI_ADDRFAMILY: "Address family for hostname not supported",
 }
+LOOKUP_ERRORS = {ENOENT: linux.EAI_NONAME, ETIMEDOUT: linux.EAI_AGAIN}
 PORT_MOST = 0xFFFF
 
 Host = str | bytes | bytearray | None
@@ -67,9 +70,9 @@ def lookup(name: str) -> list[str]:
     try:
         return ask("dns " + name).split()
     except OSError as error:
-        if error.errno != ENOENT:
+        if error.errno not in LOOKUP_ERRORS:
             raise
-        raise resolver_error(linux.EAI_NONAME) from None
+        raise resolver_error(LOOKUP_ERRORS[error.errno]) from None
 
 
 def host_text(host: Host) -> str:
@@ -168,18 +171,21 @@ def getnameinfo(sockaddr: tuple[str, int], flags: int, /) -> tuple[str, str]:
     """Translate an address into a host and a service."""
     host, port = sockaddr[0], sockaddr[1]
     address = parse_ipv4(host) or lookup(host)[0]
-    name = None if flags & linux.NI_NUMERICHOST else name_of(address)
-    if name is None and flags & linux.NI_NAMEREQD:
+    names = [] if flags & linux.NI_NUMERICHOST else names_of(address)
+    if not names and flags & linux.NI_NAMEREQD:
         raise resolver_error(linux.EAI_NONAME)
     service = None if flags & linux.NI_NUMERICSERV else service_name(port)
-    return name or address, service or str(port)
+    return names[0] if names else address, service or str(port)
 
 
-def name_of(address: str) -> str | None:
-    """Return the pod's own name for one of its own addresses."""
-    if address.startswith("127."):
-        return "localhost"
-    return gethostname() if address in own_addresses() else None
+def names_of(address: str) -> list[str]:
+    """Return the names that lead to an address; none is no error."""
+    try:
+        return ask("reverse " + address).split()
+    except OSError as error:
+        if error.errno != ENOENT:
+            raise
+        return []
 
 
 def service_name(port: int) -> str | None:
@@ -199,12 +205,12 @@ def gethostbyname_ex(hostname: Host, /) -> tuple[str, list[str], list[str]]:
 
 
 def gethostbyaddr(ip_address: Host, /) -> tuple[str, list[str], list[str]]:
-    """Return the name of an address, which only the pod's own have."""
+    """Return the name of an address, its other names, and the address."""
     address = resolve(ip_address)
-    name = name_of(address)
-    if name is None and parse_ipv4(host_text(ip_address)):
+    names = names_of(address)
+    if not names:
         raise c_socket.herror(1, "Unknown host")
-    return name or host_text(ip_address), [], [address]
+    return names[0], names[1:], [address]
 
 
 def gethostname() -> str:
@@ -215,11 +221,6 @@ def gethostname() -> str:
 def interfaces() -> list[list[str]]:
     """Return the interfaces as the kernel lists them: name, address with prefix, network."""
     return [line.split() for line in read_net("interfaces").splitlines()]
-
-
-def own_addresses() -> list[str]:
-    """Return the addresses of the pod's interfaces."""
-    return [interface[1].partition("/")[0] for interface in interfaces()]
 
 
 def if_nameindex() -> list[tuple[int, str]]:

@@ -299,6 +299,40 @@ async def test_names_resolve_to_addresses_and_unknown_ones_do_not(pods: PodNetwo
     ]  # fmt: skip
 
 
+async def test_addresses_lead_back_to_names(pods: PodNetwork) -> None:
+    other = pods.run("import time; time.sleep(3600)", name="other")
+    pod = pods.run(
+        f"""
+        import json, socket
+        def unknown(call, *arguments):
+            try:
+                return call(*arguments)
+            except OSError as error:
+                return [type(error).__name__, error.errno]
+        print(json.dumps([
+            socket.gethostbyaddr("{other.address}"),
+            socket.gethostbyaddr("other")[0],
+            socket.getfqdn("{other.address}"),
+            socket.getnameinfo(("{other.address}", 80), 0),
+            socket.getnameinfo(("{other.address}", 81), socket.NI_NUMERICHOST),
+            socket.getnameinfo(("192.0.2.1", 443), 0),
+            socket.gethostbyaddr("127.0.0.1")[0],
+            unknown(socket.gethostbyaddr, "192.0.2.1"),
+            unknown(socket.getnameinfo, ("192.0.2.1", 1), socket.NI_NAMEREQD),
+            open("/net/hosts").read(),
+        ]))
+        """,
+        name="me",
+    )
+    hosts = f"127.0.0.1 localhost\n{pod.address} me\n{other.address} other\n"
+    assert json.loads(await pod.finished()) == [
+        ["other", [], [other.address]], "other", "other", ["other", "http"],
+        [other.address, "81"], ["192.0.2.1", "https"], "localhost", ["herror", 1],
+        ["gaierror", -2], hosts,
+    ]  # fmt: skip
+    other.kill()
+
+
 async def test_a_connection_shows_the_same_addresses_on_both_sides(pods: PodNetwork) -> None:
     server = pods.run(
         """

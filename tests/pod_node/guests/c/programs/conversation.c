@@ -308,7 +308,17 @@ static void names(void) {
   int error = getnameinfo((struct sockaddr *)&address, sizeof address, host, sizeof host, service, sizeof service,
                           NI_NUMERICHOST | NI_NUMERICSERV);
   printf("getnameinfo: %d %s %s\n", error, host, service);
-  struct hostent *entry = gethostbyname("127.0.0.1");
+  error = getnameinfo((struct sockaddr *)&address, sizeof address, host, sizeof host, NULL, 0, 0);
+  printf("getnameinfo: %d %s\n", error, host);
+  error = getnameinfo((struct sockaddr *)&address, sizeof address, host, 4, NULL, 0, 0);
+  printf("getnameinfo: %d\n", error == EAI_OVERFLOW);
+  address.sin_addr.s_addr = inet_addr("192.0.2.1");
+  error = getnameinfo((struct sockaddr *)&address, sizeof address, host, sizeof host, NULL, 0, NI_NAMEREQD);
+  printf("getnameinfo: %d\n", error != 0);
+  struct in_addr asked = {htonl(INADDR_LOOPBACK)};
+  struct hostent *entry = gethostbyaddr(&asked, sizeof asked, AF_INET);
+  printf("gethostbyaddr: %s %d\n", entry->h_name, memcmp(entry->h_addr_list[0], &asked, sizeof asked));
+  entry = gethostbyname("127.0.0.1");
   struct in_addr first;
   memcpy(&first, entry->h_addr_list[0], sizeof first);
   printf("gethostbyname: %s %d %s\n", entry->h_name, entry->h_length, inet_ntoa(first));

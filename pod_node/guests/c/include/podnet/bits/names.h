@@ -1,7 +1,7 @@
 /* Names: getaddrinfo and its relatives over the pod's networks.
  *
  * A name's addresses are the lines of /net/dns/NAME. Services are numbers, or one of the few names below: a pod has no
- * /etc/services. There is no reverse lookup, so getnameinfo answers in digits. */
+ * /etc/services. The names of an address are the lines of /net/dns/reverse/ADDRESS. */
 #ifndef PODNET_BITS_NAMES_H
 #define PODNET_BITS_NAMES_H
 
@@ -12,6 +12,8 @@
 #include <podnet/bits/imports.h>
 
 #define PODNET_ADDRESSES_MAX 64
+#define PODNET_ALIASES_MAX 16
+#define PODNET_NAMES_SIZE 1024 /* more than the names of an address take together */
 
 #ifdef __cplusplus
 extern "C" {
@@ -26,7 +28,7 @@ static inline int podnet_lookup(const char *name, struct in_addr *found, int roo
   snprintf(path, sizeof path, "/net/dns/%s", name);
   if (podnet_read_file(path, text, sizeof text) < 0) {
     if (errno == ENOENT || errno == ENOTDIR || errno == EINVAL) return EAI_NONAME;
-    return errno == EAGAIN ? EAI_AGAIN : EAI_SYSTEM;
+    return errno == EAGAIN || errno == ETIMEDOUT ? EAI_AGAIN : EAI_SYSTEM;
   }
   for (char *line = text, *end; count < room && (end = strchr(line, '\n')) != NULL; line = end + 1) {
     *end = '\0';
@@ -140,14 +142,33 @@ PODNET_CALL const char *gai_strerror(int code) {
   }
 }
 
+/* Read the names of an address, one a line, the one to be shown first; -1 when it has none. */
+static inline int podnet_reverse(const void *address, char names[PODNET_NAMES_SIZE]) {
+  char path[sizeof "/net/dns/reverse/" + INET_ADDRSTRLEN], digits[INET_ADDRSTRLEN];
+  inet_ntop(AF_INET, address, digits, sizeof digits);
+  snprintf(path, sizeof path, "/net/dns/reverse/%s", digits);
+  return podnet_read_file(path, names, PODNET_NAMES_SIZE) > 0 ? 0 : -1;
+}
+
+/* The host part of getnameinfo: a name when there is one, else digits. */
+static inline int podnet_host_name(const void *address, char *host, socklen_t size, int flags) {
+  char names[PODNET_NAMES_SIZE];
+  if (!(flags & NI_NUMERICHOST) && podnet_reverse(address, names) == 0) {
+    names[strcspn(names, "\n")] = '\0';
+    return snprintf(host, size, "%s", names) < (int)size ? 0 : EAI_OVERFLOW;
+  }
+  if (flags & NI_NAMEREQD) return EAI_NONAME;
+  return inet_ntop(AF_INET, address, host, size) != NULL ? 0 : EAI_OVERFLOW;
+}
+
 PODNET_CALL int getnameinfo(const struct sockaddr *__restrict address, socklen_t length, char *__restrict host,
                             socklen_t host_size, char *__restrict service, socklen_t service_size, int flags) {
   struct podnet_address from;
   uint32_t port;
   if (podnet_endpoint_in(address, length, &from, &port) != 0) return EAI_FAMILY;
   if (host != NULL && host_size != 0) {
-    if (flags & NI_NAMEREQD) return EAI_NONAME;
-    if (inet_ntop(AF_INET, from.bytes, host, host_size) == NULL) return EAI_OVERFLOW;
+    int error = podnet_host_name(from.bytes, host, host_size, flags);
+    if (error != 0) return error;
   }
   if (service != NULL && service_size != 0 &&
       snprintf(service, service_size, "%u", (unsigned)port) >= (int)service_size)
@@ -168,6 +189,28 @@ PODNET_CALL struct hostent *gethostbyname(const char *name) {
   answer.h_aliases = aliases;
   answer.h_addrtype = AF_INET;
   answer.h_length = sizeof found[0];
+  answer.h_addr_list = list;
+  return &answer;
+}
+
+PODNET_CALL struct hostent *gethostbyaddr(const void *address, socklen_t length, int family) {
+  static struct in_addr asked;
+  static char names[PODNET_NAMES_SIZE], *list[2], *aliases[PODNET_ALIASES_MAX + 1];
+  static struct hostent answer;
+  int count = 0;
+  if (family != AF_INET || length < sizeof asked || podnet_reverse(address, names) != 0) return NULL;
+  memcpy(&asked, address, sizeof asked);
+  list[0] = (char *)&asked;
+  for (char *line = names, *end; (end = strchr(line, '\n')) != NULL && count <= PODNET_ALIASES_MAX; line = end + 1) {
+    *end = '\0';
+    if (count > 0) aliases[count - 1] = line; /* the first one is the name itself */
+    count++;
+  }
+  aliases[count - 1] = NULL;
+  answer.h_name = names;
+  answer.h_aliases = aliases;
+  answer.h_addrtype = AF_INET;
+  answer.h_length = sizeof asked;
   answer.h_addr_list = list;
   return &answer;
 }

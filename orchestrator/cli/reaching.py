@@ -1,0 +1,152 @@
+"""Which running deployment a command is for, and the way to it.
+
+Owns the options `-d` and `-t`, the search for the only deployment that runs, and the errors when
+there is none, or no choice. What a verb does there is the verb's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from functools import update_wrapper
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+
+import click
+
+from orchestrator.errors import OrchestratorError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from orchestrator.codec import DeploymentClient
+
+ANSWER_S = 30.0
+"""How long a deployment may take to answer; killing many pods is the slowest that it does."""
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+class NoDeploymentError(OrchestratorError):
+    """No deployment runs that a command could be for, or more than one."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class Reach:
+    """The way to one running deployment."""
+
+    def __init__(self, name: str, control: Path) -> None:
+        self.name = name
+        self._control = control
+
+    def call(self, work: Callable[[DeploymentClient], Awaitable[T]]) -> T:
+        """Do something there, and fail when it takes too long.
+
+        Raises:
+            DeploymentRefusedError: the deployment would not.
+            DeploymentLostError: it has ended.
+            NoDeploymentError: it does not answer.
+        """
+        return asyncio.run(self._call(work))
+
+    def follow(self, work: Callable[[DeploymentClient], Awaitable[T]]) -> T:
+        """Do something there for as long as it takes; otherwise as `call`."""
+        return asyncio.run(self._connected(work))
+
+    async def _call(self, work: Callable[[DeploymentClient], Awaitable[T]]) -> T:
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                return await self._connected(work)
+        except TimeoutError as error:
+            raise NoDeploymentError(
+                f'deployment "{self.name}" does not answer; see what its "podnet up" says'
+            ) from error
+
+    async def _connected(self, work: Callable[[DeploymentClient], Awaitable[T]]) -> T:
+        from orchestrator.codec import DeploymentClient
+
+        async with DeploymentClient(self._control) as client:
+            return await work(client)
+
+
+def reaching(verb: Callable[Concatenate[Reach, P], T]) -> Callable[P, T]:
+    """Give a verb the options that choose a deployment, and the way to it as first argument."""
+
+    @click.option(
+        "-d", "--deployment", metavar="NAME", help="The deployment; by default the only one."
+    )
+    @click.option(
+        "-t",
+        "--topology",
+        metavar="FILE",
+        type=click.Path(dir_okay=False),
+        help="A topology file that names the deployment.",
+    )
+    def command(
+        deployment: str | None, topology: str | None, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        if deployment is not None and topology is not None:
+            raise click.UsageError("give -d or -t, not both")
+        name = deployment if topology is None else _name_in(topology)
+        return verb(find_deployment(name), *args, **kwargs)
+
+    return update_wrapper(command, verb)  # type: ignore[return-value]
+
+
+def find_deployment(name: str | None) -> Reach:
+    """Find the way to a deployment; None is the only one that runs.
+
+    Raises:
+        NoDeploymentError: it does not run, or there is no choice, or too much of it.
+    """
+    from orchestrator.state import DeploymentFolder, known_deployments, state_root
+    from orchestrator.topology.problems import nearest
+
+    root = state_root(os.environ)
+    if name is not None and _answers(DeploymentFolder(root, name).control_socket):
+        return Reach(name, DeploymentFolder(root, name).control_socket)
+    folders = [DeploymentFolder(root, known) for known in known_deployments(root)]
+    running = {folder.name: folder for folder in folders if _answers(folder.control_socket)}
+    if name is not None:
+        near = nearest(name, running)
+        hint = f'did you mean "{near}"?' if near else _listed(list(running))
+        raise NoDeploymentError(f'no deployment "{name}" runs; {hint}')
+    if len(running) != 1:
+        if not running:
+            raise NoDeploymentError('no deployment runs; start one with "podnet up FILE"')
+        names = ", ".join(running)
+        raise NoDeploymentError(f"several deployments run: {names}; choose one with -d NAME")
+    (folder,) = running.values()
+    return Reach(folder.name, folder.control_socket)
+
+
+def _listed(running: list[str]) -> str:
+    return f"there are: {', '.join(running)}" if running else 'start it with "podnet up FILE"'
+
+
+def _answers(control: Path) -> bool:
+    """Tell whether somebody serves a socket; one of a process that was killed is still there."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(os.fspath(control))
+        except OSError:
+            return False
+    return True
+
+
+def _name_in(file: str) -> str:
+    from orchestrator.topology import read_topology
+    from orchestrator.topology.render import render_problems
+
+    reading = read_topology(file, os.environ)
+    if reading.topology is None:
+        raise NoDeploymentError(render_problems(reading.errors).removeprefix("error: "))
+    return reading.topology.name

@@ -1,0 +1,276 @@
+"""A running deployment's gRPC face: messages in, messages out.
+
+Owns the mapping of calls to `Control` and of its errors to statuses, and the control socket;
+nothing is decided here. A text that goes out with a status is fit to be shown to a person.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import aclosing, asynccontextmanager, suppress
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+import grpc
+from grpc import aio
+
+from orchestrator.codec import NodeLostError
+from orchestrator.codec.changes import (
+    mend_from_message,
+    part_from_message,
+    reset_from_message,
+    set_link_from_message,
+)
+from orchestrator.codec.deployment import (
+    deployment_to_message,
+    event_to_message,
+    fault_to_message,
+    link_to_message,
+)
+from orchestrator.codec.looking import batch_to_message, order_from_message, ping_step_to_message
+from orchestrator.codec.times import duration_from_us
+from orchestrator.errors import OrchestratorError
+from orchestrator.impairments import ImpairmentError
+from orchestrator.schedule import PodVerb
+from orchestrator.topology.link_change import LinkChangeError
+from orchestrator.topology.members import UnknownMemberError
+from pod_node.codec import plan_from_message, usage_to_message
+from pod_node.serving import bind_private
+from protos.orchestrator.v1 import orchestrator_pb2 as pb
+from protos.orchestrator.v1.orchestrator_pb2_grpc import (
+    DeploymentServiceServicer,
+    add_DeploymentServiceServicer_to_server,
+)
+from vnet.codec import statistics_to_message
+from vnet.errors import InvalidMessageError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator
+    from pathlib import Path
+
+    from orchestrator.control import Control
+    from orchestrator.impairments import Part
+    from orchestrator.views import FaultView
+
+_Request = TypeVar("_Request")
+_Response = TypeVar("_Response")
+Context: TypeAlias = aio.ServicerContext[_Request, _Response]
+
+_STATUSES: tuple[tuple[type[Exception], grpc.StatusCode], ...] = (
+    (UnknownMemberError, grpc.StatusCode.NOT_FOUND),
+    (ImpairmentError, grpc.StatusCode.INVALID_ARGUMENT),
+    (LinkChangeError, grpc.StatusCode.INVALID_ARGUMENT),
+    (InvalidMessageError, grpc.StatusCode.INVALID_ARGUMENT),
+    (NodeLostError, grpc.StatusCode.UNAVAILABLE),
+    (OrchestratorError, grpc.StatusCode.FAILED_PRECONDITION),
+)
+"""The first class that fits decides."""
+
+
+@asynccontextmanager
+async def _statuses(context: Context[_Request, _Response]) -> AsyncGenerator[None, None]:
+    """Answer an error of ours with its status; any other is a fault of podnet's and stays one."""
+    try:
+        yield
+    except (OrchestratorError, InvalidMessageError) as error:
+        code = next(code for kind, code in _STATUSES if isinstance(error, kind))
+        await context.abort(code, str(error))
+
+
+class DeploymentService(DeploymentServiceServicer):
+    """Answers the calls of orchestrator.v1."""
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+
+    async def Describe(
+        self,
+        request: pb.DescribeRequest,
+        context: Context[pb.DescribeRequest, pb.DescribeResponse],
+    ) -> pb.DescribeResponse:
+        """Say what runs."""
+        return deployment_to_message(self._control.describe())
+
+    async def ShowLinks(
+        self,
+        request: pb.ShowLinksRequest,
+        context: Context[pb.ShowLinksRequest, pb.ShowLinksResponse],
+    ) -> pb.ShowLinksResponse:
+        """List links."""
+        shaping, ends = self._control.shaping, request.ends
+        if not request.HasField("ends"):
+            return pb.ShowLinksResponse(links=[link_to_message(link) for link in shaping.links()])
+        async with _statuses(context):
+            link = shaping.link(ends.first, ends.second, ends.network or None)
+        return pb.ShowLinksResponse(links=[] if link is None else [link_to_message(link)])
+
+    async def SetLink(
+        self,
+        request: pb.SetLinkRequest,
+        context: Context[pb.SetLinkRequest, pb.SetLinkResponse],
+    ) -> pb.SetLinkResponse:
+        """Change a link."""
+        async with _statuses(context):
+            wanted = set_link_from_message(request)
+            await self._control.change(wanted)
+            link = self._control.shaping.link(wanted.first, wanted.second, wanted.network)
+        return pb.SetLinkResponse(link=None if link is None else link_to_message(link))
+
+    async def ResetLinks(
+        self,
+        request: pb.ResetLinksRequest,
+        context: Context[pb.ResetLinksRequest, pb.ResetLinksResponse],
+    ) -> pb.ResetLinksResponse:
+        """Take changes of links back."""
+        async with _statuses(context):
+            names = await self._control.change(reset_from_message(request))
+        return pb.ResetLinksResponse(names=names)
+
+    async def Partition(
+        self,
+        request: pb.PartitionRequest,
+        context: Context[pb.PartitionRequest, pb.PartitionResponse],
+    ) -> pb.PartitionResponse:
+        """Cut traffic."""
+        async with _statuses(context):
+            fault = await self._part(part_from_message(request))
+        return pb.PartitionResponse(fault=fault_to_message(fault))
+
+    async def Hold(
+        self,
+        request: pb.HoldRequest,
+        context: Context[pb.HoldRequest, pb.HoldResponse],
+    ) -> pb.HoldResponse:
+        """Keep traffic waiting."""
+        async with _statuses(context):
+            fault = await self._part(part_from_message(request))
+        return pb.HoldResponse(fault=fault_to_message(fault))
+
+    async def _part(self, wanted: Part) -> FaultView:
+        (name,) = await self._control.change(wanted)
+        return next(fault for fault in self._control.shaping.faults() if fault.name == name)
+
+    async def Heal(
+        self,
+        request: pb.HealRequest,
+        context: Context[pb.HealRequest, pb.HealResponse],
+    ) -> pb.HealResponse:
+        """End partitions."""
+        async with _statuses(context):
+            names = await self._control.change(mend_from_message(request))
+        return pb.HealResponse(names=names)
+
+    async def Release(
+        self,
+        request: pb.ReleaseRequest,
+        context: Context[pb.ReleaseRequest, pb.ReleaseResponse],
+    ) -> pb.ReleaseResponse:
+        """End holds."""
+        async with _statuses(context):
+            names = await self._control.change(mend_from_message(request))
+        return pb.ReleaseResponse(names=names)
+
+    async def PausePods(
+        self,
+        request: pb.PausePodsRequest,
+        context: Context[pb.PausePodsRequest, pb.PausePodsResponse],
+    ) -> pb.PausePodsResponse:
+        """Keep pods from running."""
+        async with _statuses(context):
+            duration_s = duration_from_us(request.duration_us)
+            pods = await self._control.act(PodVerb.PAUSE, request.targets, duration_s)
+        return pb.PausePodsResponse(pods=pods)
+
+    async def ResumePods(
+        self,
+        request: pb.ResumePodsRequest,
+        context: Context[pb.ResumePodsRequest, pb.ResumePodsResponse],
+    ) -> pb.ResumePodsResponse:
+        """Let paused pods go on."""
+        async with _statuses(context):
+            pods = await self._control.act(PodVerb.RESUME, request.targets)
+        return pb.ResumePodsResponse(pods=pods)
+
+    async def KillPods(
+        self,
+        request: pb.KillPodsRequest,
+        context: Context[pb.KillPodsRequest, pb.KillPodsResponse],
+    ) -> pb.KillPodsResponse:
+        """End pods at once."""
+        async with _statuses(context):
+            pods = await self._control.act(PodVerb.KILL, request.targets)
+        return pb.KillPodsResponse(pods=pods)
+
+    async def Ping(
+        self,
+        request: pb.PingRequest,
+        context: Context[pb.PingRequest, pb.PingResponse],
+    ) -> AsyncIterator[pb.PingResponse]:
+        """Send echo requests."""
+        async with _statuses(context):
+            plan = plan_from_message(request.plan)
+            async with aclosing(self._control.ping(request.source, request.target, plan)) as steps:
+                async for step in steps:
+                    yield ping_step_to_message(step)
+
+    async def Capture(
+        self,
+        request: pb.CaptureRequest,
+        context: Context[pb.CaptureRequest, pb.CaptureResponse],
+    ) -> AsyncIterator[pb.CaptureResponse]:
+        """Report packets."""
+        async with (
+            _statuses(context),
+            aclosing(self._control.capture(order_from_message(request))) as batches,
+        ):
+            async for batch in batches:
+                yield batch_to_message(batch)
+
+    async def Statistics(
+        self,
+        request: pb.StatisticsRequest,
+        context: Context[pb.StatisticsRequest, pb.StatisticsResponse],
+    ) -> pb.StatisticsResponse:
+        """Say what the node and its pods use."""
+        async with _statuses(context):
+            usage = await self._control.client.statistics()
+        return pb.StatisticsResponse(statistics=usage_to_message(usage))
+
+    async def NetworkStatistics(
+        self,
+        request: pb.NetworkStatisticsRequest,
+        context: Context[pb.NetworkStatisticsRequest, pb.NetworkStatisticsResponse],
+    ) -> pb.NetworkStatisticsResponse:
+        """Read the network's counters."""
+        async with _statuses(context):
+            statistics = await self._control.client.network_statistics(flows=request.flows)
+        return pb.NetworkStatisticsResponse(statistics=statistics_to_message(statistics))
+
+    async def Events(
+        self,
+        request: pb.EventsRequest,
+        context: Context[pb.EventsRequest, pb.EventsResponse],
+    ) -> AsyncIterator[pb.EventsResponse]:
+        """Report what happens."""
+        async with aclosing(self._control.events.listen()) as events:
+            async for event in events:
+                yield event_to_message(event)
+
+
+@asynccontextmanager
+async def serve_control(control: Control, socket: Path) -> AsyncGenerator[None, None]:
+    """Serve the control socket while the block lasts.
+
+    Raises:
+        StateFolderError: the socket cannot be bound.
+    """
+    server = aio.server()
+    add_DeploymentServiceServicer_to_server(DeploymentService(control), server)
+    bind_private(server, socket)
+    await server.start()
+    try:
+        yield
+    finally:
+        control.events.close()
+        await server.stop(grace=None)
+        with suppress(FileNotFoundError):
+            os.unlink(socket)

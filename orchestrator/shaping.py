@@ -1,0 +1,175 @@
+"""The network of a running deployment as it is changed: in our books, on the node, for listeners.
+
+Owns the order of these three. A change that the node refuses is not in the books either. What a
+change means is worked out by `impairments.py`, which is pure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from orchestrator.impairments import Impairments, Part
+from orchestrator.topology.links import turned
+from orchestrator.topology.schema import LinkDirection
+from orchestrator.views import FaultBegun, FaultEnded, FaultView, LinkShown, LinkView
+from orchestrator.wording import ended_text, fault_text, link_text
+from vnet.capture import LinkPlace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
+
+    from orchestrator.codec import NodeClient
+    from orchestrator.events import EventLog
+    from orchestrator.faults import FaultState
+    from orchestrator.impairments import Impairment
+    from orchestrator.plan import Plan
+    from orchestrator.topology import Topology
+    from orchestrator.topology.links import LinkState
+    from orchestrator.views import LinkAim
+    from vnet.configuration import NetworkConfiguration
+
+
+class Shaping:
+    """Links and faults of one deployment; the node has them when a method has returned."""
+
+    def __init__(
+        self,
+        topology: Topology,
+        plan: Plan,
+        client: NodeClient,
+        events: EventLog,
+        clock: Callable[[], float],
+    ) -> None:
+        self._plan = plan
+        self._client = client
+        self._events = events
+        self._clock = clock
+        self._impairments = Impairments(topology)
+        self._up: frozenset[str] = frozenset()
+        self._applied: NetworkConfiguration | None = None
+        self._lock = asyncio.Lock()
+
+    @property
+    def configuration(self) -> NetworkConfiguration:
+        """What the network is to be like now."""
+        return self._impairments.configuration(self._plan, self._up)
+
+    def poll_at(self) -> float | None:
+        """When a temporary change ends next."""
+        return self._impairments.poll_at()
+
+    def links(self) -> list[LinkView]:
+        """All links as they are now."""
+        return [self._link_view(state) for state in self._impairments.links()]
+
+    def link(self, first: str, second: str, network: str | None) -> LinkView | None:
+        """The link that holds between two, turned the same way around.
+
+        Raises:
+            OrchestratorError: there are no such two.
+        """
+        state = self._impairments.link(first, second, network)
+        return None if state is None else self._link_view(state)
+
+    def place(self, aim: LinkAim) -> LinkPlace | None:
+        """Find the link that holds between two where the node has it; None when it does nothing.
+
+        Raises:
+            OrchestratorError: there are no such two.
+        """
+        found = self._impairments.link(aim.first, aim.second, aim.network)
+        effective = {link.name for link in self.configuration.links}
+        for known in self._impairments.links():
+            if found is None or known.ends.name not in effective:
+                continue
+            if found.ends in (known.ends, known.ends.reversed):
+                turn = found.ends != known.ends
+                direction = turned(aim.direction) if turn else aim.direction
+                return LinkPlace(
+                    link=known.ends.name,
+                    forward=direction is not LinkDirection.BACKWARD,
+                    backward=direction is not LinkDirection.FORWARD,
+                )
+        return None
+
+    def faults(self) -> list[FaultView]:
+        """All partitions and holds."""
+        return [self._fault_view(state) for state in self._impairments.faults()]
+
+    async def pods_up(self, pods: Collection[str]) -> None:
+        """Take note of the pods that run: routers among them forward."""
+        async with self._lock:
+            self._up = frozenset(pods)
+            await self._apply(self._impairments)
+
+    async def change(self, impairment: Impairment) -> tuple[str, ...]:
+        """Change the network; name the links or faults concerned.
+
+        Raises:
+            OrchestratorError: the change makes no sense, or the node refused; nothing has changed.
+        """
+        async with self._lock:
+            draft = self._impairments.copy()
+            names = draft.apply(impairment, self._clock())
+            await self._apply(draft)
+            before, self._impairments = self._impairments, draft
+        self._tell(before, names, created=isinstance(impairment, Part))
+        return names
+
+    async def advance(self) -> None:
+        """End the changes whose time is over."""
+        async with self._lock:
+            draft = self._impairments.copy()
+            names = draft.advance(self._clock())
+            if not names:
+                return
+            before, self._impairments = self._impairments, draft
+            await self._apply(draft)
+        self._tell(before, names, created=False)
+
+    async def _apply(self, impairments: Impairments) -> None:
+        configuration = impairments.configuration(self._plan, self._up)
+        if configuration != self._applied:
+            await self._client.configure_network(configuration)
+            self._applied = configuration
+
+    def _tell(self, before: Impairments, names: Iterable[str], *, created: bool) -> None:
+        """Tell of links and faults that changed, as they are now."""
+        gone = {state.name: state for state in before.faults()}
+        faults = {state.name: state for state in self._impairments.faults()}
+        links = {state.ends.name: state for state in self._impairments.links()}
+        for name in names:
+            if created:
+                fault = self._fault_view(faults[name])
+                self._events.tell(fault_text(fault), FaultBegun(fault))
+            elif name in links:
+                link = self._link_view(links[name])
+                self._events.tell(link_text(link), LinkShown(link))
+            elif name in gone:
+                self._events.tell(ended_text(name, gone[name].kind), FaultEnded(name))
+
+    def _link_view(self, state: LinkState) -> LinkView:
+        return LinkView(
+            name=state.ends.name,
+            first=str(state.ends.first),
+            second=str(state.ends.second),
+            network=state.ends.network,
+            forward=state.forward,
+            backward=state.backward,
+            declared=state.declared,
+            changed=state.changed,
+            remaining_s=self._remaining(state.until_s),
+        )
+
+    def _fault_view(self, state: FaultState) -> FaultView:
+        return FaultView(
+            name=state.name,
+            kind=state.kind,
+            sides=state.groups,
+            oneway=state.oneway,
+            remaining_s=self._remaining(state.until_s),
+        )
+
+    def _remaining(self, until_s: float | None) -> float | None:
+        return None if until_s is None else max(0.0, until_s - self._clock())

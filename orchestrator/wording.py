@@ -1,0 +1,57 @@
+"""What happens to a deployment's network, in one line for people. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.topology.link_text import summary
+from orchestrator.topology.units import format_duration
+from vnet.configuration import FaultKind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orchestrator.schedule import PodVerb
+    from orchestrator.views import FaultView, LinkView
+
+_PAST = {"kill": "killed", "pause": "paused", "resume": "resumed"}
+_ENDED = {FaultKind.CUT: "healed", FaultKind.HOLD: "released"}
+
+
+def link_text(view: LinkView) -> str:
+    """Say what a link is like now."""
+    forward, backward = summary(view.forward) or "perfect", summary(view.backward) or "perfect"
+    if forward == backward:
+        return f"link {view.name}: {forward}{_for(view.remaining_s)}"
+    ways = f"{view.first} to {view.second}: {forward}; {view.second} to {view.first}: {backward}"
+    return f"link {view.name}: {ways}{_for(view.remaining_s)}"
+
+
+def fault_text(view: FaultView) -> str:
+    """Say what a partition or a hold does."""
+    sides = [", ".join(side) for side in view.sides]
+    verb = "lost" if view.kind is FaultKind.CUT else "held"
+    if view.oneway:
+        what = f"what {sides[0]} sends to {sides[1]} is {verb}"
+    else:
+        what = f"traffic between {' | '.join(sides)} is {verb}"
+    return f"{view.name}: {what}{_for(view.remaining_s)}"
+
+
+def ended_text(name: str, kind: FaultKind) -> str:
+    """Say that a partition or a hold is over."""
+    return f"{name}: {_ENDED[kind]}"
+
+
+def action_text(verb: PodVerb, pods: Sequence[str], duration_s: float | None = None) -> str:
+    """Say what was done to pods."""
+    return f"{_PAST[verb.value]}: {', '.join(pods)}{_for(duration_s)}"
+
+
+def rounded_duration(seconds: float) -> str:
+    """Write a time that is left: exact to the millisecond."""
+    return format_duration(round(seconds, 3))
+
+
+def _for(seconds: float | None) -> str:
+    return "" if seconds is None else f", for {rounded_duration(seconds)}"

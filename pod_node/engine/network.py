@@ -1,0 +1,158 @@
+"""The virtual network of one fabric, as the node configures and watches it.
+
+Owns the networks that were attached, the names that were published, and everything that a
+`NetworkConfiguration` says: tables and policies in the kernel, egress at the gateway. Runs on the
+event loop's thread.
+"""
+
+from __future__ import annotations
+
+import errno
+import time
+from contextlib import aclosing, contextmanager
+from typing import TYPE_CHECKING
+
+from pod_node.engine.captures import open_capture
+from pod_node.engine.errors import (
+    CaptureRefusedError,
+    TooManyNetworksError,
+)
+from pod_node.engine.network_tables import NetworkTables
+from pod_node.engine.policies import PolicyTables
+from pod_node.errors import NetworkConflictError, NetworkNotAttachedError
+from vnet.capture import InterfacePlace
+from vnet.errors import SubnetOverlapError
+from vnet.statistics import NetworkStatistics
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+    from ipaddress import IPv4Address, IPv4Network
+
+    from pod_node.engine.captures import Capture
+    from pod_node.engine.fabric import Fabric
+    from pod_node.gateway import PodGateway
+    from vnet.capture import CaptureBatch, CapturePlace
+    from vnet.configuration import NetworkConfiguration
+    from vnet.host import Watches
+
+
+class FabricNetwork:
+    """What pods are wired to."""
+
+    def __init__(self, fabric: Fabric, watches: Watches, gateway: PodGateway) -> None:
+        self._fabric = fabric
+        self._watches = watches
+        self._gateway = gateway
+        self._networks: dict[str, tuple[int, IPv4Network]] = {}
+        self._published: dict[str, set[str]] = {}
+        self._tables = NetworkTables(fabric)
+        self._policies = PolicyTables(fabric)
+
+    @property
+    def numbers(self) -> dict[str, int]:
+        """The kernel's numbers of the networks."""
+        return {name: number for name, (number, _) in self._networks.items()}
+
+    def attach(self, name: str, subnet: IPv4Network) -> None:
+        """Declare a network; the host takes its first address, the gateway's.
+
+        Raises:
+            NetworkConflictError: it exists with another subnet.
+            SubnetOverlapError: another network has some of its addresses.
+            TooManyNetworksError: the host cannot be on one more.
+        """
+        known = self._networks.get(name)
+        if known is not None:
+            if known[1] != subnet:
+                raise NetworkConflictError(name, str(subnet), str(known[1]))
+            return
+        for other, (_, taken) in self._networks.items():
+            if subnet.overlaps(taken):
+                raise SubnetOverlapError(name, str(subnet), other, str(taken))
+        number = len(self._networks) + 1
+        gateway = subnet.network_address + 1
+        result = self._fabric.try_call("host_attach", number, int(gateway), subnet.prefixlen)
+        if result < 0:
+            raise TooManyNetworksError(name, len(self._networks))
+        self._fabric.name_network(number, name)
+        self._networks[name] = (number, subnet)
+        self._gateway.attach(name, subnet)
+
+    def publish(self, network: str, names: Mapping[str, Sequence[IPv4Address]]) -> None:
+        """Replace all names that pods on `network` can look up.
+
+        Raises:
+            NetworkNotAttachedError: there is no such network.
+        """
+        if network not in self._networks:
+            raise NetworkNotAttachedError(network)
+        number = self._networks[network][0]
+        before = self._published.get(network, set())
+        for name in sorted(before - names.keys()):
+            self._fabric.publish(number, name, [])
+        for name, addresses in names.items():
+            self._fabric.publish(number, name, addresses)
+        self._gateway.publish(network, names)
+        self._published[network] = {name for name, addresses in names.items() if addresses}
+
+    def configure(self, configuration: NetworkConfiguration) -> None:
+        """Have this configuration in force; what is equal goes on undisturbed.
+
+        Raises:
+            ConfigurationError: it makes no sense as a whole; nothing has changed.
+            FabricFullError: there is no room for it; the one before is in force again.
+            PolicyRefusedError: a policy cannot be in force; links and faults are.
+        """
+        self._tables.apply(configuration, self._networks)
+        self._policies.apply(configuration.policies, self._tables.groups)
+        self._gateway.configure(configuration.egress, is_open=configuration.gateway)
+
+    def statistics(self, *, flows: bool) -> NetworkStatistics:
+        """Read the counters; with `flows`, those of every socket too."""
+        return NetworkStatistics(
+            time_s=time.time(),
+            links=tuple(self._tables.link_statistics()),
+            policies=tuple(self._policies.statistics()),
+        )
+
+    async def capture(
+        self, place: CapturePlace, *, snapshot_bytes: int
+    ) -> AsyncGenerator[CaptureBatch, None]:
+        """Report packets as they pass a place, without an end.
+
+        Raises:
+            CaptureRefusedError: there is no such place, or too many are looked at.
+        """
+        with (
+            _refusals(place),
+            open_capture(self._fabric, self._watches, snapshot_bytes=snapshot_bytes) as capture,
+        ):
+            self._listen(capture, place)
+            async with aclosing(capture.batches()) as batches:
+                async for batch in batches:
+                    yield batch
+
+    def _listen(self, capture: Capture, place: CapturePlace) -> None:
+        if isinstance(place, InterfacePlace):
+            capture.listen_to_interface(place.address)
+            return
+        number = self._tables.links.get(place.link)
+        if number is None:
+            raise OSError(errno.ENOENT, "no such link")
+        capture.listen_to_link(number, forward=place.forward, backward=place.backward)
+
+
+@contextmanager
+def _refusals(place: CapturePlace) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        name = (
+            f"address {place.address}"
+            if isinstance(place, InterfacePlace)
+            else f'link "{place.link}"'
+        )
+        if error.errno == errno.ENOENT:
+            raise CaptureRefusedError(name, "is not on this node's network") from error
+        reason = "cannot be captured: too many captures are open; end one of them"
+        raise CaptureRefusedError(name, reason) from error

@@ -1,0 +1,84 @@
+"""What 1,000 rules of policies cost a new connection, C program to C program."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+
+from tests.bench.cases import Case, Report, Side
+from tests.bench.node import SUBNET, PodNode, Program
+from tests.bench.rows import Bound, Row
+from tests.bench.sampling import alternate
+from vnet.configuration import AddressBlock, Direction, Policy, PolicyRule, PortRange
+
+ROUNDS = 7
+SECONDS = 1.0
+POLICIES = 10
+RULES = 100
+"""Of each policy; only the last one of the last policy allows anything here."""
+
+CONNECTIONS = Case(
+    server=("connect", "accept"),
+    client=("connect", "repeat", "{address}", "{port}", str(SECONDS), "{start_ns}"),
+    reporter=Side.CLIENT,
+)
+
+
+def table(group: str) -> list[Policy]:
+    """Policies for ingress into `group` with 1,000 rules together."""
+    elsewhere = AddressBlock(block=IPv4Network("192.0.2.0/24"))
+    rules = [
+        PolicyRule(blocks=(elsewhere,), ports=(PortRange(first=1 + index),))
+        for index in range(RULES)
+    ]
+    opened = PolicyRule(blocks=(AddressBlock(block=SUBNET),))
+    return [
+        Policy(
+            name=f"policies[{number}]",
+            groups=(group,),
+            direction=Direction.INGRESS,
+            rules=(*rules[:-1], opened if number == POLICIES - 1 else rules[-1]),
+        )
+        for number in range(POLICIES)
+    ]
+
+
+def microseconds(reports: list[Report]) -> float:
+    """Return the time of one connection."""
+    return 1e6 * reports[0]["seconds"] / reports[0]["connections"]
+
+
+def measure() -> list[Row]:
+    with PodNode() as node:
+        (target,) = node.boot([Program(("connect", "accept", "1"))])
+        scan = Program(("connect", "scan", target, str(SECONDS)))
+
+        def repeated(policies: list[Policy]) -> float:
+            node.apply_policies(policies)
+            return microseconds(node.run(CONNECTIONS))
+
+        def scanned(policies: list[Policy]) -> float:
+            node.apply_policies(policies)
+            return microseconds(node.run_program(scan))
+
+        policies = table(node.EVERYBODY)
+        again = alternate(lambda: repeated(policies), lambda: repeated([]), ROUNDS)
+        first = alternate(lambda: scanned(policies), lambda: scanned([]), ROUNDS)
+    return [
+        Row(
+            name=f"a new connection under {POLICIES * RULES:,} policy rules",
+            unit="us",
+            value=again.value,
+            baseline=again.reference,
+            bound=Bound(1.1, at_least=False),
+            spread=again.spread,
+            note="between two pods, opened and closed; baseline: without policies",
+        ),
+        Row(
+            name="the same, each to another port, where nobody listens",
+            unit="us",
+            value=first.value,
+            baseline=first.reference,
+            spread=first.spread,
+            note="no verdict is remembered: every rule is looked at each time",
+        ),
+    ]

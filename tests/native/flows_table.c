@@ -1,0 +1,98 @@
+/* The truth table: what a TCP stream makes of delay, loss, rate and window, against what theory says of it.
+ *
+ * The expectation is the least of the rate, window / RTT, and Mathis et al. (1997): 1.22 MSS / (RTT sqrt(p)), in bytes of
+ * the stream. RTT includes the time that a segment and its acknowledgement take on the wire.
+ */
+#include "tests/native/flows.h"
+
+#include <stdio.h>
+
+#define RATE 10000000u /* bit/s */
+#define MSS 1460.0
+#define SEGMENTS 6000u /* of a cell; enough for a loss of 1 in 1000 to show as often as theory says */
+#define LONGEST (900 * NSEC_PER_SEC)
+#define STEP (20 * MSEC)
+
+static const u32 delays[] = {0, 10, 50, 100}; /* ms, one way */
+static const double losses[] = {0, 0.1, 1, 2, 5, 10, 20, 30}; /* percent */
+static const u32 windows[] = {8192, 32768, 131072};
+
+static double square_root(double x)
+{
+	double root = x > 1 ? x : 1;
+	for (u32 i = 0; i < 60; i++)
+		root = (root + x / root) / 2;
+	return root;
+}
+
+static double least(double a, double b)
+{
+	return a < b ? a : b;
+}
+
+static double round_trip(u32 delay)
+{
+	return 2 * delay / 1e3 + (1500 + 40) * 8.0 / RATE;
+}
+
+static double expected(u32 delay, double loss, u32 window)
+{
+	double limit = least(RATE / 8.0 * MSS / 1500, window / round_trip(delay));
+	return loss > 0 ? least(limit, 1.22 * MSS / (round_trip(delay) * square_root(loss / 100))) : limit;
+}
+
+/* Bytes a second, while the writer always has more and the reader always waits. */
+static double measure(u32 delay, double loss, u32 window)
+{
+	struct link_parameters link = {PERFECT, .delay = delay * MSEC, .rate = RATE, .loss = PERCENT(loss)};
+	static u8 buffer[1 << 18];
+	u64 received = 0;
+	link_pods(slow(delay * MSEC + 1));
+	struct ends ends = open_ends(window);
+	struct patience patience;
+	wait_for_bytes(&patience, ends.server);
+	link_pods(link);
+	simulate(NSEC_PER_SEC);
+	u64 start = simulation_now();
+	while (received < SEGMENTS * 1460 && simulation_now() < start + LONGEST) {
+		i32 moved;
+		while (tcp_write(ends.client, (uaddr)buffer, sizeof(buffer), false) > 0)
+			;
+		simulate(STEP);
+		while ((moved = tcp_read(ends.server, (uaddr)buffer, sizeof(buffer), false, false)) > 0)
+			received += (u32)moved;
+	}
+	double seconds = (double)(simulation_now() - start) / 1e9;
+	wait_no_more(&patience);
+	ends.client->linger = 0;
+	close_ends(&ends);
+	return (double)received / seconds;
+}
+
+static double table[COUNT_OF(delays)][COUNT_OF(losses)][COUNT_OF(windows)];
+
+static void fill_table(void)
+{
+	for (u32 d = 0; d < COUNT_OF(delays); d++)
+		for (u32 w = 0; w < COUNT_OF(windows); w++) {
+			printf("%4u ms %6u:", delays[d], windows[w]);
+			for (u32 l = 0; l < COUNT_OF(losses); l++) {
+				table[d][l][w] = measure(delays[d], losses[l], windows[w]);
+				printf(" %8.0f (%.2f)", table[d][l][w],
+				       table[d][l][w] / expected(delays[d], losses[l], windows[w]));
+			}
+			printf("\n");
+			fflush(stdout);
+		}
+}
+
+static void test_the_table(void)
+{
+	fill_table();
+}
+
+void test_table(void)
+{
+	static const struct test tests[] = {{"test_the_table", test_the_table}};
+	run_tests(tests, COUNT_OF(tests));
+}
