@@ -89,20 +89,17 @@ class Echoes:
     def _listen(self) -> None:
         if self._descriptor is None:
             self._descriptor = self._fabric.call("host_echo_open")
-            self._arm(self._descriptor)
-
-    def _arm(self, descriptor: int) -> None:
-        self._watches.watch(descriptor, Event.READ, self._readable)
+            self._watches.watch(self._descriptor, Event.READ, self._readable)
 
     def _readable(self) -> None:
+        if self._descriptor is None:
+            return
         for _ in range(_BATCH):
-            if self._descriptor is None:
-                return
             record = self._fabric.read(self._descriptor, _RESULT.size)
             if record is None:
                 break
             self._tell(record)
-        self._arm(self._descriptor)
+        self._watches.watch(self._descriptor, Event.READ, self._readable)
 
     def _tell(self, record: bytes) -> None:
         identifier, _, _, error, sent, received = _RESULT.unpack(record)

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 BATCH = 64
 """Datagrams that are received in one turn of the loop, so that a flood leaves others theirs."""
 
-Address = tuple[str, int]
-
 
 class FabricDatagramTransport(asyncio.DatagramTransport):
     """A bound datagram socket's host side."""
@@ -73,7 +71,9 @@ class FabricDatagramTransport(asyncio.DatagramTransport):
         self._arm()
 
     def sendto(
-        self, data: bytes | bytearray | memoryview[Any], addr: Address | None = None
+        self,
+        data: bytes | bytearray | memoryview[Any],
+        addr: Any = None,  # noqa: ANN401  # asyncio leaves it to the family of addresses
     ) -> None:
         """Send one datagram to an address and port; what cannot be sent is told the protocol."""
         if addr is None:
