@@ -238,16 +238,6 @@ int datagram_send(struct socket *socket, struct packet *packet, struct endpoint 
 	return 0;
 }
 
-/* netem flips one bit, anywhere. */
-static void flip_bit(struct packet *packet)
-{
-	u64 bits = (u64)packet->payload_size * 8;
-	if (!bits)
-		return;
-	u64 bit = packet->index * 0x9e3779b97f4a7c15ull % bits;
-	packet->payload[bit / 8] ^= (u8)(1u << bit % 8);
-}
-
 void datagram_receive(struct packet *packet, u64 now)
 {
 	const struct interface *interface = interface_find(packet->target);
@@ -256,21 +246,17 @@ void datagram_receive(struct packet *packet, u64 now)
 		packet_free(packet);
 		return;
 	}
+	bool sound = !(packet->flags & PACKET_CORRUPT);
 	if (packet->datagram.broadcast) {
-		if (!(packet->flags & PACKET_CORRUPT))
+		if (sound)
 			broadcast_deliver(pod, packet);
 		packet_free(packet);
 		return;
 	}
 	struct socket *receiver = port_receiver(pod, target_of(packet), source_of(packet));
-	if (packet->flags & PACKET_CORRUPT) {
-		if (!receiver || !atomic_load(&receiver->no_check)) {
-			packet_free(packet);
-			return;
-		}
-		flip_bit(packet);
-	}
-	if (receiver)
+	if (!sound && !(receiver && atomic_load(&receiver->no_check)))
+		packet_free(packet); /* its checksum is wrong */
+	else if (receiver)
 		datagram_enqueue(receiver, packet);
 	else
 		echo_unreachable(packet, now);

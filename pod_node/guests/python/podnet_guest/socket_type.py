@@ -311,7 +311,7 @@ class socket(_base):
     def sendto(self, data: "Buffer", flags: "int | Address", address: "Address" = (), /) -> int:
         """Send to an address; a stream has its receiver already, so there it is not looked at."""
         if not isinstance(flags, int):
-            flags, address = 0, flags
+            return self.sendto(data, 0, flags)
         if self.type != linux.SOCK_DGRAM:
             return self.send(data, flags)
         if flags & ~(IGNORED_SEND | linux.MSG_DONTWAIT):

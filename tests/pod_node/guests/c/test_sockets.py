@@ -60,8 +60,11 @@ def test_two_objects_that_include_the_headers_link(tmp_path: Path) -> None:
 
 
 @BUILDS
-async def test_a_program_sees_the_sockets_of_linux(pods: CPods, tmp_path: Path) -> None:
-    source = PROGRAMS / "conversation.c"
+@pytest.mark.parametrize("program", ["conversation.c", "datagrams.c"])
+async def test_a_program_sees_the_sockets_of_linux(
+    pods: CPods, tmp_path: Path, program: str
+) -> None:
+    source = PROGRAMS / program
     assert await pods.boot(source).finished() == run_natively(source, tmp_path)
 
 
@@ -72,3 +75,12 @@ async def test_the_example_answers_its_client(pods: CPods) -> None:
     answer = await pods.boot(EXAMPLE / "fetch.c", "web").finished()
     assert answer.startswith("HTTP/1.1 200 OK\r\n")
     assert answer.rstrip().endswith(f"this is web at {server.address}:8080")
+
+
+@BUILDS
+async def test_the_datagram_example_sends_back_every_word(pods: CPods) -> None:
+    server = pods.boot(EXAMPLE / "echo.c", "7")
+    await server.printed.wait()
+    words = ("each", "a", "datagram")
+    answer = await pods.boot(EXAMPLE / "echo.c", server.address, "7", *words).finished()
+    assert answer.split() == list(words)

@@ -10,8 +10,8 @@
  * the place of the C library's `accept`, `send`, `recv`, `shutdown` and `getsockopt`, which know no addresses,
  * flags or options. `close`, `read`, `write`, `readv`, `writev`, `fcntl`, `poll` and `select` are the C library's.
  *
- * Absent: IPv6 and datagrams (refused by `socket`), Unix sockets by path, ancillary data, out-of-band data, SIGPIPE
- * (a write to a closed connection fails with EPIPE), and `poll` for errors alone (`events` of zero fails with ENOSYS). */
+ * Absent: IPv6 (refused by `socket`), multicast, Unix sockets by path, ancillary data, out-of-band data, SIGPIPE (a write
+ * to a closed connection fails with EPIPE), and `poll` for errors alone (`events` of zero fails with ENOSYS). */
 #ifndef PODNET_SOCKET_H
 #define PODNET_SOCKET_H
 

@@ -53,33 +53,6 @@ PODNET_CALL int socket(int domain, int type, int protocol) {
   return podnet_new_descriptor(fd, type);
 }
 
-/* A connected pair of streams; any domain, since no name of theirs is ever seen. */
-PODNET_CALL int socketpair(int domain, int type, int protocol, int fds[2]) {
-  char path[40];
-  struct stat status;
-  (void)protocol;
-  if ((domain != AF_UNIX && domain != AF_INET) || (type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) != SOCK_STREAM) {
-    errno = EOPNOTSUPP;
-    return -1;
-  }
-  int flags = O_RDWR | ((type & SOCK_NONBLOCK) ? O_NONBLOCK : 0);
-  int first = open("/net/tcp/pair", flags), second = -1;
-  if (first < 0) return -1;
-  if (fstat(first, &status) == 0) {
-    snprintf(path, sizeof path, "/net/tcp/pair/%llu", (unsigned long long)status.st_ino);
-    second = open(path, flags);
-  }
-  if (second < 0) {
-    int reason = errno;
-    close(first);
-    errno = reason;
-    return -1;
-  }
-  fds[0] = first;
-  fds[1] = second;
-  return 0;
-}
-
 PODNET_CALL int bind(int fd, const struct sockaddr *address, socklen_t length) {
   struct podnet_address a;
   uint32_t port;
@@ -89,10 +62,13 @@ PODNET_CALL int bind(int fd, const struct sockaddr *address, socklen_t length) {
 
 PODNET_CALL int listen(int fd, int backlog) { return podnet_result(podnet_sock_listen(fd, backlog)); }
 
+/* The family AF_UNSPEC leaves the peer of a datagram socket, which the kernel knows as the address 0.0.0.0, port 0. */
 PODNET_CALL int connect(int fd, const struct sockaddr *address, socklen_t length) {
-  struct podnet_address a;
-  uint32_t port;
-  if (podnet_endpoint_in(address, length, &a, &port) != 0) return -1;
+  static unsigned char nobody[4];
+  struct podnet_address a = {nobody, 4};
+  uint32_t port = 0;
+  int leave = address != NULL && length >= sizeof address->sa_family && address->sa_family == AF_UNSPEC;
+  if (!leave && podnet_endpoint_in(address, length, &a, &port) != 0) return -1;
   return podnet_result(podnet_sock_connect(fd, &a, port));
 }
 
@@ -139,6 +115,54 @@ PODNET_CALL int shutdown(int fd, int how) {
     return -1;
   }
   return podnet_result(__wasi_sock_shutdown(fd, (__wasi_sdflags_t)how));
+}
+
+/* A connected pair of streams. */
+static inline int podnet_stream_pair(int flags, int fds[2]) {
+  char path[40];
+  struct stat status;
+  if ((fds[0] = open("/net/tcp/pair", flags)) < 0) return -1;
+  if (fstat(fds[0], &status) != 0) return -1;
+  snprintf(path, sizeof path, "/net/tcp/pair/%llu", (unsigned long long)status.st_ino);
+  return (fds[1] = open(path, flags)) < 0 ? -1 : 0;
+}
+
+/* Two datagram sockets that have each other as their peer. */
+static inline int podnet_datagram_pair(int flags, int fds[2]) {
+  struct sockaddr_in ends[2];
+  for (int i = 0; i < 2; i++) {
+    socklen_t length = sizeof ends[i];
+    memset(&ends[i], 0, sizeof ends[i]);
+    ends[i].sin_family = AF_INET;
+    ends[i].sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if ((fds[i] = open("/net/udp/socket", flags)) < 0) return -1;
+    if (bind(fds[i], (const struct sockaddr *)(const void *)&ends[i], length) != 0) return -1;
+    if (getsockname(fds[i], (struct sockaddr *)(void *)&ends[i], &length) != 0) return -1;
+  }
+  for (int i = 0; i < 2; i++)
+    if (connect(fds[i], (const struct sockaddr *)(const void *)&ends[1 - i], sizeof ends[i]) != 0) return -1;
+  return 0;
+}
+
+/* Any domain, since no name of theirs is ever seen. */
+PODNET_CALL int socketpair(int domain, int type, int protocol, int fds[2]) {
+  int kind = type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC), pair[2] = {-1, -1};
+  int flags = O_RDWR | ((type & SOCK_NONBLOCK) ? O_NONBLOCK : 0);
+  (void)protocol;
+  if ((domain != AF_UNIX && domain != AF_INET) || (kind != SOCK_STREAM && kind != SOCK_DGRAM)) {
+    errno = EOPNOTSUPP;
+    return -1;
+  }
+  if ((kind == SOCK_STREAM ? podnet_stream_pair(flags, pair) : podnet_datagram_pair(flags, pair)) == 0) {
+    fds[0] = pair[0];
+    fds[1] = pair[1];
+    return 0;
+  }
+  int reason = errno;
+  for (int i = 0; i < 2; i++)
+    if (pair[i] >= 0) close(pair[i]);
+  errno = reason;
+  return -1;
 }
 
 #ifdef __cplusplus
