@@ -108,7 +108,16 @@ class Flow:
             if not choice.refusals:
                 raise OSError(errno.EHOSTUNREACH, f"{name} has no address")
             raise PermissionError(f"denied addresses: {', '.join(choice.refusals)}")
-        return choice.permitted
+        return choice.permitted if name is None else self._within_policies(choice.permitted)
+
+    def _within_policies(self, addresses: dict[Address, str]) -> dict[Address, str]:
+        """Ask the policies, which the fabric could not ask for a name."""
+        within = self._around.switch.within_policies(
+            self._connect.source, list(addresses), self.admitted.port
+        )
+        if not within:
+            raise PermissionError("the service's policies allow none of its addresses")
+        return {address: addresses[address] for address in within}
 
     async def _dial(
         self, addresses: list[Address]
