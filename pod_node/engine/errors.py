@@ -72,17 +72,6 @@ class TooManyNetworksError(PodNodeError):
         return f"network {self.network}: a node has at most {self.most}; use fewer networks"
 
 
-class NetworkFeatureError(PodNodeError):
-    """Something was asked of the network that this node's kernel does not do."""
-
-    def __init__(self, feature: str) -> None:
-        super().__init__(feature)
-        self.feature = feature
-
-    def __str__(self) -> str:
-        return f"this node's kernel has no {self.feature}; leave them out"
-
-
 class CaptureRefusedError(PodNodeError):
     """Nobody can look at a place."""
 

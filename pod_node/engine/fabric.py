@@ -44,6 +44,7 @@ STACK_RESERVE = 16
 _POLL_READ, _POLL_WRITE = 1, 2
 _SHUT_WRITE = 2
 _DOORBELL_BATCH = 4096
+_SENDER = struct.Struct("<2I")
 
 
 def function_imports(module: wasmtime.Module) -> list[Function]:
@@ -306,6 +307,27 @@ class Fabric:
         """Take the next connection; None when there is none."""
         accepted = self.try_call("host_accept", descriptor)
         return None if accepted == -errno.EAGAIN else _checked(accepted)
+
+    def bind_datagrams(self, ipv4: int, port: int) -> int:
+        """Open a datagram socket; port 0 takes an ephemeral one."""
+        return self.call("host_datagram_bind", ipv4, port)
+
+    def receive_from(self, descriptor: int) -> tuple[bytes, tuple[str, int]] | None:
+        """Take the next datagram and its sender's address and port; None when there is none."""
+        start = self.staging + _SENDER.size
+        room = self.staging_size - _SENDER.size
+        count = self.try_call("host_datagram_receive", descriptor, start, room, self.staging)
+        if count == -errno.EAGAIN:
+            return None
+        data = bytes(self.view[start : start + _checked(count)])
+        ipv4, port = _SENDER.unpack_from(self.view, self.staging)
+        return data, (str(IPv4Address(ipv4)), port)
+
+    def send_to(self, descriptor: int, data: bytes, ipv4: int, port: int) -> None:
+        """Send one datagram."""
+        size = min(len(data), self.staging_size)  # far more than a datagram: the kernel refuses it
+        self.view[self.staging : self.staging + size] = data[:size]
+        self.call("host_datagram_send", descriptor, self.staging, size, ipv4, port)
 
     def shutdown_write(self, descriptor: int) -> None:
         """Send no more on a connection."""

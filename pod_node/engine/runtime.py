@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from pod_node.engine import bindings
 from pod_node.engine.compiler import Compiler
-from pod_node.engine.errors import NetworkFeatureError
+from pod_node.engine.echoes import Echoes
 from pod_node.engine.fabric import DEFAULT_FABRIC_BYTES, Fabric
 from pod_node.engine.gateway import FabricGateway
 from pod_node.engine.guest import Guest
@@ -79,6 +79,7 @@ class EngineRuntime:
         self.fabric.ring(self._ring)
         self.fabric.pace()
         self._network = FabricNetwork(self.fabric, self._watches, self.gateway)
+        self._echoes = Echoes(self.fabric, self._watches)
 
     @property
     def endpoint(self) -> HostEndpoint:
@@ -119,12 +120,18 @@ class EngineRuntime:
         payload_bytes: int,
         timeout_s: float,
     ) -> EchoResult:
-        """Send one echo request.
+        """Send one echo request from one pod to another and wait for what becomes of it.
 
         Raises:
-            NetworkFeatureError: the kernel has no echo.
+            OSError: the payload is larger than a packet (EMSGSIZE).
         """
-        raise NetworkFeatureError("echo requests")
+        return await self._echoes.send(
+            source,
+            target,
+            sequence=sequence,
+            payload_bytes=payload_bytes,
+            timeout_s=timeout_s,
+        )
 
     def capture(
         self, place: CapturePlace, *, snapshot_bytes: int
@@ -208,6 +215,7 @@ class EngineRuntime:
         for pod in list(self._pods):
             await pod.wait()
         self._signals.close()
+        self._echoes.close()
         await self.gateway.close()
         self._endpoint.close()
         self.fabric.stop()

@@ -298,7 +298,7 @@ class Puppet:
 
     async def socket_id(self, fd: int) -> int:
         stat = await self.filestat(fd)
-        assert stat.filetype is FileType.SOCKET_STREAM
+        assert stat.filetype in (FileType.SOCKET_STREAM, FileType.SOCKET_DGRAM)
         return stat.inode
 
     async def ask(self, path: str) -> str:

@@ -14,6 +14,7 @@ from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
+from vnet.host.datagrams import FabricDatagramTransport
 from vnet.host.transport import FabricTransport
 from vnet.host.watches import Event
 
@@ -41,6 +42,7 @@ class HostEndpoint:
         self._connecting: dict[asyncio.Future[None], None] = {}
         self._transports: dict[FabricTransport, None] = {}
         self._servers: dict[FabricServer, None] = {}
+        self._datagrams: dict[FabricDatagramTransport, None] = {}
 
     async def open_connection(
         self, address: str, port: int, *, timeout_s: float | None = None, limit: int = STREAM_LIMIT
@@ -145,6 +147,27 @@ class HostEndpoint:
         self._servers[server] = None
         return server
 
+    def open_datagrams(
+        self, protocol: asyncio.DatagramProtocol, address: str, port: int
+    ) -> FabricDatagramTransport:
+        """Bind a datagram socket where pods can reach it, for a protocol as asyncio has them.
+
+        Args:
+            protocol: receives the datagrams, from the loop's next turn on.
+            address: one of the host's, on a network of the pods.
+            port: 0 takes an ephemeral one; `get_extra_info("sockname")` tells which.
+
+        Raises:
+            OSError: the address is not the host's (EADDRNOTAVAIL) or the port is taken
+                (EADDRINUSE).
+        """
+        descriptor = self._switch.bind_datagrams(int(IPv4Address(address)), port)
+        transport = FabricDatagramTransport(
+            self._loop, self._switch, self._watches, descriptor, protocol, self._datagrams.pop
+        )
+        self._datagrams[transport] = None
+        return transport
+
     def close(self) -> None:
         """End everything at once: connects fail, listeners close, connections are aborted."""
         for connecting in list(self._connecting):
@@ -156,6 +179,8 @@ class HostEndpoint:
             server.close()
         for transport in list(self._transports):
             transport.abort()
+        for datagrams in list(self._datagrams):
+            datagrams.close()
 
 
 class FabricServer:

@@ -28,6 +28,15 @@ class Switch(Protocol):
     def accept(self, descriptor: int) -> int | None:
         """Take the next connection; None when there is none."""
 
+    def bind_datagrams(self, ipv4: int, port: int) -> int:
+        """Open a datagram socket; port 0 takes an ephemeral one."""
+
+    def receive_from(self, descriptor: int) -> tuple[bytes, tuple[str, int]] | None:
+        """Take the next datagram and its sender's address and port; None when there is none."""
+
+    def send_to(self, descriptor: int, data: bytes, ipv4: int, port: int) -> None:
+        """Send one datagram."""
+
     def shutdown_write(self, descriptor: int) -> None:
         """Send no more; the peer sees the end of the stream."""
 

@@ -21,13 +21,15 @@ _OPEN = """(drop (call $path_open (i32.const 4) (i32.const 0) (i32.const {at}) (
 
 
 def messy_guest() -> str:
-    """A guest with a listener, connections, an open pair, waiting connects and a file; it
-    blocks."""
+    """A guest with a listener, connections, an open pair, waiting connects, unread datagrams and a
+    file; it blocks."""
     paths = {
         "tcp/listen/0.0.0.0/80": 4,
         "tcp/connect/127.0.0.1/80": 0,
         "tcp/connect/localhost/80": 4,
         "tcp/pair": 0,
+        "udp/bind/0.0.0.0/53": 0,
+        "udp/connect/127.0.0.1/53": 0,
         "hostname": 0,
         "ctl": 0,
     }
@@ -43,6 +45,8 @@ def messy_guest() -> str:
           (i32.const 1) (i64.const 66) (i64.const 0) (i32.const 0) (i32.const 100)))
         (i32.store (i32.const 8) (i32.const 4096)) (i32.store (i32.const 12) (i32.const 30000))
         (drop (call $fd_write (i32.load (i32.const 68)) (i32.const 8) (i32.const 1)
+          (i32.const 4)))
+        (drop (call $fd_write (i32.load (i32.const 84)) (i32.const 8) (i32.const 1)
           (i32.const 4)))
         (drop (call $fd_write (i32.const 1) (i32.const 8) (i32.const 1) (i32.const 4)))
         (drop (call $fd_read (i32.load (i32.const 76)) (i32.const 8) (i32.const 1)
