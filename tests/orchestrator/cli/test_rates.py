@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import IPv4Address
 
+from orchestrator.cli.figures import rate_text
 from orchestrator.cli.rates import PodRates, Sample, node_cpu, pod_rates
 from pod_node.usage import NodeUsage, PodUsage, ProcessUsage
 from vnet.statistics import InterfaceStatistics, NetworkStatistics
@@ -47,4 +49,13 @@ def test_a_pod_that_was_started_anew_counts_from_its_start() -> None:
 
 def test_two_samples_of_one_moment_give_no_rate() -> None:
     both = sample(10.0, 1.0, (5.0, 1000, 1000))
-    assert pod_rates(both, both) == {"web-1": PodRates()}
+    assert pod_rates(both, both) == {
+        "web-1": PodRates(cpu=0.0, received_bytes_s=0.0, sent_bytes_s=0.0)
+    }
+
+
+def test_bytes_that_nobody_counts_have_no_rate() -> None:
+    before, now = sample(10.0, 1.0, (0.0, 0, 0)), sample(11.0, 2.0, (0.5, 0, 0))
+    uncounted = replace(now, network=NetworkStatistics(time_s=11.0))
+    assert pod_rates(before, uncounted) == {"web-1": PodRates(cpu=0.5)}
+    assert rate_text(None) == "-"
