@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from orchestrator.impairments import Impairments, Part
+from orchestrator.impairments import Impairments
 from orchestrator.topology.links import turned
 from orchestrator.topology.schema import LinkDirection
 from orchestrator.views import FaultBegun, FaultEnded, FaultView, LinkShown, LinkView
@@ -61,7 +61,7 @@ class Shaping:
 
     def links(self) -> list[LinkView]:
         """All links as they are now."""
-        return [self._link_view(state) for state in self._impairments.links()]
+        return [_link_view(state, self._clock()) for state in self._impairments.links()]
 
     def link(self, first: str, second: str, network: str | None) -> LinkView | None:
         """The link that holds between two, turned the same way around.
@@ -70,7 +70,7 @@ class Shaping:
             OrchestratorError: there are no such two.
         """
         state = self._impairments.link(first, second, network)
-        return None if state is None else self._link_view(state)
+        return None if state is None else _link_view(state, self._clock())
 
     def place(self, aim: LinkAim) -> LinkPlace | None:
         """Find the link that holds between two where the node has it; None when it does nothing.
@@ -95,7 +95,7 @@ class Shaping:
 
     def faults(self) -> list[FaultView]:
         """All partitions and holds."""
-        return [self._fault_view(state) for state in self._impairments.faults()]
+        return [_fault_view(state, self._clock()) for state in self._impairments.faults()]
 
     async def pods_up(self, pods: Collection[str]) -> None:
         """Take note of the pods that run: routers among them forward."""
@@ -110,23 +110,23 @@ class Shaping:
             OrchestratorError: the change makes no sense, or the node refused; nothing has changed.
         """
         async with self._lock:
-            draft = self._impairments.copy()
-            names = draft.apply(impairment, self._clock())
+            draft, now_s = self._impairments.copy(), self._clock()
+            names = draft.apply(impairment, now_s)
             await self._apply(draft)
             before, self._impairments = self._impairments, draft
-        self._tell(before, names, created=isinstance(impairment, Part))
+        self._tell(before, names, now_s)
         return names
 
     async def advance(self) -> None:
         """End the changes whose time is over."""
         async with self._lock:
-            draft = self._impairments.copy()
-            names = draft.advance(self._clock())
+            draft, now_s = self._impairments.copy(), self._clock()
+            names = draft.advance(now_s)
             if not names:
                 return
             before, self._impairments = self._impairments, draft
             await self._apply(draft)
-        self._tell(before, names, created=False)
+        self._tell(before, names, now_s)
 
     async def _apply(self, impairments: Impairments) -> None:
         configuration = impairments.configuration(self._plan, self._up)
@@ -134,42 +134,45 @@ class Shaping:
             await self._client.configure_network(configuration)
             self._applied = configuration
 
-    def _tell(self, before: Impairments, names: Iterable[str], *, created: bool) -> None:
-        """Tell of links and faults that changed, as they are now."""
+    def _tell(self, before: Impairments, names: Iterable[str], now_s: float) -> None:
+        """Tell of links and faults that changed, as they are since then."""
         gone = {state.name: state for state in before.faults()}
         faults = {state.name: state for state in self._impairments.faults()}
         links = {state.ends.name: state for state in self._impairments.links()}
         for name in names:
-            if created:
-                fault = self._fault_view(faults[name])
+            if name in faults:
+                fault = _fault_view(faults[name], now_s)
                 self._events.tell(fault_text(fault), FaultBegun(fault))
-            elif name in links:
-                link = self._link_view(links[name])
-                self._events.tell(link_text(link), LinkShown(link))
             elif name in gone:
                 self._events.tell(ended_text(name, gone[name].kind), FaultEnded(name))
+            elif name in links:
+                link = _link_view(links[name], now_s)
+                self._events.tell(link_text(link), LinkShown(link))
 
-    def _link_view(self, state: LinkState) -> LinkView:
-        return LinkView(
-            name=state.ends.name,
-            first=str(state.ends.first),
-            second=str(state.ends.second),
-            network=state.ends.network,
-            forward=state.forward,
-            backward=state.backward,
-            declared=state.declared,
-            changed=state.changed,
-            remaining_s=self._remaining(state.until_s),
-        )
 
-    def _fault_view(self, state: FaultState) -> FaultView:
-        return FaultView(
-            name=state.name,
-            kind=state.kind,
-            sides=state.groups,
-            oneway=state.oneway,
-            remaining_s=self._remaining(state.until_s),
-        )
+def _link_view(state: LinkState, now_s: float) -> LinkView:
+    return LinkView(
+        name=state.ends.name,
+        first=str(state.ends.first),
+        second=str(state.ends.second),
+        network=state.ends.network,
+        forward=state.forward,
+        backward=state.backward,
+        declared=state.declared,
+        changed=state.changed,
+        remaining_s=_remaining(state.until_s, now_s),
+    )
 
-    def _remaining(self, until_s: float | None) -> float | None:
-        return None if until_s is None else max(0.0, until_s - self._clock())
+
+def _fault_view(state: FaultState, now_s: float) -> FaultView:
+    return FaultView(
+        name=state.name,
+        kind=state.kind,
+        sides=state.groups,
+        oneway=state.oneway,
+        remaining_s=_remaining(state.until_s, now_s),
+    )
+
+
+def _remaining(until_s: float | None, now_s: float) -> float | None:
+    return None if until_s is None else max(0.0, until_s - now_s)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.topology.link_text import summary
-from orchestrator.topology.units import format_duration
 from vnet.configuration import FaultKind
 
 if TYPE_CHECKING:
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from orchestrator.schedule import PodVerb
     from orchestrator.views import FaultView, LinkView
 
+_MINUTE_S = 60
 _PAST = {"kill": "killed", "pause": "paused", "resume": "resumed"}
 _ENDED = {FaultKind.CUT: "healed", FaultKind.HOLD: "released"}
 
@@ -49,8 +49,13 @@ def action_text(verb: PodVerb, pods: Sequence[str], duration_s: float | None = N
 
 
 def rounded_duration(seconds: float) -> str:
-    """Write a time that is left: exact to the millisecond."""
-    return format_duration(round(seconds, 3))
+    """Write a time that is left, as exactly as a person wants to know it."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f}ms"
+    if seconds < _MINUTE_S:
+        return f"{round(seconds, 1):g}s"
+    minutes, rest = divmod(round(seconds), _MINUTE_S)
+    return f"{minutes}m{rest}s" if rest else f"{minutes}m"
 
 
 def _for(seconds: float | None) -> str:

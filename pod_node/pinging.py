@@ -10,6 +10,7 @@ import asyncio
 import itertools
 from typing import TYPE_CHECKING, Protocol
 
+from pod_node.errors import PodNodeError
 from vnet.ping import EchoResult, NumberedEcho, PingPlan
 
 if TYPE_CHECKING:
@@ -35,18 +36,26 @@ class Pinger(Protocol):
 async def ping(
     pinger: Pinger, source: IPv4Address, target: IPv4Address, plan: PingPlan
 ) -> AsyncGenerator[NumberedEcho, None]:
-    """Ask `plan.count` times, or until told to stop, and report each result as it is known."""
-    results: asyncio.Queue[NumberedEcho | None] = asyncio.Queue()
+    """Ask `plan.count` times, or until told to stop, and report each result as it is known.
+
+    Raises:
+        PodNodeError: the runtime cannot ask.
+    """
+    results: asyncio.Queue[NumberedEcho | PodNodeError | None] = asyncio.Queue()
 
     async def ask(sequence: int) -> None:
-        result = await pinger.ping(
-            source,
-            target,
-            sequence=sequence,
-            payload_bytes=plan.payload_bytes,
-            timeout_s=plan.timeout_s,
-        )
-        results.put_nowait(NumberedEcho(sequence=sequence, result=result))
+        try:
+            result = await pinger.ping(
+                source,
+                target,
+                sequence=sequence,
+                payload_bytes=plan.payload_bytes,
+                timeout_s=plan.timeout_s,
+            )
+        except PodNodeError as error:
+            results.put_nowait(error)
+        else:
+            results.put_nowait(NumberedEcho(sequence=sequence, result=result))
 
     async def ask_all() -> None:
         async with asyncio.TaskGroup() as group:
@@ -60,6 +69,8 @@ async def ping(
     asking = asyncio.get_running_loop().create_task(ask_all(), name=f"ping {target}")
     try:
         while (result := await results.get()) is not None:
+            if isinstance(result, PodNodeError):
+                raise result
             yield result
     finally:
         asking.cancel()

@@ -49,14 +49,12 @@ def difference(before: NetworkConfiguration, after: NetworkConfiguration) -> Dif
     gone_faults, faults = _compare(before.faults, after.faults, lambda fault: fault.name)
     known = {group.name: group for group in before.groups}
     rehomed = tuple(group.name for group in groups if _changes_network(known, group))
-    renewed = tuple(route for route in after.routes if {*_ends(route)} & {*rehomed})
+    severed = tuple(_ends(route) for route in before.routes if {*_ends(route)} & {*rehomed})
+    renewed = tuple(route for route in after.routes if _ends(route) in severed)
     return Difference(
         seed=None if before.seed == after.seed else after.seed,
         gone_faults=gone_faults,
-        gone_routes=(
-            *gone_routes,
-            *(_ends(route) for route in before.routes if route in renewed),
-        ),
+        gone_routes=tuple(dict.fromkeys((*gone_routes, *severed))),
         gone_groups=gone_groups + rehomed,
         gone_links=gone_links,
         shrunk_groups=_shrunk(known, (group for group in groups if group.name not in rehomed)),

@@ -161,4 +161,5 @@ def _faults(configuration: NetworkConfiguration, way: _Way) -> Iterator[str]:
             ("the answers", way.target, way.source),
         ):
             if source in fault.sources and target in fault.targets:
-                yield f"{fault.name} {verbs[fault.kind]} {what}"
+                name = fault.name.partition(":")[0]  # the node has one for each direction
+                yield f"{name} {verbs[fault.kind]} {what}"

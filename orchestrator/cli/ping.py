@@ -137,13 +137,16 @@ class _Report:
 
     def summary(self) -> str:
         """Sum up in words."""
+        from orchestrator.topology.render import count
+
         if self._ends is None:
             return ""
         times = self._times_ns()
         lost = 100 * (1 - len(times) / len(self._echoes)) if self._echoes else 0.0
         name = self._ends.target or str(self._ends.target_address)
         text = f"\n--- {name} ping statistics ---\n"
-        text += f"{len(self._echoes)} requests, {len(times)} replies, {lost:.4g}% loss\n"
+        requests = count(len(self._echoes), "request")
+        text += f"{requests}, {len(times)} answered, {lost:.4g}% lost\n"
         if times:
             rtts = "/".join(f"{value / 1e6:.3f}" for value in _figures(times).values())
             text += f"rtt min/avg/p50/p95/p99/max = {rtts} ms\n"

@@ -71,6 +71,7 @@ def _rows(running: dict[str, list[PodStatus]]) -> list[dict[str, object]]:
             "addresses": {i.network: str(i.address) for i in pod.spec.interfaces},
             "state": pod.state.value,
             "health": pod.health.value if pod.health else None,
+            "paused": pod.paused,
             "exit_status": pod.exit.status if pod.exit else None,
             "reason": pod.exit.reason if pod.exit else pod.health_reason,
             "boot_s": pod.boot_s or None,
@@ -107,4 +108,5 @@ def _state(pod: PodStatus) -> str:
     if pod.exit is not None:
         text = f"{pod.exit.kind.value} ({pod.exit.status})"
         return f"{text}: {pod.exit.reason}" if pod.exit.reason else text
-    return f"{pod.state.value}, {pod.health.value}" if pod.health else pod.state.value
+    words = [pod.state.value, pod.health.value if pod.health else "", "paused" * pod.paused]
+    return ", ".join(word for word in words if word)

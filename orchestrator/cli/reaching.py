@@ -7,6 +7,7 @@ there is none, or no choice. What a verb does there is the verb's business.
 from __future__ import annotations
 
 import asyncio
+import difflib
 import os
 import socket
 from functools import update_wrapper
@@ -108,7 +109,6 @@ def find_deployment(name: str | None) -> Reach:
         NoDeploymentError: it does not run, or there is no choice, or too much of it.
     """
     from orchestrator.state import DeploymentFolder, known_deployments, state_root
-    from orchestrator.topology.problems import nearest
 
     root = state_root(os.environ)
     if name is not None and _answers(DeploymentFolder(root, name).control_socket):
@@ -116,8 +116,8 @@ def find_deployment(name: str | None) -> Reach:
     folders = [DeploymentFolder(root, known) for known in known_deployments(root)]
     running = {folder.name: folder for folder in folders if _answers(folder.control_socket)}
     if name is not None:
-        near = nearest(name, running)
-        hint = f'did you mean "{near}"?' if near else _listed(list(running))
+        near = difflib.get_close_matches(name, running, n=1)
+        hint = f'did you mean "{near[0]}"?' if near else _listed(list(running))
         raise NoDeploymentError(f'no deployment "{name}" runs; {hint}')
     if len(running) != 1:
         if not running:

@@ -45,6 +45,7 @@ class Selection:
         self.pods = tuple(pod for pod in view.pods if name in (None, *_names(pod)))
         if not self.pods and name is not None:
             known = dict.fromkeys(known for pod in view.pods for known in _names(pod))
+            known |= dict.fromkeys(link.name for link in links)
             raise UnknownNameError(name, suggestion(name, known, what="services or pods"))
         names = {known for pod in self.pods for known in _names(pod)}
         self.links = tuple(link for link in links if names & {link.first, link.second})

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from protos.orchestrator.v1.orchestrator_pb2_grpc import DeploymentServiceStub
-
 from orchestrator.codec.calls import cancelled, open_channel, translated
 from orchestrator.codec.changes import (
     ends_to_message,
@@ -33,6 +31,7 @@ from orchestrator.codec.times import duration_to_us
 from orchestrator.schedule import PodVerb
 from pod_node.codec import plan_to_message, usage_from_message
 from protos.orchestrator.v1 import orchestrator_pb2 as pb
+from protos.orchestrator.v1.orchestrator_pb2_grpc import DeploymentServiceStub
 from vnet.codec import statistics_from_message
 from vnet.configuration import FaultKind
 

@@ -20,6 +20,7 @@ from pod_node.engine import bindings, clocks, modules, parking
 from pod_node.engine.bindings import Extern, ExternArray, Instance
 from pod_node.engine.compiler import Compiler
 from pod_node.engine.modules import Function, Signature
+from pod_node.engine.timers import wake_promptly
 
 DEFAULT_FABRIC_BYTES = 1 << 30
 """Virtual until used: every pod's streams, descriptors and kernel stacks together stay below
@@ -277,7 +278,12 @@ class Fabric:
     def pace(self) -> None:
         """Start the pacer: the thread that moves packets along links when their time has come."""
         run = self._thread_instance().function("host_pacer", 0)
-        self._pacer = threading.Thread(target=run.call, name="podnet-pacer", daemon=True)
+
+        def pace() -> None:
+            wake_promptly()
+            run.call()
+
+        self._pacer = threading.Thread(target=pace, name="podnet-pacer", daemon=True)
         self._pacer.start()
 
     def _thread_instance(self) -> KernelInstance:

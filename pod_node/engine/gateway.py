@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import struct
 from collections.abc import Sequence
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING
 
 from vnet.gateway import OutsideConnect, OutsideLookup
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 _CONNECT = struct.Struct("<5I")
 _LOOKUP = struct.Struct("<2I256s")
+_TCP = 6
+_IPV4 = 4
+_NOBODY = 0
+_NOT_ISOLATED = 0xFFFFFFFF
 
 
 class FabricGateway:
@@ -51,6 +55,32 @@ class FabricGateway:
         number, source, name = _LOOKUP.unpack_from(fabric.view, fabric.staging)
         text = name.partition(b"\0")[0].decode("utf-8", "replace")
         return OutsideLookup(number, IPv4Address(source), text)
+
+    def within_policies(
+        self, source: IPv4Address, targets: Sequence[IPv4Address | IPv6Address], port: int
+    ) -> list[IPv4Address | IPv6Address]:
+        """Return those targets that policies let a pod's address speak to; counted as one.
+
+        Policies know IPv4 only: an address of IPv6 is for pods that none isolates.
+        """
+        within = [target for target in targets if self._is_within_policies(source, target, port)]
+        counted = next((one for one in within or targets if one.version == _IPV4), None)
+        if counted is not None:
+            self._fabric.try_call("host_policy_decide", int(source), int(counted), _TCP, port)
+        return within
+
+    def _is_within_policies(
+        self, source: IPv4Address, target: IPv4Address | IPv6Address, port: int
+    ) -> bool:
+        fabric = self._fabric
+        number = int(target) if target.version == _IPV4 else _NOBODY
+        verdict = fabric.try_call(
+            "host_policy_explain", int(source), number, _TCP, port, fabric.staging
+        )
+        if target.version != _IPV4:
+            egress, _ = struct.unpack_from("<2I", fabric.view, fabric.staging)
+            return verdict == 0 and egress == _NOT_ISOLATED
+        return verdict == 0
 
     def accept(self, number: int) -> int:
         """Let a connect succeed; the descriptor of its other end.

@@ -171,7 +171,7 @@ static const struct option {
 	{"rcvbuf", 1, 8},         {"keepalive", 1, 9}, {"linger", 1, 13},   {"reuseport", 1, 15},
 	{"acceptconn", 1, 30},    {"nodelay", 6, 1},   {"keepidle", 6, 4},  {"keepintvl", 6, 5},
 	{"keepcnt", 6, 6},        {"nocheck", 1, 11},  {"protocol", 1, 38}, {"headers", 17, UDP_HEADERS},
-	{"drops", 17, UDP_DROPS},
+	{"drops", 17, UDP_DROPS}, {"rcvtimeo", 1, 20}, {"sndtimeo", 1, 21},
 };
 
 static const struct option *option_named(const char *name)

@@ -15,9 +15,13 @@ enum {
 	SO_NO_CHECK = 11,
 	SO_LINGER = 13,
 	SO_REUSEPORT = 15,
+	SO_RCVTIMEO = 20,
+	SO_SNDTIMEO = 21,
 	SO_ACCEPTCONN = 30,
 	SO_PROTOCOL = 38,
 	SO_DOMAIN = 39,
+	SO_RCVTIMEO_NEW = 66, /* where seconds have 64 bits and an int has not */
+	SO_SNDTIMEO_NEW = 67,
 };
 enum { IP_ADD_MEMBERSHIP = 35, IP_DROP_MEMBERSHIP = 36 };
 enum { TCP_NODELAY = 1, TCP_KEEPIDLE = 4, TCP_KEEPINTVL = 5, TCP_KEEPCNT = 6 };
@@ -30,6 +34,33 @@ static i32 take_error(struct socket *socket)
 {
 	u32 error = socket_take_error(socket);
 	return error ? (i32)wasi_errno(error) : 0;
+}
+
+u64 *socket_option_timeout(struct socket *socket, u32 level, u32 name)
+{
+	if (level != SOL_SOCKET)
+		return NULL;
+	switch (name) {
+	case SO_RCVTIMEO:
+	case SO_RCVTIMEO_NEW: return &socket->receive_timeout;
+	case SO_SNDTIMEO:
+	case SO_SNDTIMEO_NEW: return &socket->send_timeout;
+	default: return NULL;
+	}
+}
+
+/* In milliseconds, so that no time-out is shown as none. */
+static i32 timeout_get(u64 timeout)
+{
+	return (i32)MIN((timeout + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC, (u64)INT32_MAX);
+}
+
+static int timeout_set(u64 *timeout, i32 value)
+{
+	if (value < 0)
+		return -E_DOM;
+	*timeout = (u64)value * NSEC_PER_MSEC;
+	return 0;
 }
 
 static int stream_option_get(const struct socket *socket, u32 option, i32 *value)
@@ -57,6 +88,9 @@ int socket_option_get(struct socket *socket, u32 level, u32 name, i32 *value)
 {
 	if (level > 0xffff || name > 0xffff)
 		return -E_NOPROTOOPT;
+	const u64 *timeout = socket_option_timeout(socket, level, name);
+	if (timeout)
+		return *value = timeout_get(*timeout), 0;
 	switch (OPTION(level, name)) {
 	case OPTION(SOL_SOCKET, SO_REUSEADDR): return *value = socket->reuse_address, 0;
 	case OPTION(SOL_SOCKET, SO_TYPE): return *value = socket_is_stream(socket) ? SOCK_STREAM : SOCK_DGRAM, 0;
@@ -116,6 +150,9 @@ int socket_option_set(struct socket *socket, u32 level, u32 name, i32 value)
 {
 	if (level > 0xffff || name > 0xffff)
 		return -E_NOPROTOOPT;
+	u64 *timeout = socket_option_timeout(socket, level, name);
+	if (timeout)
+		return timeout_set(timeout, value);
 	switch (OPTION(level, name)) {
 	case OPTION(SOL_SOCKET, SO_REUSEADDR): return socket->reuse_address = value != 0, 0;
 	case OPTION(SOL_SOCKET, SO_BROADCAST): return socket->broadcast = value != 0, 0;

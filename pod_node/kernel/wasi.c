@@ -20,6 +20,7 @@ static const u8 errno_table[] = {
 	[E_SPIPE] = WASI_SPIPE,
 	[E_ROFS] = WASI_ROFS,
 	[E_PIPE] = WASI_PIPE,
+	[E_DOM] = WASI_DOM,
 	[E_RANGE] = WASI_RANGE,
 	[E_NAMETOOLONG] = WASI_NAMETOOLONG,
 	[E_NOSYS] = WASI_NOSYS,

@@ -22,6 +22,7 @@ enum wasi_errno {
 	WASI_CONNREFUSED = 14,
 	WASI_CONNRESET = 15,
 	WASI_DESTADDRREQ = 17,
+	WASI_DOM = 18,
 	WASI_EXIST = 20,
 	WASI_FAULT = 21,
 	WASI_HOSTUNREACH = 23,
@@ -139,6 +140,9 @@ enum { UDP_HEADERS = 0x1000, UDP_DROPS };
 /* SO_* and TCP_* by Linux's numbers, shared by `/net` and the socket calls. 0 or a negative errno. */
 int socket_option_get(struct socket *socket, u32 level, u32 name, i32 *value);
 int socket_option_set(struct socket *socket, u32 level, u32 name, i32 value);
+/* The field behind SO_RCVTIMEO or SO_SNDTIMEO, NULL for other options. Above they are in milliseconds; in calls they are
+ * a struct timeval. */
+u64 *socket_option_timeout(struct socket *socket, u32 level, u32 name);
 
 /* The process's own open socket with this id; NULL when it has none. */
 struct file *net_socket_file(struct process *process, u32 id);

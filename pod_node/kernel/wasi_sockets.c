@@ -222,36 +222,102 @@ WASI_CALL(sock_getpeeraddr, (u32 fd, uaddr address, uaddr type, uaddr port), (fd
 	return wasi_result(result);
 }
 
+/* A struct timeval, with members of 64 bits each, or of 32 where there is no room for more. */
+struct timeval64 {
+	i64 seconds, microseconds;
+};
+
+struct timeval32 {
+	i32 seconds, microseconds;
+};
+
+/* The number of bytes stored, or a negative errno. */
+static int store_timeout(u64 timeout, uaddr value, u32 room)
+{
+	u64 seconds = timeout / NSEC_PER_SEC, microseconds = timeout % NSEC_PER_SEC / NSEC_PER_USEC;
+	struct timeval64 wide = {(i64)seconds, (i64)microseconds};
+	struct timeval32 narrow = {(i32)MIN(seconds, (u64)INT32_MAX), (i32)microseconds};
+	if (room >= sizeof(wide))
+		return guest_store(value, &wide, sizeof(wide)) ? (int)sizeof(wide) : -E_FAULT;
+	if (room >= sizeof(narrow))
+		return guest_store(value, &narrow, sizeof(narrow)) ? (int)sizeof(narrow) : -E_FAULT;
+	return -E_INVAL;
+}
+
+/* Linux: microseconds are below a million, and less than no time is the least. */
+static int load_timeout(u64 *timeout, uaddr value, u32 size)
+{
+	struct timeval64 wide = {0, 0};
+	struct timeval32 narrow;
+	if (size >= sizeof(wide)) {
+		if (!guest_load(&wide, value, sizeof(wide)))
+			return -E_FAULT;
+	} else {
+		if (size < sizeof(narrow))
+			return -E_INVAL;
+		if (!guest_load(&narrow, value, sizeof(narrow)))
+			return -E_FAULT;
+		wide = (struct timeval64){narrow.seconds, narrow.microseconds};
+	}
+	if (wide.microseconds < 0 || wide.microseconds >= 1000000)
+		return -E_DOM;
+	u64 seconds = (u64)MIN(MAX(wide.seconds, (i64)0), (i64)INT32_MAX);
+	*timeout = wide.seconds < 0 ? 1 : seconds * NSEC_PER_SEC + (u64)wide.microseconds * NSEC_PER_USEC;
+	return 0;
+}
+
+/* The number of bytes stored, or a negative errno. */
+static int store_option(struct socket *socket, u32 level, u32 name, uaddr value, u32 room)
+{
+	const u64 *timeout = socket_option_timeout(socket, level, name);
+	if (timeout)
+		return store_timeout(*timeout, value, room);
+	i32 option;
+	if (!user_range_ok(value, sizeof(option)))
+		return -E_FAULT;
+	if (room < sizeof(option))
+		return -E_INVAL;
+	int result = socket_option_get(socket, level, name, &option);
+	if (result < 0)
+		return result;
+	guest_store(value, &option, sizeof(option));
+	return (int)sizeof(option);
+}
+
 WASI_CALL(sock_getsockopt, (u32 fd, u32 level, u32 name, uaddr value, uaddr size), (fd, level, name, value, size))
 {
 	struct file *file;
-	i32 option;
 	u32 room;
 	int result = socket_of(fd, &file);
-	if (result == 0 && (!guest_load(&room, size, sizeof(room)) || !user_range_ok(value, sizeof(option))))
+	if (result == 0 && !guest_load(&room, size, sizeof(room)))
 		result = -E_FAULT;
-	if (result == 0 && room < sizeof(option))
-		result = -E_INVAL;
 	if (result == 0)
-		result = socket_option_get(file->socket, level, name, &option);
+		result = store_option(file->socket, level, name, value, room);
 	if (result < 0)
 		return wasi_result(result);
-	guest_store(value, &option, sizeof(option));
-	guest_store_u32(size, sizeof(option));
+	guest_store_u32(size, (u32)result);
 	return WASI_SUCCESS;
+}
+
+static int load_option(struct socket *socket, u32 level, u32 name, uaddr value, u32 size)
+{
+	u64 *timeout = socket_option_timeout(socket, level, name);
+	if (timeout)
+		return load_timeout(timeout, value, size);
+	i32 option;
+	if (size < sizeof(option))
+		return -E_INVAL;
+	if (!guest_load(&option, value, sizeof(option)))
+		return -E_FAULT;
+	return socket_option_set(socket, level, name, option);
 }
 
 WASI_CALL(sock_setsockopt, (u32 fd, u32 level, u32 name, uaddr value, u32 size), (fd, level, name, value, size))
 {
 	struct file *file;
-	i32 option;
 	int result = socket_of(fd, &file);
-	if (result == 0 && size < sizeof(option))
-		result = -E_INVAL;
-	if (result == 0 && !guest_load(&option, value, sizeof(option)))
-		result = -E_FAULT;
 	if (result == 0)
-		result = socket_option_set(file->socket, level, name, option);
+		result = load_option(file->socket, level, name, value, size);
 	return wasi_result(result);
 }
 

@@ -87,6 +87,7 @@ int main(int count, char **words)
 	u32 rounds = count > 3 ? (u32)strtoul(words[3], NULL, 0) : 1;
 	node_boot(count > 1 ? words[1] : "", seed);
 	struct usage before = node_usage();
+	identity_set((struct identity){.thread = current()}); /* undisturbed: there are no other threads */
 	for (u32 i = 0; count > 1 && i < COUNT_OF(parts); i++) {
 		if (strcmp(words[1], parts[i].name))
 			continue;

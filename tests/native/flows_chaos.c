@@ -166,7 +166,6 @@ static void see_it_through(struct talk *talk)
 void test_chaos(u64 seed, u32 rounds)
 {
 	u64 random = seed;
-	identity_set((struct identity){.thread = current()});
 	for (u32 round = 0; round < rounds; round++) {
 		struct talk talks[CONNECTIONS];
 		link_pods(slow(MSEC));
@@ -191,19 +190,12 @@ void test_chaos(u64 seed, u32 rounds)
 struct job {
 	struct socket *socket;
 	u64 key, total, seed;
-	pthread_t thread;
+	struct thread *thread;
+	pthread_t pthread;
 	bool writes;
 };
 
 static _Atomic u32 running;
-
-static struct thread *become_thread(u64 seed)
-{
-	struct thread *thread = thread_create(NULL, false);
-	CHECK(thread != NULL);
-	identity_set((struct identity){.thread = thread, .noise = seed | 1});
-	return thread;
-}
 
 static void move_all(struct job *job)
 {
@@ -230,9 +222,8 @@ static void move_all(struct job *job)
 static void *work(void *argument)
 {
 	struct job *job = argument;
-	struct thread *thread = become_thread(job->seed);
+	identity_set((struct identity){.thread = job->thread, .noise = job->seed | 1});
 	move_all(job);
-	thread_destroy(thread);
 	atomic_fetch_sub(&running, 1);
 	return NULL;
 }
@@ -272,10 +263,12 @@ static void start_jobs(struct ends *ends, struct job *jobs, u64 *random, u64 tot
 			.key = way + 1,
 			.total = total,
 			.seed = random_next(random),
+			.thread = thread_create(NULL, false),
 			.writes = i % 2 == 0,
 		};
+		CHECK(jobs[i].thread != NULL);
 		atomic_fetch_add(&running, 1);
-		CHECK(pthread_create(&jobs[i].thread, NULL, work, &jobs[i]) == 0);
+		CHECK(pthread_create(&jobs[i].pthread, NULL, work, &jobs[i]) == 0);
 	}
 }
 
@@ -301,8 +294,10 @@ void test_conversions(u64 seed, u32 rounds)
 			change_link(&random);
 		sched_yield();
 	}
-	for (u32 i = 0; i < COUNT_OF(jobs); i++)
-		pthread_join(jobs[i].thread, NULL);
+	for (u32 i = 0; i < COUNT_OF(jobs); i++) {
+		pthread_join(jobs[i].pthread, NULL);
+		thread_destroy(jobs[i].thread);
+	}
 	calm_down();
 	host_pacer_stop();
 	pthread_join(pacer, NULL);

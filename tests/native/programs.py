@@ -31,9 +31,11 @@ DRIVERS = {
     "fuzz": ("fuzz",),
     "units": ("units",),
     "links": ("simulation", *sorted(path.stem for path in HERE.glob("links*.c"))),
+    "flows": ("simulation", *sorted(path.stem for path in HERE.glob("flows*.c"))),
 }
 WRAPPED = {
     "links": ("clock_now", "flow_receive", "flow_timer", "datagram_receive", "echo_receive"),
+    "flows": ("clock_now",),
 }
 """Functions of the kernel that a driver has in their place: to it, `f` is `__real_f`."""
 
@@ -126,7 +128,7 @@ def _digest(sanitizer: Sanitizer) -> str:
 def _build(folder: Path, sanitizer: Sanitizer) -> None:
     flag = f"-fsanitize={sanitizer.value}"
     kernel = [path for place in KERNEL for path in sorted(place.glob("*.c"))]
-    ours = [HERE / f"{name}.c" for name in (*COMMON, *sum(DRIVERS.values(), ()))]
+    ours = [HERE / f"{name}.c" for name in {*COMMON, *sum(DRIVERS.values(), ())}]
     with ThreadPoolExecutor(max_workers=2) as pool:
         jobs = [pool.submit(_compile, folder, path, (flag, *DISTURBED)) for path in kernel]
         jobs += [pool.submit(_compile, folder, path, (flag,)) for path in ours]

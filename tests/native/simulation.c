@@ -153,7 +153,8 @@ static void fill(struct packet *packet, u32 flow, u32 number)
 	for (u32 i = 0; i < packet->payload_size; i++)
 		packet->payload[i] = i < 4 ? (u8)(number >> 8 * i) : pattern(number, i);
 	packet->flow_key = flow;
-	packet->datagram.source_port = (u16)flow;
+	if (packet->protocol != PACKET_TCP) /* a segment without a flow is nobody's */
+		packet->datagram.source_port = (u16)flow;
 }
 
 /* Under both locks. */

@@ -1,7 +1,7 @@
 /* Two pods with a link in between, under a clock that moves from event to event: minutes in milliseconds.
  *
- * What arrives is not given to the sockets above but to the test (the driver is linked with --wrap). Packets are UDP's:
- * the source port tells flows apart, the first bytes of the payload number them.
+ * What arrives is not given to the sockets above but to the test (the driver is linked with --wrap). Packets are
+ * told apart by their flow's key, and numbered by the first bytes of their payload.
  */
 #ifndef PODNET_TESTS_NATIVE_SIMULATION_H
 #define PODNET_TESTS_NATIVE_SIMULATION_H

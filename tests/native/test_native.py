@@ -37,6 +37,11 @@ FUZZ_INPUTS = 4000
 LINK_PARTS = ("luck", "rates", "paths", "heap")
 LINK_ROUNDS = 60
 
+FLOW_PARTS = ("table", "lives", "losses")
+CHAOS_ROUNDS = 40
+CONVERTED_CHUNKS = 12
+"""Of 64 KiB, in each direction of each connection."""
+
 
 def fresh_seed() -> str:
     return str(secrets.randbelow(1 << 32))
@@ -89,3 +94,22 @@ def test_every_call_of_the_kernel_is_driven() -> None:
 def test_every_scenario_of_the_driver_is_run() -> None:
     header = (programs.HERE / "stress.h").read_text(encoding="ascii")
     assert set(re.findall(r"^\tSCENARIO\((\w+)\)", header, re.MULTILINE)) == set(ROUNDS)
+
+
+@pytest.mark.parametrize("part", FLOW_PARTS)
+def test_tcp_over_paths_does_what_theory_and_linux_say(part: str) -> None:
+    run = programs.run(built(Sanitizer.ADDRESS) / "flows", part)
+    assert run.status == 0, str(run)
+
+
+def test_tcp_delivers_over_arbitrary_links_and_leaves_nothing() -> None:
+    driver = built(Sanitizer.ADDRESS) / "flows"
+    run = programs.run(driver, "chaos", fresh_seed(), str(CHAOS_ROUNDS))
+    assert run.status == 0, str(run)
+
+
+@pytest.mark.parametrize("sanitizer", list(Sanitizer), ids=lambda value: value.name.lower())
+def test_connections_are_converted_under_traffic(sanitizer: Sanitizer) -> None:
+    driver = built(sanitizer) / "flows"
+    run = programs.run(driver, "conversions", fresh_seed(), str(CONVERTED_CHUNKS))
+    assert run.status == 0, str(run)

@@ -11,7 +11,7 @@ import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, ip_address
+from ipaddress import IPv4Address, IPv4Network, ip_address
 
 import dns.message
 import dns.rcode
@@ -20,7 +20,16 @@ import pytest
 from tests.support.lab import FRONT_GATEWAY, Lab, eventually, lab
 from tests.support.puppet import Puppet
 from tests.support.wasi import Errno, FdFlag
-from vnet.configuration import Egress, EgressLimits, NetworkConfiguration
+from vnet.configuration import (
+    AddressBlock,
+    Direction,
+    Egress,
+    EgressLimits,
+    Group,
+    NetworkConfiguration,
+    Policy,
+    PolicyRule,
+)
 from vnet.gateway import Decision, EgressAttempt, EgressEnded, EgressHappening, Ending, parse_rule
 from vnet.gateway.dial import Address
 
@@ -73,6 +82,27 @@ class Outside:
         )
         configuration = NetworkConfiguration(gateway=True, egress=(egress,))
         self.pods.runtime.configure_network(configuration)
+
+    def isolate(self, puppet: Puppet, *blocks: str) -> None:
+        """Let a pod speak to these blocks only, whatever egress rules allow."""
+        egress = tuple(parse_rule(f"{host}:1-65535") for host in ("*", "127.0.0.0/8"))
+        group = Group(
+            name="guest@front", network="front", interfaces=(IPv4Address(puppet.guest.address),)
+        )
+        rules = tuple(
+            PolicyRule(blocks=(AddressBlock(block=IPv4Network(block)),)) for block in blocks
+        )
+        policy = Policy(
+            name="policies[0]", groups=(group.name,), direction=Direction.EGRESS, rules=rules
+        )
+        self.pods.runtime.configure_network(
+            NetworkConfiguration(
+                gateway=True,
+                egress=(Egress(service="guest", rules=egress),),
+                groups=(group,),
+                policies=(policy,),
+            )
+        )
 
 
 @pytest.fixture
@@ -163,6 +193,29 @@ async def test_a_name_that_leads_into_the_deny_set_stays_denied(outside: Outside
     assert isinstance(attempt, EgressAttempt)
     assert attempt.decision is Decision.DENIED
     assert "127.0.0.1 is loopback" in attempt.reason
+
+
+async def test_policies_hold_for_names_outside(outside: Outside) -> None:
+    outside.world.names["api.example.com"] = [ip_address("::1"), ip_address("127.9.9.9")]
+    path = f"tcp/connect/api.example.com/{await closed_port()}"
+    puppet = await outside.pods.puppet()
+    outside.isolate(puppet, "192.0.2.0/24")
+    assert await puppet.try_open_net(path) is Errno.ACCES
+    (policy,) = outside.pods.runtime.network_statistics(flows=False).policies
+    assert (policy.denied, policy.allowed) == (1, (0,))
+    outside.isolate(puppet, "127.0.0.0/8")
+    assert await puppet.try_open_net(path) is Errno.CONNREFUSED
+    (policy,) = outside.pods.runtime.network_statistics(flows=False).policies
+    assert (policy.denied, policy.allowed) == (0, (1,))
+    decisions = [decision for *_, decision in outside.world.attempts()]
+    assert decisions == [Decision.DENIED, Decision.FAILED]
+
+
+async def test_policies_hold_for_addresses_outside(outside: Outside) -> None:
+    puppet = await outside.pods.puppet()
+    outside.isolate(puppet, "192.0.2.0/24")
+    assert await puppet.try_open_net("tcp/connect/203.0.113.7/80") is Errno.CONNREFUSED
+    assert outside.world.attempts() == [], "the gateway was not asked"
 
 
 async def test_what_cannot_be_reached_fails_as_it_would_on_linux(outside: Outside) -> None:

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pod_node.errors import BootError
+from pod_node.errors import BootError, PodNodeError
 from pod_node.images import CompiledImage, find_manifest
 from pod_node.spec import ExitKind, HealthCheck, Interface, PodExit, PodSpec, ProbeKind
 from pod_node.usage import PodUsage
@@ -81,6 +81,10 @@ class FakeEndpoint:
             return await asyncio.open_connection(address, port)
 
 
+class FaultsRefusedError(PodNodeError):
+    """What a test's runtime says to faults that it is told to refuse."""
+
+
 @dataclass(eq=False)
 class FakePod:
     """A guest under a test's control."""
@@ -138,6 +142,8 @@ class FakeRuntime:
     names: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     refusals: dict[str, str] = field(default_factory=dict)
     configurations: list[NetworkConfiguration] = field(default_factory=list)
+    fault_refusal: str | None = None
+    """Why no configuration with faults is taken; None takes them."""
     statistics: NetworkStatistics = field(default_factory=lambda: NetworkStatistics(time_s=0.0))
     seen: dict[CapturePlace, list[CaptureBatch]] = field(default_factory=dict)
     report: Callable[[EgressHappening], None] = lambda happening: None
@@ -172,6 +178,8 @@ class FakeRuntime:
         self.report = report
 
     def configure_network(self, configuration: NetworkConfiguration) -> None:
+        if self.fault_refusal is not None and configuration.faults:
+            raise FaultsRefusedError(self.fault_refusal)
         self.configurations.append(configuration)
 
     def network_statistics(self, *, flows: bool) -> NetworkStatistics:

@@ -86,7 +86,7 @@ static bool send_along_path(struct packet *packet, const struct interface *from,
 
 static bool send_paced(struct packet *packet, const struct interface *from, const struct interface *to)
 {
-	if (!paths_any())
+	if (!path_concerned(from, to))
 		return false;
 	pacer_acquire();
 	bool sent = send_along_path(packet, from, to, pacer_time());

@@ -20,6 +20,7 @@ enum {
 	E_SPIPE = 29,
 	E_ROFS = 30,
 	E_PIPE = 32,
+	E_DOM = 33,
 	E_RANGE = 34,
 	E_NAMETOOLONG = 36,
 	E_NOSYS = 38,

@@ -341,6 +341,7 @@ static void receive_segment(struct flow *flow, const struct packet *packet, u64 
 	if (progress && flow->deaf && tcp->size) { /* RFC 9293 3.10.7.1: nobody will ever read it */
 		flow_send_control(back, TCP_RST, now);
 		flow_fail(back, 0);
+		flows_settle(back->connection);
 		return;
 	}
 	if (progress)

@@ -274,8 +274,10 @@ void memory_free(struct account *account, void *object, u32 size)
 	else
 		pages_free(object, order_of(size));
 	atomic_fetch_sub(&used_bytes, bytes);
-	if (account)
-		atomic_fetch_sub(&account->bytes, bytes);
+	if (!account)
+		return;
+	atomic_fetch_sub(&account->bytes, bytes);
+	waitq_wake(&account->room);
 }
 
 bool memory_transfer(struct account *from, struct account *to, u32 size)
@@ -322,6 +324,7 @@ bool account_add_socket(struct account *account)
 void account_remove_socket(struct account *account)
 {
 	atomic_fetch_sub(&account->sockets, 1);
+	waitq_wake(&account->room);
 }
 
 struct memory_statistics memory_statistics(void)

@@ -18,6 +18,7 @@ struct account {
 	u32 socket_limit; /* fixed at creation */
 	u64 byte_limit;   /* fixed at creation */
 	_Atomic u64 refusals; /* allocations refused because of a limit */
+	struct waitq room;    /* woken whenever something is given back */
 };
 
 /* Take over [start, start + size) for all later allocations. Once, before anything else. */

@@ -204,10 +204,12 @@ void pacer_run(void)
 		bool more = pacer_handle(clock_now(CLOCK_ID_MONOTONIC), BATCH);
 		u64 due = more ? 0 : pacer_next();
 		pacer.wakeup = due;
-		lock_release(&pacer.lock);
-		lock_release(&network_lock);
+		bool wanted = lock_release_wanted(&pacer.lock);
+		wanted |= lock_release_wanted(&network_lock);
 		if (!more)
 			thread_park(thread, due);
+		else if (wanted)
+			lock_rest();
 	}
 }
 

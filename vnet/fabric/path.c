@@ -6,7 +6,6 @@
 #define PATH_BUCKETS 1024u
 
 _Atomic u32 paths_configured;
-_Atomic u32 paths_generation;
 static struct path *paths[PATH_BUCKETS]; /* under the pacer's lock */
 
 static struct path **path_link(struct address source, struct address target)
@@ -68,6 +67,11 @@ static void release_hops(const struct path *path)
 		link_release(path->hops[i]);
 }
 
+bool path_concerned(const struct interface *source, const struct interface *target)
+{
+	return paths_any() && source && target && source->pod != target->pod && path_plan(source, target).concerned;
+}
+
 int path_make(struct account *account, const struct interface *source, const struct interface *target,
 	      struct path **path)
 {
@@ -94,7 +98,7 @@ int path_find(struct account *account, const struct interface *source, const str
 	if (!paths_any() || !source || !target || source->pod == target->pod)
 		return 0;
 	struct path *known = *path_link(source->address, target->address);
-	if (known ? !known->concerned : !path_plan(source, target).concerned)
+	if (known ? !known->concerned : !path_concerned(source, target))
 		return 0;
 	return path_make(account, source, target, path);
 }
@@ -170,7 +174,6 @@ static void path_update(struct path *path, u64 now)
 void paths_update(u64 now)
 {
 	atomic_store(&paths_configured, groups_concern() | taps_open());
-	atomic_fetch_add(&paths_generation, 1);
 	for (u32 i = 0; i < PATH_BUCKETS; i++)
 		for (struct path *path = paths[i]; path; path = path->next)
 			path_update(path, now);

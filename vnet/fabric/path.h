@@ -28,13 +28,13 @@ struct path {
 
 /* Whether anything is configured that may concern any pair. */
 extern _Atomic u32 paths_configured;
-/* Counts configurations: what was found out about paths at another count may be wrong now. */
-extern _Atomic u32 paths_generation;
-
 static inline bool paths_any(void)
 {
 	return atomic_load_explicit(&paths_configured, memory_order_relaxed) != 0;
 }
+
+/* Under network_lock. Whether the two, if both are there, need a path: nothing else need be asked of most pairs. */
+bool path_concerned(const struct interface *source, const struct interface *target);
 
 /* Under network_lock and the pacer's. The path between two interfaces, held for the caller; *path is NULL when they
  * are direct, as are an interface and NULL (loopback). `account` pays for a new one. 0 or -E_NOBUFS. */

@@ -38,6 +38,7 @@ typedef int64_t i64;
 	})
 
 #define NSEC_PER_USEC 1000ull
+#define NSEC_PER_MSEC 1000000ull
 #define NSEC_PER_SEC 1000000000ull
 #define NEVER (~0ull)
 

@@ -6,6 +6,7 @@
 #ifndef PODNET_FABRIC_SOCKET_H
 #define PODNET_FABRIC_SOCKET_H
 
+#include "vnet/fabric/errno.h"
 #include "vnet/fabric/network.h"
 #include "vnet/fabric/stream.h"
 
@@ -53,6 +54,7 @@ struct socket {
 	bool reuse_address, keep_alive, broadcast;
 	_Atomic bool reuse_port;
 	i32 linger; /* seconds; -1 = off */
+	u64 receive_timeout, send_timeout; /* ns that one call waits at most; 0: as long as it takes; owner */
 	u32 send_buffer, receive_buffer; /* as last set; bytes */
 	_Atomic u32 error;               /* pending; set under network_lock */
 	struct waitq changes;            /* accept queue not empty, connect decided, datagram or error there */
@@ -97,6 +99,18 @@ static inline struct endpoint socket_local(const struct socket *socket)
 static inline struct endpoint socket_remote(const struct socket *socket)
 {
 	return (struct endpoint){socket->remote, socket->remote_port};
+}
+
+/* When a call that begins now has waited for as long as SO_RCVTIMEO or SO_SNDTIMEO lets it. */
+static inline u64 timeout_end(u64 timeout)
+{
+	return timeout ? clock_now(CLOCK_ID_MONOTONIC) + timeout : NEVER;
+}
+
+/* What it then returns. */
+static inline int timeout_result(int result)
+{
+	return result == -E_TIMEDOUT ? -E_AGAIN : result;
 }
 
 /* A socket that nobody can find yet; NULL when the pod's limit of sockets or bytes is reached. */

@@ -109,6 +109,8 @@ static void inherit_options(struct socket *server, const struct socket *listener
 	server->keep_alive = listener->keep_alive;
 	server->no_delay = listener->no_delay;
 	server->linger = listener->linger;
+	server->receive_timeout = listener->receive_timeout;
+	server->send_timeout = listener->send_timeout;
 }
 
 /* Under network_lock. A socket of `pod` for the accepting end of a connection; the listener may be NULL. */
@@ -198,6 +200,7 @@ static void pending_append(struct socket *listener, struct socket *client)
 	listener->pending_last = client;
 	listener->pending++;
 	tcp_connect_waits(client);
+	waitq_wake(&listener->changes); /* who waits for it waits for room from now on */
 }
 
 static void pending_remove(struct socket *client)
@@ -215,6 +218,7 @@ static void pending_remove(struct socket *client)
 		listener->pending_last = previous;
 	listener->pending--;
 	client->listener = NULL;
+	waitq_wake(&listener->pod->account->room); /* when this was the last one, who waits there waits elsewhere */
 }
 
 /* Under network_lock. A connect waits no longer, wherever it did. */
@@ -267,24 +271,50 @@ bool tcp_accept_ready(const void *object)
 	return atomic_load(&((const struct socket *)object)->queued) != 0;
 }
 
+/* Whether there is a connection, or one that only lacks room. */
+static bool accept_wanted(const void *object)
+{
+	return tcp_accept_ready(object) || atomic_load(&((const struct socket *)object)->pending) != 0;
+}
+
+/* Whether there is a connection, now that something was given back, or nobody waits for room any more. */
+static bool accept_affordable(const void *object)
+{
+	struct socket *listener = (struct socket *)object;
+	lock_acquire(&network_lock);
+	tcp_admit_pending(listener);
+	bool result = listener->queued || !listener->pending;
+	lock_release(&network_lock);
+	return result;
+}
+
+/* Under network_lock. */
+static struct socket *accept_take(struct socket *listener)
+{
+	tcp_admit_pending(listener);
+	struct socket *socket = listener->accept_first;
+	if (!socket)
+		return NULL;
+	listener->accept_first = socket->queue_next;
+	if (!socket->queue_next)
+		listener->accept_last = NULL;
+	socket->queue_next = NULL;
+	listener->queued--;
+	tcp_admit_pending(listener);
+	return socket;
+}
+
 int tcp_accept(struct socket *listener, bool wait, struct socket **accepted)
 {
+	u64 end = timeout_end(listener->receive_timeout);
 	for (;;) {
 		lock_acquire(&network_lock);
 		if (listener->state != TCP_LISTEN) {
 			lock_release(&network_lock);
 			return -E_INVAL;
 		}
-		tcp_admit_pending(listener);
-		struct socket *socket = listener->accept_first;
-		if (socket) {
-			listener->accept_first = socket->queue_next;
-			if (!socket->queue_next)
-				listener->accept_last = NULL;
-			socket->queue_next = NULL;
-			listener->queued--;
-			tcp_admit_pending(listener);
-		}
+		struct socket *socket = accept_take(listener);
+		bool lacks_room = !socket && atomic_load(&listener->pending);
 		lock_release(&network_lock);
 		if (socket) {
 			*accepted = socket;
@@ -292,9 +322,11 @@ int tcp_accept(struct socket *listener, bool wait, struct socket **accepted)
 		}
 		if (!wait)
 			return -E_AGAIN;
-		int result = waitq_block(&listener->changes, tcp_accept_ready, tcp_accept_ready, listener, NEVER);
+		int result =
+			waitq_block(lacks_room ? &listener->pod->account->room : &listener->changes, tcp_accept_ready,
+				    lacks_room ? accept_affordable : accept_wanted, listener, end);
 		if (result < 0)
-			return result;
+			return timeout_result(result);
 	}
 }
 
@@ -374,12 +406,15 @@ void tcp_connect_expire(struct socket *socket)
 
 static int connect_wait(struct socket *socket)
 {
+	u64 end = timeout_end(socket->send_timeout);
 	while (!connect_decided(socket)) {
 		int result = waitq_block(&socket->changes, connect_decided, connect_decided, socket,
-					 socket->connect_deadline);
+					 MIN(socket->connect_deadline, end));
 		if (result == -E_INTR)
 			return result;
 		tcp_connect_expire(socket);
+		if (end != NEVER && clock_now(CLOCK_ID_MONOTONIC) >= end && !connect_decided(socket))
+			return -E_INPROGRESS; /* it goes on without the caller */
 	}
 	return -(int)tcp_take_error(socket);
 }

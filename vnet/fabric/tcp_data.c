@@ -51,6 +51,7 @@ i32 tcp_read(struct socket *socket, uaddr to, u32 size, bool wait, bool peek)
 	if (state != TCP_ESTABLISHED)
 		return not_established(socket, state, true);
 	struct stream *stream = tcp_incoming(socket);
+	u64 end = timeout_end(socket->receive_timeout);
 	for (;;) {
 		u32 flags = stream_flags(stream); /* first: what came before the end is then seen below */
 		i32 moved = stream_get(stream, to, size, peek);
@@ -63,9 +64,9 @@ i32 tcp_read(struct socket *socket, uaddr to, u32 size, bool wait, bool peek)
 			return 0;
 		if (!wait)
 			return -E_AGAIN;
-		int result = waitq_block(&stream->readers, stream_readable, stream_readable, stream, NEVER);
+		int result = waitq_block(&stream->readers, stream_readable, stream_readable, stream, end);
 		if (result < 0)
-			return result;
+			return timeout_result(result);
 	}
 }
 
@@ -89,6 +90,7 @@ i32 tcp_write(struct socket *socket, uaddr from, u32 size, bool wait)
 	if (state != TCP_ESTABLISHED)
 		return not_established(socket, state, false);
 	struct stream *stream = tcp_outgoing(socket);
+	u64 end = timeout_end(socket->send_timeout);
 	u32 done = 0;
 	for (;;) {
 		u32 flags = stream_flags(stream); /* first: the error of a reset is there before its flag */
@@ -107,9 +109,9 @@ i32 tcp_write(struct socket *socket, uaddr from, u32 size, bool wait)
 			return (i32)done;
 		if (!wait)
 			return done ? (i32)done : -E_AGAIN;
-		int result = waitq_block(&stream->writers, stream_has_room, stream_writable, stream, NEVER);
+		int result = waitq_block(&stream->writers, stream_has_room, stream_writable, stream, end);
 		if (result < 0)
-			return done ? (i32)done : result;
+			return done ? (i32)done : timeout_result(result);
 	}
 }
 
@@ -147,6 +149,8 @@ u32 tcp_available(struct socket *socket)
 
 struct waitq *tcp_queue(struct socket *socket, u32 event)
 {
+	if (socket->state == TCP_LISTEN && atomic_load(&socket->pending))
+		return &socket->pod->account->room; /* what they wait for */
 	if (socket->state != TCP_ESTABLISHED)
 		return &socket->changes;
 	return event == POLL_READ ? &tcp_incoming(socket)->readers : &tcp_outgoing(socket)->writers;

@@ -163,6 +163,7 @@ static bool take(struct socket *socket, bool peek, struct reader_state *state)
 i32 udp_read(struct socket *socket, const struct user_spans *to, bool wait, bool peek, struct udp_received *received)
 {
 	struct reader_state state = {.to = to, .received = received};
+	u64 end = timeout_end(socket->receive_timeout);
 	for (;;) {
 		u32 error = udp_take_error(socket);
 		if (error)
@@ -175,9 +176,9 @@ i32 udp_read(struct socket *socket, const struct user_spans *to, bool wait, bool
 		}
 		if (!wait)
 			return -E_AGAIN;
-		int result = waitq_block(&socket->changes, readable, readable, socket, NEVER);
+		int result = waitq_block(&socket->changes, readable, readable, socket, end);
 		if (result < 0)
-			return result;
+			return timeout_result(result);
 	}
 }
 

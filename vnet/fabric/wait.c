@@ -10,6 +10,8 @@
 #define LOCK_SPINS 400u
 #define NAP_LEAST_NS (20 * NSEC_PER_USEC)
 #define NAP_MOST_NS (1000 * NSEC_PER_USEC)
+/* Longer than a first nap, with the 50 microseconds that Linux may add to it. */
+#define REST_NS (100 * NSEC_PER_USEC)
 
 static _Atomic u32 spinning_cores;
 static _Atomic i32 runnable;
@@ -17,6 +19,12 @@ static _Atomic i32 runnable;
 bool lock_try(struct lock *lock)
 {
 	return atomic_load_explicit(&lock->held, memory_order_relaxed) == 0 && atomic_exchange(&lock->held, 1) == 0;
+}
+
+static void take_nap(u64 nanoseconds)
+{
+	u32 slot = current()->slot + 1;
+	park_wait(slot, park_sequence(slot), (i64)nanoseconds);
 }
 
 /* The holder may have been preempted, so after a short spin nap on the thread's own slot; holders never
@@ -30,8 +38,9 @@ void lock_acquire(struct lock *lock)
 				return;
 			spin_hint();
 		}
-		u32 slot = current()->slot + 1;
-		park_wait(slot, park_sequence(slot), (i64)nap);
+		u32 held = 1;
+		atomic_compare_exchange_strong(&lock->held, &held, LOCK_WANTED);
+		take_nap(nap);
 		nap = MIN(nap * 2, NAP_MOST_NS);
 	}
 }
@@ -39,6 +48,16 @@ void lock_acquire(struct lock *lock)
 void lock_release(struct lock *lock)
 {
 	atomic_store(&lock->held, 0);
+}
+
+bool lock_release_wanted(struct lock *lock)
+{
+	return atomic_exchange(&lock->held, 0) == LOCK_WANTED;
+}
+
+void lock_rest(void)
+{
+	take_nap(REST_NS);
 }
 
 void wait_set_cores(u32 cores)

@@ -17,12 +17,16 @@
 #include "vnet/fabric/platform.h"
 
 struct lock {
-	_Atomic u32 held;
+	_Atomic u32 held; /* 0 when free; LOCK_WANTED when somebody naps until it is */
 };
+#define LOCK_WANTED 2u
 
 void lock_acquire(struct lock *lock);
 bool lock_try(struct lock *lock);
 void lock_release(struct lock *lock);
+/* Release it; whether somebody has been napping for it. Who would take it again at once rests then, with no lock. */
+bool lock_release_wanted(struct lock *lock);
+void lock_rest(void);
 
 /* Why the node keeps a thread from running: it is paused, or has used its share of a processor. */
 enum hold { HOLD_PAUSED = 1, HOLD_THROTTLED = 2 };

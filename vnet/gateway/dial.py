@@ -26,7 +26,7 @@ _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 _NOBODYS = {4: ip_address("192.0.2.1"), 6: ip_address("2001:db8::1")}
 """For documentation only: no machine's own."""
 ADDRESSES_MOST = 32
-"""Of one name; the rest is not tried."""
+"""Of one name; the rest is neither looked at nor tried."""
 THREADS_MOST = 16
 """Names looked up at once."""
 
@@ -106,7 +106,7 @@ async def dial(
     Raises:
         OSError: None of them could be reached; the most telling of the errors.
     """
-    waiting = list(interleave(addresses[:ADDRESSES_MOST]))
+    waiting = list(interleave(addresses))
     attempts: dict[asyncio.Task[socket.socket], Address] = {}
     errors: list[OSError] = []
     try:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vnet.gateway.attempts import Decision, EgressAttempt, EgressEnded, EgressHappening, Ending
-from vnet.gateway.dial import Address, Resolve, dial, is_own
+from vnet.gateway.dial import ADDRESSES_MOST, Address, Resolve, dial, is_own
 from vnet.gateway.legs import READ_BYTES, Leg, Splice
 
 if TYPE_CHECKING:
@@ -51,6 +51,12 @@ class Surroundings:
     connect_s: float
     """For resolving and dialling together."""
     report: Callable[[EgressHappening], None]
+    decided: Callable[[int], None]
+    """Told the number of each connect that waits no longer."""
+
+
+class _AddressesDeniedError(Exception):
+    """Every address of a destination is in the deny set."""
 
 
 class Flow:
@@ -68,15 +74,8 @@ class Flow:
         self._connect, self._loop = connect, asyncio.get_running_loop()
         self._started_s = self._loop.time()
         self.resident, self.admitted = resident, admitted
-        self.waiting = True
-        """The guest's connect is not decided yet."""
         self.pod_gone = False
         """Whoever cancels says so first."""
-
-    @property
-    def connect_number(self) -> int:
-        """The connect's number in the fabric."""
-        return self._connect.number
 
     async def run(self) -> None:
         """Serve the connect to its end. Cancelling refuses or resets it."""
@@ -84,7 +83,7 @@ class Flow:
             async with asyncio.timeout(self._around.connect_s):
                 permitted = await self._permitted()
                 address, opened = await self._dial(list(permitted))
-        except PermissionError as error:
+        except _AddressesDeniedError as error:
             self._refuse(errno.EACCES, Decision.DENIED, str(error))
         except OSError as error:
             self._refuse(_guest_errno(error), Decision.FAILED, _described(error))
@@ -98,17 +97,26 @@ class Flow:
         """The addresses that may be dialled, with their rules.
 
         Raises:
-            PermissionError: None of them may.
+            _AddressesDeniedError: None of them may.
             OSError: The name has no address.
         """
         name = self.admitted.name
         resolved = [self.admitted.address] if name is None else await self._around.resolve(name)
-        choice = self._around.gate.choose(self.admitted, resolved, is_own)
+        choice = self._around.gate.choose(self.admitted, resolved[:ADDRESSES_MOST], is_own)
         if not choice.permitted:
             if not choice.refusals:
                 raise OSError(errno.EHOSTUNREACH, f"{name} has no address")
-            raise PermissionError(f"denied addresses: {', '.join(choice.refusals)}")
-        return choice.permitted
+            raise _AddressesDeniedError(", ".join(choice.refusals))
+        return choice.permitted if name is None else self._within_policies(choice.permitted)
+
+    def _within_policies(self, addresses: dict[Address, str]) -> dict[Address, str]:
+        """Ask the policies, which the fabric could not ask for a name."""
+        within = self._around.switch.within_policies(
+            self._connect.source, list(addresses), self.admitted.port
+        )
+        if not within:
+            raise _AddressesDeniedError("the service's policies allow none of its addresses")
+        return {address: addresses[address] for address in within}
 
     async def _dial(
         self, addresses: list[Address]
@@ -127,10 +135,10 @@ class Flow:
             descriptor = self._around.switch.accept(self._connect.number)
         except OSError as error:
             outside.reset()
-            self.waiting = False
             self._report_attempt(Decision.FAILED, f"the pod's side: {_described(error)}")
             return
-        self.waiting = False
+        finally:
+            self._around.decided(self._connect.number)
         self._report_attempt(Decision.ALLOWED, rule=rule, address=str(address))
         inside = Leg(*self._around.endpoint.adopt(descriptor, limit=READ_BYTES))
         await self._splice(Splice(inside, outside, self._count))
@@ -159,7 +167,7 @@ class Flow:
             )
 
     def _refuse(self, error: int, decision: Decision, reason: str) -> None:
-        self.waiting = False
+        self._around.decided(self._connect.number)
         self._around.switch.refuse(self._connect.number, error)
         self._report_attempt(decision, reason)
 

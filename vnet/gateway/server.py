@@ -73,9 +73,12 @@ class Gateway:
             resolve=resolve,
             connect_s=connect_s,
             report=report,
+            decided=self._decided,
         )
         self._tasks = TaskOwner()
         self._flows: dict[Flow, asyncio.Task[None]] = {}
+        self._waiting: dict[int, asyncio.Task[None]] = {}
+        """Those whose connects are not decided yet, by the connects' numbers."""
         self._numbers = itertools.count(1)
         self._descriptor: int | None = None
 
@@ -135,9 +138,8 @@ class Gateway:
 
     def _drop_withdrawn(self) -> None:
         """Dial no longer for clients that have gone."""
-        waiting = {flow.connect_number: task for flow, task in self._flows.items() if flow.waiting}
-        for number in self._switch.withdrawn(list(waiting)):
-            waiting[number].cancel()
+        for number in self._switch.withdrawn(list(self._waiting)):
+            self._waiting[number].cancel()
 
     def _take_lookups(self) -> None:
         for _ in range(BATCH):
@@ -171,11 +173,16 @@ class Gateway:
             return
         flow = Flow(self._around, next(self._numbers), resident, connect, admitted)
         name = f"{resident.pod} to {admitted.target} port {admitted.port}"
-        self._flows[flow] = self._tasks.spawn(flow.run(), name)
-        self._flows[flow].add_done_callback(lambda _: self._ended(flow))
+        task = self._tasks.spawn(flow.run(), name)
+        self._flows[flow] = self._waiting[connect.number] = task
+        task.add_done_callback(lambda _: self._ended(flow, connect.number))
 
-    def _ended(self, flow: Flow) -> None:
+    def _decided(self, number: int) -> None:
+        self._waiting.pop(number, None)
+
+    def _ended(self, flow: Flow, number: int) -> None:
         """Also of a flow that was cancelled before it began."""
+        self._decided(number)
         del self._flows[flow]
         self._gate.end(flow.admitted)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import Protocol
 
 
@@ -46,6 +46,11 @@ class GatewaySwitch(Protocol):
 
     def take_lookup(self) -> OutsideLookup | None:
         """Take the next lookup; None when there is none."""
+
+    def within_policies(
+        self, source: IPv4Address, targets: Sequence[IPv4Address | IPv6Address], port: int
+    ) -> list[IPv4Address | IPv6Address]:
+        """Return those targets that policies let a pod's address speak to; counted as one."""
 
     def accept(self, number: int) -> int:
         """Let a connect succeed; the descriptor of its other end.

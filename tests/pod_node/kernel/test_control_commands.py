@@ -112,6 +112,8 @@ async def test_a_command_that_cannot_be_done_has_an_errno(
         ("keepidle", "5", "5"),
         ("keepintvl", "6", "6"),
         ("keepcnt", "7", "7"),
+        ("rcvtimeo", "1500", "1500"),
+        ("sndtimeo", "0", "0"),
     ],
 )
 async def test_options_are_kept(guest: Puppet, option: str, given_: str, expected: str) -> None:

@@ -276,7 +276,7 @@ async def test_options_are_read_and_written_as_lines(guest: Puppet) -> None:
         "reuseaddr": "0", "type": "1", "broadcast": "0", "sndbuf": options["sndbuf"],
         "rcvbuf": options["rcvbuf"], "keepalive": "0", "linger": "-1", "reuseport": "0",
         "acceptconn": "0", "nodelay": "0", "keepidle": "7200", "keepintvl": "75", "keepcnt": "9",
-        "protocol": "6",
+        "rcvtimeo": "0", "sndtimeo": "0", "protocol": "6",
     }  # fmt: skip
     file = await guest.open_net(path)
     assert await guest.write(file, b"nodelay 1\n") == 10

@@ -5,7 +5,7 @@ segments gives no meaning, which are remembered so that a program reads back wha
 others, which Linux refuses with ENOPROTOOPT and so do we.
 """
 
-from errno import EINVAL, ENOPROTOOPT, ENOTSUP
+from errno import EDOM, EINVAL, ENOPROTOOPT, ENOTSUP
 
 from podnet_guest import linux
 from podnet_guest.control import ask, os_error, tell
@@ -54,6 +54,12 @@ REMEMBERED = {
     (linux.SOL_TCP, linux.TCP_NOTSENT_LOWAT): -1,
 }
 READ_ONLY = {"type", "acceptconn", "protocol"}
+TIMEOUTS = {
+    (linux.SOL_SOCKET, linux.SO_RCVTIMEO): "rcvtimeo",
+    (linux.SOL_SOCKET, linux.SO_SNDTIMEO): "sndtimeo",
+}
+"""In milliseconds for the kernel, a `struct timeval` for programs."""
+MILLISECONDS_MOST = (1 << 31) - 1
 MEMBERSHIPS = {
     (linux.SOL_IP, linux.IP_ADD_MEMBERSHIP),
     (linux.SOL_IP, linux.IP_DROP_MEMBERSHIP),
@@ -74,6 +80,9 @@ def set_option(socket_id: int, memory: Memory, option: Option, value: object) ->
         return
     if option in MEMBERSHIPS:
         raise OSError(ENOTSUP, NO_MULTICAST)
+    if option in TIMEOUTS:
+        tell(f"set {socket_id} {TIMEOUTS[option]} {milliseconds(value)}")
+        return
     (number,) = integers(value, 1)
     word = KERNEL.get(option)
     if option in REMEMBERED:
@@ -89,6 +98,9 @@ def get_option(socket_id: int, memory: Memory, option: Option) -> tuple[int, ...
     if option == LINGER:
         seconds = int(ask(f"get {socket_id} linger"))
         return (1, seconds) if seconds >= 0 else (0, 0)
+    if option in TIMEOUTS:
+        timeout = int(ask(f"get {socket_id} {TIMEOUTS[option]}"))
+        return timeout // 1000, timeout % 1000 * 1000
     if option == ERROR:
         return (int(ask(f"error {socket_id}")),)
     if option in REMEMBERED:
@@ -106,17 +118,41 @@ def integers(value: object, count: int) -> list[int]:
         if count != 1:
             raise os_error(EINVAL)
         return [int(value)]
+    return unpacked(buffer_of(value), count, INT_SIZE)
+
+
+def milliseconds(value: object) -> int:
+    """Take apart a `struct timeval`, whose members have 64 bits, or 32 as a C long has here."""
+    if isinstance(value, int):
+        raise os_error(EINVAL)
+    packed = buffer_of(value)
+    size = 2 * INT_SIZE if len(packed) >= 4 * INT_SIZE else INT_SIZE
+    seconds, microseconds = unpacked(packed, 2, size)
+    if not 0 <= microseconds < 1_000_000:
+        raise os_error(EDOM)
+    if seconds < 0:
+        return 1
+    return min(seconds * 1000 + -(-microseconds // 1000), MILLISECONDS_MOST)
+
+
+def buffer_of(value: object) -> bytes:
+    """Return the bytes of a packed option."""
     if not isinstance(value, bytes | bytearray | memoryview):
         raise TypeError(f"a bytes-like object is required, not {type(value).__name__!r}")
-    packed = bytes(value)
-    if len(packed) < INT_SIZE * count:
+    return bytes(value)
+
+
+def unpacked(packed: bytes, count: int, size: int) -> list[int]:
+    """Return the first C integers of an option, of `size` bytes each."""
+    if len(packed) < size * count:
         raise os_error(EINVAL)
     return [
-        int.from_bytes(packed[at : at + INT_SIZE], "little", signed=True)
-        for at in range(0, INT_SIZE * count, INT_SIZE)
+        int.from_bytes(packed[at : at + size], "little", signed=True)
+        for at in range(0, size * count, size)
     ]
 
 
-def packed(values: tuple[int, ...], size: int) -> bytes:
+def packed(option: Option, values: tuple[int, ...], size: int) -> bytes:
     """Give the integers of an option as C sees them, cut to the caller's buffer."""
-    return b"".join(value.to_bytes(INT_SIZE, "little", signed=True) for value in values)[:size]
+    width = 2 * INT_SIZE if option in TIMEOUTS and size >= 4 * INT_SIZE else INT_SIZE
+    return b"".join(value.to_bytes(width, "little", signed=True) for value in values)[:size]

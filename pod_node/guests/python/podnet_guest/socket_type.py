@@ -372,7 +372,7 @@ class socket(_base):
     ) -> int | bytes:
         """Return an option, as packed C integers when `buflen` is given."""
         values = get_option(self._kernel_id(), self._remembered(), (level, optname))
-        return packed(values, buflen) if buflen else values[0]
+        return packed((level, optname), values, buflen) if buflen else values[0]
 
     def _remembered(self) -> Memory:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import textwrap
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -91,6 +91,11 @@ class PodNetwork:
         self._image = image
         self._names: dict[str, list[IPv4Address]] = {}
         self._booted = 0
+
+    def publish(self, names: Mapping[str, list[IPv4Address]]) -> None:
+        """Publish names beside those of the pods."""
+        self._names.update(names)
+        self._runtime.publish("front", self._names)
 
     def boot(
         self,

@@ -6,12 +6,12 @@ import hashlib
 import threading
 from collections.abc import AsyncIterator, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from ipaddress import ip_address
+from ipaddress import IPv4Address, ip_address
 
 import pytest
 
 from tests.pod_node.guests.python.conftest import FABRIC_BYTES, PodNetwork
-from tests.support.lab import lab, python_image
+from tests.support.lab import FRONT_GATEWAY, lab, python_image
 from vnet.configuration import Egress, NetworkConfiguration
 from vnet.gateway import parse_rule
 from vnet.gateway.dial import Address
@@ -132,3 +132,36 @@ async def test_asyncio_connects_to_the_world_outside(pods: PodNetwork, port: int
         asyncio.run(main())
     """
     assert await pods.run(program).finished() == "True\n"
+
+
+async def test_a_program_with_a_resolver_of_its_own_finds_names(pods: PodNetwork) -> None:
+    many = [IPv4Address(0x0A0A0100 + index) for index in range(100)]
+    pods.publish({"crowd": many, "api": many[:1], "api.front": many[:1]})
+    names = ["api", "API.Front", "crowd", "api.example.com", "example.com", "nobody"]
+    printed = await pods.boot("/programs/dig.py", FRONT_GATEWAY, *names).finished()
+    lines = [line.rstrip().split(" ") for line in printed.splitlines()]
+    assert [line[:4] for line in lines] == [
+        ["api", "udp", "0", "1"],
+        ["API.Front", "udp", "0", "1"],
+        ["crowd", "tcp", "0", "100"],
+        ["api.example.com", "udp", "0", "1"],
+        ["example.com", "udp", "3", "0"],
+        ["nobody", "udp", "3", "0"],
+    ]
+    assert lines[0][4] == lines[1][4] == "10.10.1.0"
+    assert lines[3][4].startswith("198.18.")
+
+
+async def test_a_stand_in_from_dns_can_be_connected_to(pods: PodNetwork, port: int) -> None:
+    program = f"""
+        import contextlib, io, runpy, socket, sys
+        heard = io.StringIO()
+        sys.argv = ["dig.py", "{FRONT_GATEWAY}", "api.example.com"]
+        with contextlib.redirect_stdout(heard):
+            runpy.run_path("/programs/dig.py", run_name="__main__")
+        address = heard.getvalue().split()[-1]
+        with socket.create_connection((address, {port})) as connection:
+            connection.sendall(b"GET / HTTP/1.0\\r\\nHost: x\\r\\n\\r\\n")
+            print(connection.makefile("rb").read().split()[-1].decode())
+    """
+    assert await pods.run(program).finished() == "x\n"

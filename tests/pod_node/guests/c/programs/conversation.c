@@ -273,6 +273,28 @@ static void options(void) {
   close(fd);
 }
 
+static void times(void) {
+  int fds[2];
+  char byte;
+  struct timeval wait = {0, 20000}, kept = {9, 9};
+  socklen_t length = sizeof kept;
+  say("socketpair", socketpair(AF_UNIX, SOCK_STREAM, 0, fds));
+  say("SO_RCVTIMEO", setsockopt(fds[0], SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait));
+  say("SO_SNDTIMEO", setsockopt(fds[0], SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait));
+  getsockopt(fds[0], SOL_SOCKET, SO_RCVTIMEO, &kept, &length);
+  printf("SO_RCVTIMEO: %d %d, all of it: %d\n", (int)kept.tv_sec, (int)kept.tv_usec, length == sizeof kept);
+  say("recv of nothing", recv(fds[0], &byte, 1, 0));
+  ssize_t sent;
+  while ((sent = send(fds[0], fds, sizeof fds, 0)) > 0)
+    ;
+  say("send into a full pair", sent);
+  wait.tv_usec = 1000000;
+  int refused = setsockopt(fds[0], SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
+  printf("a second in microseconds: %d\n", refused != 0 && errno == EDOM);
+  close(fds[0]);
+  close(fds[1]);
+}
+
 static void lookup(const char *node, const char *service, int flags) {
   struct addrinfo hints, *found = NULL;
   char text[INET_ADDRSTRLEN];
@@ -347,6 +369,7 @@ int main(void) {
   refusals();
   unhurried();
   options();
+  times();
   names();
   pairs();
   return 0;

@@ -462,6 +462,34 @@ def options() -> object:
 
 
 @scenario
+def times_that_calls_wait() -> object:
+    client, server = connected()
+    short = struct.pack("ll", 0, 20_000)
+    before = client.getsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, len(short))
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, short)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, short)
+    with listener() as waiting:
+        waiting.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, short)
+        nobody = outcome(waiting.accept)
+    silence = outcome(client.recv, 1)
+    while not isinstance(full := outcome(client.send, bytes(1 << 16)), str):
+        pass
+    server.send(b"x")
+    return [
+        before == bytes(len(short)),
+        client.getsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, len(short)) == short,
+        silence,
+        nobody,
+        full,
+        outcome(client.recv, 1),
+        outcome(client.setsockopt, socket.SOL_SOCKET, socket.SO_RCVTIMEO, 5),
+        outcome(
+            client.setsockopt, socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 0, 1 << 20)
+        ),
+    ]
+
+
+@scenario
 def kinds_of_sockets() -> object:
     flagged = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     return [

@@ -1,0 +1,143 @@
+"""A running deployment without guests: its control over a real socket, its node a fake runtime."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.codec import DeploymentClient
+from orchestrator.control import Control, Source
+from orchestrator.launch import Launch
+from orchestrator.plan import make_plan
+from orchestrator.service import serve_control
+from orchestrator.state import DeploymentFolder
+from orchestrator.topology.loader import read_topology_bytes
+from tests.support.pods import FakeRuntime
+from tests.support.serving import ServedNode, served_node
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Sequence
+
+    from orchestrator.phases import PodView
+    from pod_node.images import Progress
+    from pod_node.records import LogLines
+    from pod_node.status import OpenPortal
+
+TOPOLOGY = """
+name: test
+networks:
+  front: {subnet: 10.10.0.0/24}
+  back: {subnet: 10.20.0.0/24}
+services:
+  web: {image: python, networks: [front], deploy: {replicas: 2}}
+  gw: {image: python, networks: [front, back], router: true}
+  api: {image: python, networks: [back]}
+links:
+  - {endpoints: [web, gw], delay: 20ms, loss: 1%}
+policies:
+  - {service: api, ingress: [{from: [web], ports: [8000, 53/udp]}]}
+"""
+
+
+@dataclass
+class QuietScreen:
+    """Keeps the notices."""
+
+    notices: list[str] = field(default_factory=list)
+    started: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def show_image(self, step: Progress) -> None: ...
+
+    def show_pod(self, view: PodView) -> None: ...
+
+    def show_started(self, views: Sequence[PodView], portals: Sequence[OpenPortal]) -> None:
+        self.started.set()
+
+    def show_lines(self, lines: LogLines, lost: int) -> None: ...
+
+    def show_notice(self, text: str) -> None:
+        self.notices.append(text)
+
+
+@dataclass
+class RunningDeployment:
+    """A deployment whose pods have started, and a client of it."""
+
+    client: DeploymentClient
+    control: Control
+    runtime: FakeRuntime
+    screen: QuietScreen
+    node: ServedNode
+
+
+@asynccontextmanager
+async def running_deployment(
+    folder: Path,
+    text: str = TOPOLOGY,
+    *,
+    name: str = "test",
+    runtime: FakeRuntime | None = None,
+) -> AsyncIterator[RunningDeployment]:
+    """Run a topology's deployment until the block ends; its state is below `folder`."""
+    reading = read_topology_bytes(text.encode(), "test.yaml", folder, {})
+    assert reading.topology is not None, reading.problems
+    state = DeploymentFolder(folder, name)
+    plan = make_plan(reading.topology, state_dir=state.path)
+    screen = QuietScreen()
+    runtime = runtime or FakeRuntime()
+    with state.hold():
+        async with served_node(runtime) as node:
+            source = Source(path="/test.yaml", text=text)
+            control = Control(
+                reading.topology, plan, source, node.client, time.time, screen.show_notice
+            )
+            launch = Launch(plan, node.client, screen, control, time.time)
+            async with serve_control(control, state.control_socket):
+                running = asyncio.get_running_loop().create_task(launch.run())
+                starting = asyncio.get_running_loop().create_task(screen.started.wait())
+                await asyncio.wait([running, starting], return_when=asyncio.FIRST_COMPLETED)
+                assert not running.done(), running.exception()
+                try:
+                    async with DeploymentClient(state.control_socket) as client:
+                        yield RunningDeployment(client, control, runtime, screen, node)
+                finally:
+                    running.cancel()
+                    starting.cancel()
+                    await asyncio.wait([running, starting])
+
+
+@contextmanager
+def deployment_in_background(
+    folder: Path, text: str = TOPOLOGY, *, name: str = "test"
+) -> Iterator[RunningDeployment]:
+    """As `running_deployment`, on a thread of its own, for programs that have their own loop."""
+    ready = threading.Event()
+    found: list[RunningDeployment] = []
+    loops: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+
+    async def run() -> None:
+        over = asyncio.Event()
+        loops.append((asyncio.get_running_loop(), over))
+        try:
+            async with running_deployment(folder, text, name=name) as deployment:
+                found.append(deployment)
+                ready.set()
+                await over.wait()
+        finally:
+            ready.set()
+
+    thread = threading.Thread(target=lambda: asyncio.run(run()), name=f"deployment {name}")
+    thread.start()
+    ready.wait()
+    try:
+        assert found, "the deployment did not start"
+        yield found[0]
+    finally:
+        loop, over = loops[0]
+        loop.call_soon_threadsafe(over.set)
+        thread.join()
