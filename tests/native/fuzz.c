@@ -97,10 +97,10 @@ static u32 draw_port(void)
 	return which < COUNT_OF(usual) ? usual[which] : which;
 }
 
-static const char *const hosts[] = {"10.10.0.30", "127.0.0.1", "0.0.0.0",  "10.10.0.20",
-				    "10.10.0.1",  "echo",      "10.9.8.7", "nobody"};
-static const char *const options[] = {"linger", "reuseaddr", "reuseport",  "sndbuf",
-				      "rcvbuf", "keepidle",  "acceptconn", "colour"};
+static const char *const hosts[] = {"10.10.0.30", "127.0.0.1", "0.0.0.0", "10.10.0.20",      "10.10.0.1",
+				    "echo",       "10.9.8.7",  "nobody",  "255.255.255.255", "224.0.0.1"};
+static const char *const options[] = {"linger",     "reuseaddr", "reuseport", "sndbuf",    "rcvbuf",  "keepidle",
+				      "acceptconn", "colour",    "headers",   "broadcast", "nocheck", "drops"};
 
 /* A path below /net or a command to its `ctl`; sometimes with a byte that does not belong there. */
 static void put_text(void)
@@ -109,7 +109,7 @@ static void put_text(void)
 	const char *host = hosts[draw_byte() % COUNT_OF(hosts)], *option = options[draw_byte() % COUNT_OF(options)];
 	u32 id = some_socket_id(), port = draw_port();
 	int length = 0;
-	switch (draw_byte() % 24) {
+	switch (draw_byte() % 28) {
 #define TEXT(number, ...) \
 	case number: length = snprintf(text, sizeof(text), __VA_ARGS__); break
 		TEXT(0, "tcp/connect/%s/%u", host, port);
@@ -135,6 +135,10 @@ static void put_text(void)
 		TEXT(20, "%s %d", option, (int)draw_below(100));
 		TEXT(21, "dns %s", host);
 		TEXT(22, ".");
+		TEXT(23, "udp/connect/%s/%u", host, port);
+		TEXT(24, "udp/bind/%s/%u", host, port);
+		TEXT(25, "udp/socket");
+		TEXT(26, "udp/dup/%u", id);
 	default: /* the words of nobody */
 		for (length = draw_byte(); length < 64; length += 64)
 			for (int i = 0; i < length; i++)
@@ -174,8 +178,8 @@ static void put_polls(void)
 
 static void put_address(void)
 {
-	static const u8 usual[][4] = {
-		{10, 10, 0, SELF}, {127, 0, 0, 1}, {0, 0, 0, 0}, {10, 10, 0, ECHO}, {10, 9, 8, 7}};
+	static const u8 usual[][4] = {{10, 10, 0, SELF}, {127, 0, 0, 1}, {0, 0, 0, 0},      {10, 10, 0, ECHO},
+				      {10, 9, 8, 7},     {224, 0, 0, 1}, {10, 10, 255, 255}};
 	struct {
 		u32 buffer, length;
 		u8 bytes[16];
@@ -221,6 +225,7 @@ static u32 (*const calls[])(void) = {
 static i32 host_fds[HOST_FDS];
 static u32 host_count;
 static u8 host_buffer[DATA_SIZE];
+static u32 host_sender[2];
 
 static void host_keep(i32 fd)
 {
@@ -241,7 +246,7 @@ static void node_step(void)
 {
 	u32 size = draw_byte() * 16u;
 	identity_set(node_self);
-	switch (draw_byte() % 9) {
+	switch (draw_byte() % 13) {
 	case 0: host_keep(host_connect(ADDRESS_OF(SELF), 80 + (draw_byte() & 1))); break;
 	case 1: host_keep(host_listen(ADDRESS_OF(1), 80, draw_byte() & 3)); break;
 	case 2: host_keep(host_accept(host_any())); break;
@@ -250,6 +255,10 @@ static void node_step(void)
 	case 5: host_watch(host_any(), draw_byte() & 1 ? POLL_WRITE : POLL_READ); break;
 	case 6: host_shutdown(host_any(), 1 + draw_byte() % 3); break;
 	case 7: host_error(host_any()), host_endpoint(host_any(), draw_byte() & 1); break;
+	case 8: host_keep(draw_byte() & 1 ? host_datagram_bind(ADDRESS_OF(1), 81) : host_echo_open()); break;
+	case 9: host_datagram_send(host_any(), (uaddr)host_buffer, size, ADDRESS_OF(SELF), 80); break;
+	case 10: host_datagram_receive(host_any(), (uaddr)host_buffer, size, (uaddr)host_sender); break;
+	case 11: host_echo_send(ADDRESS_OF(SELF), ADDRESS_OF(draw_byte() & 31), 1, 1, size); break;
 	default:
 		if (host_count)
 			CHECK(host_close((u32)host_fds[--host_count]) == 0);

@@ -18,6 +18,7 @@
 	SCENARIO(names)     \
 	SCENARIO(policies)  \
 	SCENARIO(outside)   \
+	SCENARIO(datagrams) \
 	SCENARIO(memory)
 
 #define DECLARE_SCENARIO(name) void stress_##name(u64 seed, u32 rounds);

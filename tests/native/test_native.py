@@ -27,6 +27,7 @@ ROUNDS = {
     "names": 10,
     "policies": 4,
     "outside": 12,
+    "datagrams": 2,
     "memory": 1,
 }
 """How often a scenario is repeated: about a second under ThreadSanitizer on two cores."""

@@ -8,7 +8,7 @@
  * The protocol for waking: change the object, then `waitq_wake`. Both orders are sequentially consistent, so
  * either the waker sees the waiter or the waiter sees the change.
  *
- * Lock order (outermost first): network lock, stream write lock, stream read lock, pacer's lock,
+ * Lock order (outermost first): network lock, stream write lock, stream read lock, pacer's lock, datagram queue lock,
  * wait queue lock, ready list lock, memory locks. A holder never blocks, never traps and touches only checked user ranges.
  */
 #ifndef PODNET_FABRIC_WAIT_H
