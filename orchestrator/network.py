@@ -1,7 +1,7 @@
 """What a deployment's virtual network is like now, whole: for a node to apply.
 
-Owns the assembly: groups, links, routes, faults and policies, each worked out by a neighbour. Pure:
-the same topology, plan, pods and changes always give the same configuration.
+Owns the assembly: groups, links, routes, faults, policies and egress, each worked out by a
+neighbour. Pure: the same topology, plan, pods and changes always give the same configuration.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.faults import FORWARDED, node_faults
 from orchestrator.groups import access_links, groups_of, pod_addresses, units_of
-from orchestrator.policies import policies_of
+from orchestrator.policies import egress_of, policies_of
 from orchestrator.routing import LinkMap, RouterMap
 from orchestrator.topology.link_change import TRANSPARENT
 from vnet.configuration import FAULTS_MOST, Link, NetworkConfiguration
@@ -61,6 +61,7 @@ def network_configuration(
         faults=tuple(applied[:FAULTS_MOST]),
         policies=tuple(policies_of(topology, units)),
         gateway=bool(topology.egress),
+        egress=tuple(egress_of(topology)),
     )
 
 

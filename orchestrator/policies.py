@@ -1,14 +1,21 @@
-"""From a topology's policies to those that a node applies.
+"""From a topology's policies and egress rules to those that a node applies.
 
-Owns the translation of services and networks to groups. Pure. What a policy means stands in
-`vnet/configuration.py`.
+Owns the translation of services and networks to groups. Pure. What policies and rules mean stands
+in `vnet/configuration.py`.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vnet.configuration import AddressBlock, Direction, Policy, PolicyRule
+from vnet.configuration import (
+    AddressBlock,
+    Direction,
+    Egress,
+    EgressLimits,
+    Policy,
+    PolicyRule,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -35,6 +42,18 @@ def policies_of(topology: Topology, units: Sequence[Unit]) -> Iterator[Policy]:
                     rules=tuple(_rules(rules, units)),
                     denial=section.deny,
                 )
+
+
+def egress_of(topology: Topology) -> Iterator[Egress]:
+    """What may leave for real networks, service by service."""
+    for section in topology.egress:
+        yield Egress(
+            service=section.service,
+            rules=section.allow,
+            limits=EgressLimits(
+                connections=section.limits.connections, transfer_bytes=section.limits.bytes
+            ),
+        )
 
 
 def _selected(section: PolicySection, units: Sequence[Unit]) -> tuple[str, ...]:

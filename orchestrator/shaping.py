@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from orchestrator.impairments import Impairments
 from orchestrator.topology.links import turned
 from orchestrator.topology.schema import LinkDirection
-from orchestrator.views import FaultBegun, FaultEnded, FaultView, LinkShown, LinkView
+from orchestrator.views import FaultBegun, FaultEnded, FaultView, LinkShown, LinkView, Remarked
 from orchestrator.wording import ended_text, fault_text, link_text
 from vnet.capture import LinkPlace
 
@@ -148,6 +148,8 @@ class Shaping:
             elif name in links:
                 link = _link_view(links[name], now_s)
                 self._events.tell(link_text(link), LinkShown(link))
+            else:
+                self._events.tell(f"link {name}: removed, as the topology has none", Remarked())
 
 
 def _link_view(state: LinkState, now_s: float) -> LinkView:

@@ -11,9 +11,9 @@ def size_text(size_bytes: float) -> str:
     return _scaled(size_bytes, 1024, _SIZES)
 
 
-def rate_text(bytes_s: float) -> str:
+def rate_text(bytes_s: float | None) -> str:
     """Write bytes per second as bits per second, in powers of 1000 as tc does."""
-    return _scaled(bytes_s * 8, 1000, _RATES)
+    return "-" if bytes_s is None else _scaled(bytes_s * 8, 1000, _RATES)
 
 
 def milliseconds(nanoseconds: int) -> str:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 VERBS = {
+    "capture": "Show or record packets of a pod or a link.",
     "events": "Report what happens to a deployment.",
     "graph": "Draw a topology.",
     "heal": "End partitions.",

@@ -24,8 +24,9 @@ class PodRates:
 
     cpu: float = 0.0
     """Cores."""
-    received_bytes_s: float = 0.0
-    sent_bytes_s: float = 0.0
+    received_bytes_s: float | None = None
+    """None when the node does not count the bytes of its interfaces."""
+    sent_bytes_s: float | None = None
 
 
 def node_cpu(before: Sample, now: Sample) -> float:
@@ -43,12 +44,16 @@ def pod_rates(before: Sample, now: Sample) -> dict[str, PodRates]:
     network_s = now.network.time_s - before.network.time_s
     rates: dict[str, PodRates] = {}
     for pod in cpu_now.keys() | moved_now.keys():
-        received, sent = moved_now.get(pod, (0, 0))
-        earlier = moved_before.get(pod, (0, 0))
+        received, sent = (
+            None if now_bytes is None else _rate(_grown(earlier, now_bytes), network_s)
+            for earlier, now_bytes in zip(
+                moved_before.get(pod, (0, 0)), moved_now.get(pod, (None, None)), strict=True
+            )
+        )
         rates[pod] = PodRates(
             cpu=_rate(_grown(cpu_before.get(pod, 0.0), cpu_now.get(pod, 0.0)), cpu_s),
-            received_bytes_s=_rate(_grown(earlier[0], received), network_s),
-            sent_bytes_s=_rate(_grown(earlier[1], sent), network_s),
+            received_bytes_s=received,
+            sent_bytes_s=sent,
         )
     return rates
 

@@ -35,6 +35,11 @@ MAX_LABEL = 63
 MAX_SERVICE_NAME = MAX_LABEL - len(f"-{MAX_REPLICAS}")
 """A replica's name is a label too."""
 
+MAX_NETWORKS = 64
+"""The node's own interfaces, one on each (`NETWORKS_MOST` in `vnet/fabric/network.h`)."""
+MAX_ATTACHED = 8
+"""Interfaces of a pod (`INTERFACES_MOST` in `vnet/fabric/network.h`)."""
+
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _VOLUME_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}")
 _VOLUME_NAME_RULE = "use letters, digits, dots, dashes and underscores"
@@ -113,7 +118,14 @@ def _lookalikes(topology: Topology, _: Validated) -> Iterator[Finding]:
 
 
 def _networks(topology: Topology, validated: Validated) -> Iterator[Finding]:
+    if len(topology.network_names) > MAX_NETWORKS:
+        message = f"more than {MAX_NETWORKS} networks; let services share some"
+        yield Finding(("networks",), message, at_key=True)
     for service, section in topology.services.items():
+        if len(section.attached) > MAX_ATTACHED:
+            path: Path = ("services", service, "networks")
+            message = f"a pod is on {MAX_ATTACHED} networks at most; let routers join the others"
+            yield Finding(path, message, at_key=True)
         for network in section.networks:
             known = network in topology.networks or network == DEFAULT_NETWORK
             if known or validated.is_damaged("networks", network):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
-from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, InstanceOf, PlainSerializer, WithJsonSchema
 
 from orchestrator.topology import forms
 from orchestrator.topology.problems import describe
@@ -32,11 +32,9 @@ from orchestrator.topology.units import (
     parse_size,
 )
 from orchestrator.topology.values import (
-    EgressTarget,
     HttpTarget,
     RestartPolicy,
     format_port_range,
-    parse_egress_target,
     parse_http_target,
     parse_port,
     parse_port_range,
@@ -44,8 +42,10 @@ from orchestrator.topology.values import (
     parse_tcp_target,
 )
 from vnet.addresses import parse_block, parse_subnet
-from vnet.configuration import LEAST_MTU_BYTES, MOST_MTU_BYTES, PortRange
+from vnet.configuration import LEAST_MTU_BYTES, MOST_MTU_BYTES, EgressRule, PortRange
 from vnet.errors import SubnetError
+from vnet.gateway.errors import EgressRuleError
+from vnet.gateway.rules import parse_rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,6 +112,13 @@ def _network(parse: Callable[[str], IPv4Network]) -> BeforeValidator:
             raise ValueError(str(error)) from error
 
     return _parsed(read, IPv4Network)
+
+
+def _egress(text: str) -> EgressRule:
+    try:
+        return parse_rule(text)
+    except EgressRuleError as error:
+        raise ValueError(str(error)) from error
 
 
 def _or_off(parse: Callable[[str], float]) -> BeforeValidator:
@@ -238,12 +245,13 @@ Mtu: TypeAlias = Annotated[
 PolicyPorts: TypeAlias = Annotated[
     PortRange,
     _parsed(parse_port_range, PortRange),
+    BeforeValidator(lambda value: str(value) if isinstance(value, int) else value),
     PlainSerializer(format_port_range),
     WithJsonSchema({"type": ["integer", "string"]}),
 ]
 Egress: TypeAlias = Annotated[
-    EgressTarget,
-    _parsed(parse_egress_target, EgressTarget),
-    PlainSerializer(str),
-    _word(":[0-9]+$"),
+    InstanceOf[EgressRule],
+    _parsed(_egress, EgressRule),
+    PlainSerializer(lambda rule: rule.text),
+    _word(":([0-9]+(-[0-9]+)?|\\*)$"),
 ]

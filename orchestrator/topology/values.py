@@ -10,20 +10,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
-from ipaddress import IPv4Network
 
 from orchestrator.topology.problems import quoted, suggestion
-from vnet.addresses import parse_block
 from vnet.configuration import PortRange, Protocol
-from vnet.errors import SubnetError
 
 _HTTP_TARGET = re.compile(r"(https?)://([^/:?#]*)(?::([0-9]+))?(/[\x21-\x22\x24-\x7e]*)?")
 _TCP_TARGET = re.compile(r"([^:]*:)?([0-9]+)")
 _OWN_HOSTS = ("", "localhost", "127.0.0.1")
 _HTTP_PORT = 80
 _PORTS = re.compile(r"([0-9]+)(?:-([0-9]+))?(?:/([a-z]+))?")
-_HOST_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-_LONGEST_HOST = 253
 _RESTART = re.compile(r"on-failure:([0-9]{1,9})")
 
 
@@ -67,20 +62,6 @@ class HttpTarget:
 
     def __str__(self) -> str:
         return f"http://:{self.port}{self.path}"
-
-
-@dataclass(frozen=True, slots=True)
-class EgressTarget:
-    """Somewhere outside that pods may connect to: a host or a block, and a port."""
-
-    port: int
-    host: str = ""
-    """A name in lower case, or `*.` and a name for all names below it."""
-    block: IPv4Network | None = None
-    """Replaces `host` when given."""
-
-    def __str__(self) -> str:
-        return f"{self.host if self.block is None else self.block}:{self.port}"
 
 
 def parse_restart(text: str) -> RestartPolicy:
@@ -128,36 +109,6 @@ def format_port_range(ports: PortRange) -> str:
     """Write a range of ports so that `parse_port_range` reads the same value back."""
     numbers = f"{ports.first}" if ports.first == ports.last else f"{ports.first}-{ports.last}"
     return numbers if ports.protocol is Protocol.TCP else f"{numbers}/{ports.protocol.value}"
-
-
-def parse_egress_target(text: str) -> EgressTarget:
-    """Read `api.example.com:443`, `*.example.com:443` or `192.0.2.0/24:80`."""
-    host, colon, port = text.rpartition(":")
-    if not colon:
-        raise ValueError(f'{quoted(text)} has no port; write for example "{text[:80]}:443"')
-    if ":" in host or not host:
-        raise ValueError(f'expected "HOST:PORT", a name or an IPv4 address, found {quoted(text)}')
-    number = parse_port(port)
-    if re.fullmatch(r"[0-9./]+", host):
-        try:
-            block = parse_block(host if "/" in host else f"{host}/32")
-        except SubnetError as error:
-            raise ValueError(str(error)) from error
-        return EgressTarget(number, block=block)
-    return EgressTarget(number, host=_host_pattern(host.lower()))
-
-
-def _host_pattern(host: str) -> str:
-    """Check a name that may stand for all names below it."""
-    labels = host.removeprefix("*.").removesuffix(".").split(".")
-    if any("*" in label for label in labels):
-        raise ValueError(
-            f"a wildcard is the whole first label of a name, and other labels follow; "
-            f'write for example "*.example.com" instead of {quoted(host)}'
-        )
-    if len(host) > _LONGEST_HOST or not all(map(_HOST_LABEL.fullmatch, labels)):
-        raise ValueError(f"{quoted(host)} is no host name; write for example api.example.com")
-    return host.removesuffix(".")
 
 
 def parse_http_target(text: str) -> HttpTarget:

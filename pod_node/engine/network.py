@@ -17,6 +17,7 @@ from pod_node.engine.errors import (
     CaptureRefusedError,
     TooManyNetworksError,
 )
+from pod_node.engine.flow_records import unpack_flows
 from pod_node.engine.network_tables import NetworkTables
 from pod_node.engine.policies import PolicyTables
 from pod_node.errors import NetworkConflictError, NetworkNotAttachedError
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from vnet.capture import CaptureBatch, CapturePlace
     from vnet.configuration import NetworkConfiguration
     from vnet.host import Watches
+    from vnet.statistics import FlowStatistics
 
 
 class FabricNetwork:
@@ -113,7 +115,17 @@ class FabricNetwork:
             time_s=time.time(),
             links=tuple(self._tables.link_statistics()),
             policies=tuple(self._policies.statistics()),
+            flows=tuple(self._flows()) if flows else (),
         )
+
+    def _flows(self) -> Iterator[FlowStatistics]:
+        cursor, start, size = 0, self._fabric.staging, self._fabric.staging_size
+        while True:
+            self._fabric.call("host_flows", cursor, start, size)
+            cursor, flows = unpack_flows(self._fabric.view[start : start + size])
+            yield from flows
+            if not cursor:
+                return
 
     async def capture(
         self, place: CapturePlace, *, snapshot_bytes: int

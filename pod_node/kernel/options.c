@@ -110,7 +110,7 @@ int socket_option_get(struct socket *socket, u32 level, u32 name, i32 *value)
 	}
 }
 
-static int set_positive(u32 *field, i32 value)
+static int set_positive(_Atomic u32 *field, i32 value)
 {
 	if (value <= 0)
 		return -E_INVAL;

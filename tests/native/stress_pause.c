@@ -98,14 +98,13 @@ static void run_pair(u64 seed, bool killing)
 		hold_up(guests[random_below(&random, 2)], &random);
 		pass_time(&random);
 	}
-	for (u32 i = 0; i < 2; i++) {
-		if (killing) {
-			CHECK(host_process_pause(guests[i]->process) == 0);
-			pass_time(&random);
-			guest_kill(guests[i]);
-		}
-		guest_end(guests[i]);
+	for (u32 i = 0; killing && i < 2; i++) { /* both, before one notices that the other has gone */
+		CHECK(host_process_pause(guests[i]->process) == 0);
+		pass_time(&random);
+		guest_kill(guests[i]);
 	}
+	for (u32 i = 0; i < 2; i++)
+		guest_end(guests[i]);
 }
 
 void stress_pause(u64 seed, u32 rounds)

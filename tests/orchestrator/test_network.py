@@ -12,17 +12,21 @@ from orchestrator.impairments import Impairments, Part, SetLink
 from orchestrator.topology.link_change import parse_change
 from orchestrator.topology.schema import Topology
 from tests.support.networks import addresses, plan_of, pods_of, topology, ways
+from vnet.checks import check
 from vnet.configuration import (
     HOPS_MOST,
     AddressBlock,
     Denial,
     Direction,
+    Egress,
+    EgressLimits,
     FaultKind,
     LinkParameters,
     NetworkConfiguration,
     PolicyRule,
     PortRange,
 )
+from vnet.gateway import parse_rule
 
 MS = 1_000_000
 calm = settings(deadline=None, suppress_health_check=[Check.too_slow])
@@ -65,9 +69,13 @@ def test_a_topology_without_links_is_groups_and_nothing_else() -> None:
 
 
 def test_seed_and_gateway_follow_the_file() -> None:
-    declared = topology({"web": {}}, seed=7, egress=[{"service": "web", "allow": ["a:1"]}])
-    configuration = configured(declared)
+    egress = {"service": "web", "allow": ["a:1"], "limits": {"bytes": "1k"}}
+    configuration = configured(topology({"web": {}}, seed=7, egress=[egress]))
     assert (configuration.seed, configuration.gateway) == (7, True)
+    limits = EgressLimits(transfer_bytes=1024)
+    assert configuration.egress == (
+        Egress(service="web", rules=(parse_rule("a:1"),), limits=limits),
+    )
 
 
 def test_a_link_is_crossed_both_ways() -> None:
@@ -336,6 +344,7 @@ def test_every_way_is_a_shortest_one_and_none_is_missing(
     up -= {*data.draw(st.lists(st.sampled_from(sorted(up)), unique=True))} if up else set()
     impairments = Impairments(declared)
     configuration = impairments.configuration(plan, up)
+    check(configuration, {network.name: network.subnet for network in plan.networks})
     delays = {(link.name, False): link.forward.delay_ns for link in configuration.links}
     delays |= {(link.name, True): link.backward.delay_ns for link in configuration.links}
     access = {g.name: g.access.delay_ns if g.access else 0 for g in configuration.groups}

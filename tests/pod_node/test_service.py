@@ -2,20 +2,36 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from dataclasses import replace
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
 import pytest
+from grpc.aio import AioRpcError
 
 from orchestrator.codec import NodeLostError, NodeRefusedError
 from pod_node.images import Phase
-from pod_node.status import PodExisting, PodExited, PodState, PortalBackend, Synced
+from pod_node.status import (
+    PodExisting,
+    PodExited,
+    PodPauseChanged,
+    PodState,
+    PodStateChanged,
+    PortalBackend,
+    Synced,
+)
 from protos.node.v1 import node_pb2 as pb
 from tests.support.pods import FRONT, LOOPBACK, exited, make_spec
 from tests.support.serving import ServedNode, served_node
+from vnet.capture import CaptureBatch, CapturedPacket, CaptureWish, InterfacePlace
+from vnet.configuration import Group, NetworkConfiguration
+from vnet.ping import PingPlan
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+FRAME = bytes(12) + b"\x08\x00" + bytes([0x45]) + bytes(8) + bytes([17]) + bytes(10)
+"""An IPv4 header with nothing behind it; its own size is the packet's to say."""
 
 
 @pytest.fixture
@@ -178,3 +194,87 @@ async def fetch(url: str) -> bytes:
     writer.close()
     await writer.wait_closed()
     return answer
+
+
+async def test_a_pod_is_paused_and_resumed_and_both_are_told(served: ServedNode) -> None:
+    await ready(served)
+    async with aclosing(served.client.watch()) as events:
+        assert isinstance((await anext(events)).happening, Synced)
+        await served.client.boot_pod(make_spec("web-1"))
+        running = await anext(events)
+        assert isinstance(running.happening, PodStateChanged)
+        assert (await served.client.pause_pod("web-1")).paused
+        assert (await served.client.pause_pod("web-1")).paused
+        assert served.runtime.pods["web-1"].paused
+        assert not (await served.client.resume_pod("web-1")).paused
+        changes = [(await anext(events)).happening, (await anext(events)).happening]
+    assert changes == [
+        PodPauseChanged(pod="web-1", generation=1, paused=True),
+        PodPauseChanged(pod="web-1", generation=1, paused=False),
+    ]
+
+
+async def test_a_pod_that_ended_cannot_be_paused(served: ServedNode) -> None:
+    await ready(served)
+    await served.client.boot_pod(make_spec("web-1"))
+    await served.client.kill_pod("web-1")
+    with pytest.raises(NodeRefusedError, match="pod web-1 is exited; only a running pod"):
+        await served.client.pause_pod("web-1")
+    with pytest.raises(NodeRefusedError, match="no pod named web-2"):
+        await served.client.resume_pod("web-2")
+
+
+async def test_a_paused_pod_that_is_killed_is_not_paused_any_more(served: ServedNode) -> None:
+    await ready(served)
+    async with aclosing(served.client.watch()) as events:
+        await served.client.boot_pod(make_spec("web-1"))
+        async for event in events:
+            if isinstance(event.happening, PodStateChanged):
+                break
+    await served.client.pause_pod("web-1")
+    assert not (await served.client.kill_pod("web-1")).paused
+
+
+async def test_a_network_is_configured_whole(served: ServedNode) -> None:
+    await ready(served)
+    group = Group(name="web@front", network="front", interfaces=(LOOPBACK,))
+    configuration = NetworkConfiguration(seed=7, groups=(group,))
+    await served.client.configure_network(configuration)
+    assert served.runtime.configurations == [configuration]
+    elsewhere = NetworkConfiguration(groups=(replace(group, network="back"),))
+    with pytest.raises(NodeRefusedError, match="network back is not attached"):
+        await served.client.configure_network(elsewhere)
+    assert served.runtime.configurations == [configuration]
+
+
+async def test_a_ping_reports_each_request(served: ServedNode) -> None:
+    plan = PingPlan(count=3, interval_s=0.001)
+    echoes = [echo async for echo in served.client.ping(LOOPBACK, LOOPBACK, plan)]
+    assert [echo.sequence for echo in echoes] == [1, 2, 3]
+    request = pb.PingRequest(source="127.0.0.1", target="127.0.0.1")
+    with pytest.raises(AioRpcError, match="interval_ms 0 is not 1 to"):
+        await anext(aiter(served.stub.Ping(request)))
+
+
+async def test_a_capture_gives_what_its_filter_chooses_until_there_is_enough(
+    served: ServedNode,
+) -> None:
+    small, large = (CapturedPacket(time_ns=n, size_bytes=n, data=FRAME) for n in (60, 900))
+    place = InterfacePlace(LOOPBACK)
+    served.runtime.seen[place] = [CaptureBatch(packets=(small, large, large, large), lost=1)]
+    wish = CaptureWish(place=place, filter="greater 100", count=2)
+    assert [batch async for batch in served.client.capture(wish)] == [
+        CaptureBatch(packets=(large, large), lost=1)
+    ]
+    with pytest.raises(NodeRefusedError, match='filter "host nobody"'):
+        await anext(served.client.capture(replace(wish, filter="host nobody")))
+
+
+async def test_use_of_resources_names_each_pod_that_runs(served: ServedNode) -> None:
+    await ready(served)
+    await served.client.boot_pod(make_spec("web-1"))
+    await served.client.boot_pod(make_spec("web-2"))
+    await served.client.kill_pod("web-2")
+    usage = await served.client.statistics()
+    assert [pod.pod for pod in usage.pods] == ["web-1"]
+    assert usage.running_pods == 1

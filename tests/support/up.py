@@ -92,6 +92,29 @@ async def podnet_up(topology: Path, state: Path) -> AsyncIterator[Up]:
         assert not list(temporary.iterdir()), "no file is left outside the state folder"
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What a command came to."""
+
+    status: int
+    out: str
+    err: str
+
+
+async def podnet(state: Path, *arguments: str) -> Outcome:
+    """Run another command while a deployment runs."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "orchestrator.cli.main", *arguments),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=os.environ | {"PODNET_STATE": str(state)},
+    )
+    out, err = await process.communicate()
+    assert process.returncode is not None
+    return Outcome(process.returncode, out.decode(), err.decode())
+
+
 async def _collect(
     stream: asyncio.StreamReader | None, lines: list[str], grown: asyncio.Event
 ) -> None:

@@ -2,9 +2,9 @@
 
 from vnet.capture.expression import ExpressionError, Filter
 from vnet.capture.packet import CaptureDirection, CapturedPacket, Outcome
-from vnet.capture.pcapng import PcapngWriter
 from vnet.capture.place import CaptureBatch, CapturePlace, CaptureWish, InterfacePlace, LinkPlace
 from vnet.capture.records import read_records
+from vnet.capture.text import packet_line
 
 __all__ = [
     "CaptureBatch",
@@ -17,6 +17,6 @@ __all__ = [
     "InterfacePlace",
     "LinkPlace",
     "Outcome",
-    "PcapngWriter",
+    "packet_line",
     "read_records",
 ]

@@ -12,7 +12,9 @@ from ipaddress import IPv4Address
 
 _ETHERNET_BYTES = 14
 _IPV4_LEAST_BYTES = 20
-_PROTOCOLS_WITH_PORTS = (6, 17)
+_TCP_LEAST_BYTES = 20
+_DATAGRAM_HEADER_BYTES = 8
+_TCP, _UDP = 6, 17
 
 
 class CaptureDirection(Enum):
@@ -50,7 +52,7 @@ class CapturedPacket:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Headers:
-    """What filters ask of a packet."""
+    """What filters and people ask of a packet."""
 
     size_bytes: int
     protocol: int
@@ -59,6 +61,9 @@ class Headers:
     source_port: int | None = None
     """None for protocols without ports."""
     target_port: int | None = None
+    tcp_flags: int = 0
+    payload_bytes: int = 0
+    """After the transport's header."""
 
 
 def read_headers(packet: CapturedPacket) -> Headers | None:
@@ -66,13 +71,19 @@ def read_headers(packet: CapturedPacket) -> Headers | None:
     data = packet.data[_ETHERNET_BYTES:]
     if packet.data[12:_ETHERNET_BYTES] != b"\x08\x00" or len(data) < _IPV4_LEAST_BYTES:
         return None
-    transport = data[(data[0] & 15) * 4 :]
-    has_ports = data[9] in _PROTOCOLS_WITH_PORTS and len(transport) >= 4
+    network_bytes = (data[0] & 15) * 4
+    transport = data[network_bytes:]
+    protocol = data[9]
+    has_ports = protocol in (_TCP, _UDP) and len(transport) >= 4
+    is_tcp = protocol == _TCP and len(transport) >= _TCP_LEAST_BYTES
+    transport_bytes = (transport[12] >> 4) * 4 if is_tcp else _DATAGRAM_HEADER_BYTES
     return Headers(
         size_bytes=packet.size_bytes,
-        protocol=data[9],
+        protocol=protocol,
         source=IPv4Address(data[12:16]),
         target=IPv4Address(data[16:20]),
         source_port=int.from_bytes(transport[0:2]) if has_ports else None,
         target_port=int.from_bytes(transport[2:4]) if has_ports else None,
+        tcp_flags=transport[13] if is_tcp else 0,
+        payload_bytes=max(0, int.from_bytes(data[2:4]) - network_bytes - transport_bytes),
     )

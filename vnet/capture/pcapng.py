@@ -1,8 +1,8 @@
 """pcapng, as much of it as a capture needs (draft-ietf-opsawg-pcapng).
 
-Owns the blocks: a section header, one interface, packets with direction and comments, and
-statistics at the end. Pure: it turns packets into bytes that go to a file or a pipe at once, so
-that a reader sees each packet as soon as it is written.
+Owns the blocks: a section's header, places of capture, packets with direction and comments, and
+statistics at the end. Pure: each block goes to a file or a pipe at once, so that a reader sees a
+packet as soon as it is there.
 """
 
 from __future__ import annotations
@@ -37,65 +37,64 @@ _COMMENTS = {
 }
 
 
-class PcapngWriter:
-    """Turns one place's packets into a pcapng section."""
+def section() -> bytes:
+    """Return the block that a file begins with."""
+    body = struct.pack("<IHHQ", _BYTE_ORDER_MAGIC, 1, 0, _UNKNOWN_LENGTH)
+    return _block(_SECTION_HEADER, body + _options([(_USER_APPLICATION, b"podnet")]))
 
-    def __init__(
-        self, interface: str, *, snaplen: int, description: str = "", expression: str = ""
-    ) -> None:
-        """Describe the place of capture.
 
-        Args:
-            interface: name shown for it, for example `api-1@back` or `web--api`.
-            snaplen: bytes kept of each packet; 0 keeps all.
-            description: a longer name.
-            expression: the filter that packets passed.
-        """
-        self._interface = interface
-        self._snaplen = snaplen
-        self._description = description
-        self._expression = expression
+def interface(name: str, *, snaplen: int = 0, description: str = "", expression: str = "") -> bytes:
+    """Return the block of a place of capture; places are numbered from 0 in the order of theirs.
 
-    def header(self) -> bytes:
-        """Return the blocks that come first."""
-        section = struct.pack("<IHHQ", _BYTE_ORDER_MAGIC, 1, 0, _UNKNOWN_LENGTH)
-        section += _options([(_USER_APPLICATION, b"podnet")])
-        interface = struct.pack("<HHI", _LINKTYPE_ETHERNET, 0, self._snaplen)
-        interface += _options(
+    Args:
+        name: shown for it, for example `api-1@back` or `web--api`.
+        snaplen: bytes kept of each packet; 0 keeps all.
+        description: a longer name.
+        expression: the filter that packets passed.
+    """
+    body = struct.pack("<HHI", _LINKTYPE_ETHERNET, 0, snaplen)
+    # The first byte of a filter says how it is written: 0 is a text.
+    written = b"\0" + expression.encode() if expression else b""
+    return _block(
+        _INTERFACE,
+        body
+        + _options(
             [
-                (_INTERFACE_NAME, self._interface.encode()),
-                (_INTERFACE_DESCRIPTION, self._description.encode()),
+                (_INTERFACE_NAME, name.encode()),
+                (_INTERFACE_DESCRIPTION, description.encode()),
                 (_TIME_RESOLUTION, _NANOSECONDS),
-                # The first byte says how the filter is written: 0 is a text.
-                (_INTERFACE_FILTER, b"\0" + self._expression.encode() if self._expression else b""),
+                (_INTERFACE_FILTER, written),
             ]
-        )
-        return _block(_SECTION_HEADER, section) + _block(_INTERFACE, interface)
+        ),
+    )
 
-    def packet(self, packet: CapturedPacket) -> bytes:
-        """Return the block of one packet."""
-        kept = len(packet.data)
-        body = struct.pack("<I", 0) + _timestamp(packet.time_ns)
-        body += struct.pack("<II", kept, packet.size_bytes)
-        body += packet.data + bytes(-kept % 4)
-        options: list[tuple[int, bytes]] = []
-        if packet.outcome in _COMMENTS:
-            options.append((_COMMENT, _COMMENTS[packet.outcome].encode()))
-        if packet.direction is not CaptureDirection.UNKNOWN:
-            options.append((_PACKET_FLAGS, struct.pack("<I", packet.direction.value)))
-        return _block(_PACKET, body + _options(options))
 
-    def statistics(self, time_ns: int, *, received: int, dropped: int) -> bytes:
-        """Return the block that comes last.
+def packet_block(packet: CapturedPacket, place: int = 0) -> bytes:
+    """Return the block of one packet, seen at the place of that number."""
+    kept = len(packet.data)
+    body = struct.pack("<I", place) + _timestamp(packet.time_ns)
+    body += struct.pack("<II", kept, packet.size_bytes)
+    body += packet.data + bytes(-kept % 4)
+    options: list[tuple[int, bytes]] = []
+    if packet.outcome in _COMMENTS:
+        options.append((_COMMENT, _COMMENTS[packet.outcome].encode()))
+    if packet.direction is not CaptureDirection.UNKNOWN:
+        options.append((_PACKET_FLAGS, struct.pack("<I", packet.direction.value)))
+    return _block(_PACKET, body + _options(options))
 
-        Args:
-            time_ns: when they were taken, since the Unix epoch.
-            received: packets seen at the place.
-            dropped: packets seen for which the capture had no room.
-        """
-        body = struct.pack("<I", 0) + _timestamp(time_ns)
-        counts = [(_RECEIVED, struct.pack("<Q", received)), (_DROPPED, struct.pack("<Q", dropped))]
-        return _block(_STATISTICS, body + _options(counts))
+
+def statistics(time_ns: int, place: int = 0, *, received: int, dropped: int) -> bytes:
+    """Return a block that comes after all packets of a place.
+
+    Args:
+        time_ns: when they were taken, since the Unix epoch.
+        place: which one.
+        received: packets seen there.
+        dropped: packets seen for which the capture had no room.
+    """
+    body = struct.pack("<I", place) + _timestamp(time_ns)
+    counts = [(_RECEIVED, struct.pack("<Q", received)), (_DROPPED, struct.pack("<Q", dropped))]
+    return _block(_STATISTICS, body + _options(counts))
 
 
 def _timestamp(time_ns: int) -> bytes:

@@ -50,18 +50,19 @@ struct socket {
 	struct address local, remote;
 	u16 local_port, remote_port;
 	bool bound;                 /* in the port table */
-	bool read_shut, write_shut; /* owner */
+	bool read_shut; /* owner */
+	_Atomic bool write_shut; /* set by the owner */
 	bool reuse_address, keep_alive, broadcast;
 	_Atomic bool reuse_port;
 	i32 linger; /* seconds; -1 = off */
 	u64 receive_timeout, send_timeout; /* ns that one call waits at most; 0: as long as it takes; owner */
-	u32 send_buffer, receive_buffer; /* as last set; bytes */
+	_Atomic u32 send_buffer, receive_buffer; /* as last set by the owner; bytes */
 	_Atomic u32 error;               /* pending; set under network_lock */
 	struct waitq changes;            /* accept queue not empty, connect decided, datagram or error there */
 	union {
 		struct { /* SOCKET_STREAM */
-			bool no_delay;
-			u32 keep_idle, keep_interval, keep_count;
+			_Atomic bool no_delay; /* set by the owner */
+			_Atomic u32 keep_idle, keep_interval, keep_count; /* set by the owner */
 			u32 side;
 			struct connection *connection; /* held, once established */
 			struct socket *twin; /* of a fresh pair: the end that nobody has opened yet; owner */

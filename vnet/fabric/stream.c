@@ -147,7 +147,8 @@ static void stream_grow(struct stream *stream, u32 wanted)
 /* Under write_lock. */
 static void publish(struct stream *stream, u32 head)
 {
-	stream->wraps += head < atomic_load_explicit(&stream->head, memory_order_relaxed);
+	if (head < atomic_load_explicit(&stream->head, memory_order_relaxed))
+		atomic_fetch_add(&stream->wraps, 1);
 	atomic_store(&stream->head, head);
 	if (!stream->flow)
 		waitq_wake(&stream->readers);

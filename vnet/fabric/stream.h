@@ -38,7 +38,7 @@ struct stream {
 	u32 capacity;     /* 0 or a power of two */
 	_Atomic u32 limit; /* capacity may grow to this; lowered when growing was refused; under write_lock */
 	struct account *account; /* the writers' account pays for the buffer; held */
-	u32 wraps; /* of `head`; under write_lock */
+	_Atomic u32 wraps; /* of `head`; under write_lock */
 	_Atomic u32 released; /* paced: readers see bytes up to here; under the pacer's lock */
 	_Atomic u32 acknowledged; /* paced: bytes up to here need not be kept; the same */
 	_Atomic u32 send_limit; /* paced: bytes that may be unacknowledged; the same */
@@ -82,6 +82,21 @@ static inline u32 stream_unread(const struct stream *stream)
 	if (atomic_load_explicit(&stream->paced, memory_order_relaxed))
 		end = atomic_load(&stream->released);
 	return end - atomic_load(&stream->tail);
+}
+
+/* All bytes that were ever written; wrong for an instant while `head` wraps. */
+static inline u64 stream_written(const struct stream *stream)
+{
+	u32 wraps = atomic_load_explicit(&stream->wraps, memory_order_relaxed);
+	return (u64)wraps << 32 | atomic_load(&stream->head);
+}
+
+/* All bytes that have ever come to where they can be read. */
+static inline u64 stream_delivered(const struct stream *stream)
+{
+	u32 head = atomic_load(&stream->head);
+	u32 end = atomic_load_explicit(&stream->paced, memory_order_relaxed) ? atomic_load(&stream->released) : head;
+	return stream_written(stream) - (head - end);
 }
 
 /* Bytes that occupy the ring. */

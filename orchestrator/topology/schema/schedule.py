@@ -64,7 +64,7 @@ class ScheduleEntry(Section):
 
     @model_validator(mode="after")
     def _does_one_thing(self) -> ScheduleEntry:
-        given = {self._key(name) for name in self.model_fields_set}
+        given = self._given()
         actions = [action for action in _ACTIONS if action in given]
         if len(actions) != 1:
             found = f"; found {' and '.join(actions)}" if actions else ""
@@ -81,6 +81,10 @@ class ScheduleEntry(Section):
             raise ValueError("a reset has no duration; schedule a change after it")
         return self
 
-    @classmethod
-    def _key(cls, field: str) -> str:
-        return cls.model_fields[field].alias or field
+    def _given(self) -> set[str]:
+        """The keys that are not left at their defaults."""
+        return {
+            field.alias or name
+            for name, field in type(self).model_fields.items()
+            if getattr(self, name) != field.default
+        }

@@ -61,6 +61,16 @@ def test_an_unknown_network_is_told_with_the_nearest_one(say: Say) -> None:
     )
 
 
+def test_networks_that_a_node_has_no_room_for_are_told(say: Say) -> None:
+    names = [f"n{n}x" for n in range(65)]
+    networks = f"networks: {{{', '.join(f'{name}: ' for name in names)}}}"
+    (problem,) = say(topology("  web: {image: x, networks: [n0x]}", networks))
+    assert problem == "4:1: networks: more than 64 networks; let services share some"
+    services = f"  web: {{image: x, networks: [{', '.join(names[:9])}]}}"
+    (problem,) = say(topology(services, networks.replace(", n64x: ", "")))
+    assert "3:19: services.web.networks: a pod is on 8 networks at most" in problem
+
+
 def test_a_router_on_one_network_is_a_mistake(say: Say) -> None:
     services = "  gw: {image: x, networks: [a], router: true}"
     (problem,) = say(topology(services, "networks: {a: , b: }"))
@@ -153,8 +163,8 @@ def test_no_subnet_left_for_the_default_network_is_told(say: Say) -> None:
     ranges = [f"10.{n}.0.0/16" for n in range(256)]
     ranges += [f"172.{n}.0.0/16" for n in range(16, 32)] + ["192.168.0.0/16"]
     lines = "\n".join(f"  n{n}: {{subnet: {range_}}}" for n, range_ in enumerate(ranges))
-    (problem,) = say(topology("  web: {image: x}", f"networks:\n{lines}"))
-    assert 'no private range is left for network "default"' in problem
+    problems = say(topology("  web: {image: x}", f"networks:\n{lines}"))
+    assert any('no private range is left for network "default"' in each for each in problems)
 
 
 def test_one_port_of_the_machine_belongs_to_one_service(say: Say) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import tempfile
+from itertools import chain
 from pathlib import Path
 
 import yaml
@@ -12,7 +13,14 @@ from orchestrator.topology import Reading, Topology
 from orchestrator.topology.loader import read_topology_bytes
 from orchestrator.topology.problems import nearest, path_text
 from orchestrator.topology.render import render_problems, render_rows
-from orchestrator.topology.schema import Section, ServiceSection
+from orchestrator.topology.schema import (
+    LinkSection,
+    PeerEntry,
+    PolicySection,
+    ScheduleEntry,
+    Section,
+    ServiceSection,
+)
 
 calm = settings(deadline=None, suppress_health_check=[Check.too_slow])
 
@@ -33,12 +41,16 @@ def check(reading: Reading) -> None:
     assert render_rows(reading.problems)
 
 
-KEYS = sorted({*Topology.model_fields, *ServiceSection.model_fields, *ServiceSection.not_yet})
+SECTIONS = (Topology, ServiceSection, LinkSection, PolicySection, PeerEntry, ScheduleEntry)
+KEYS = sorted(
+    {*ServiceSection.not_yet, *chain.from_iterable(section.keys() for section in SECTIONS)}
+)
 # fmt: off
 SCALARS = st.sampled_from([
     "~", "1", "-1", "1.5", "web", "api", "a:b", "80:80", "./x:/y", "data:/d", "5s", "128M",
     "$A", "${B:?no}", "$", "http://:80/", "true", "[", "service_healthy", "10.0.0.0/24",
-    "on-failure:2", "default", "", " ", "\x85",
+    "on-failure:2", "default", "", " ", "\x85", "10mbit", "1%", "0", "all", "1% 10%", "53/udp",
+    "web-1", "*.a.b:1", "normal", "forward", "drop",
 ])
 # fmt: on
 TREES = st.recursive(
@@ -70,7 +82,7 @@ def test_any_tree_is_a_topology_or_located_errors(tree: object) -> None:
 
 
 @calm
-@given(TREES, st.sampled_from(["services", "networks", "volumes", "name"]))
+@given(TREES, st.sampled_from(sorted(Topology.model_fields)))
 def test_any_tree_in_a_section_is_a_topology_or_located_errors(tree: object, key: str) -> None:
     document = {"name": "t", "services": {"web": {"image": "x"}, "api": {"image": "x"}}, key: tree}
     check(read(yaml.safe_dump(document).encode()))
@@ -80,6 +92,28 @@ def test_any_tree_in_a_section_is_a_topology_or_located_errors(tree: object, key
 @given(TREES, st.sampled_from(sorted(ServiceSection.model_fields)))
 def test_any_tree_in_a_service_is_a_topology_or_located_errors(tree: object, key: str) -> None:
     document = {"name": "t", "services": {"web": {"image": "x", key: tree}, "api": {"image": "x"}}}
+    check(read(yaml.safe_dump(document).encode()))
+
+
+LISTS: dict[str, type[Section]] = {
+    "links": LinkSection,
+    "policies": PolicySection,
+    "schedule": ScheduleEntry,
+}
+
+
+@calm
+@given(st.sampled_from(sorted(LISTS)), st.data())
+def test_any_entries_of_the_network_are_a_topology_or_located_errors(
+    key: str, data: st.DataObject
+) -> None:
+    entry = st.dictionaries(st.sampled_from(sorted(LISTS[key].keys())), TREES, max_size=4)
+    document = {
+        "name": "t",
+        "networks": {"a": None, "b": None},
+        "services": {"web": {"image": "x", "networks": ["a"]}, "api": {"image": "x"}},
+        key: data.draw(st.lists(entry, max_size=3)),
+    }
     check(read(yaml.safe_dump(document).encode()))
 
 
@@ -108,6 +142,24 @@ limits = st.fixed_dictionaries(
 )
 
 
+percentages = st.integers(0, 10_000).map(lambda n: f"{n / 100}%")
+impairments = st.fixed_dictionaries(
+    {"delay": st.just("1s")},
+    optional={
+        "jitter": st.integers(0, 1000).map("{}ms".format),
+        "distribution": st.sampled_from(["uniform", "normal", "pareto", "paretonormal"]),
+        "loss": percentages,
+        "rate": st.integers(0, 10**6).map("{}kbit".format),
+        "limit": st.integers(1, 1000),
+        "mtu": st.integers(576, 65_535),
+        "duplicate": percentages,
+        "reorder": percentages,
+        "corrupt": percentages,
+    },
+) | st.fixed_dictionaries({"gemodel": st.just({"p": "1%", "r": "10%", "1-h": "50%"})})
+moments = st.lists(st.integers(0, 10**6), max_size=3)
+
+
 @st.composite
 def topologies(draw: st.DrawFn) -> Topology:
     networks = draw(st.lists(labels, max_size=4, unique=True))
@@ -134,15 +186,39 @@ def topologies(draw: st.DrawFn) -> Topology:
             "healthcheck": draw(st.none() | healthchecks),
             "restart": draw(st.sampled_from(["no", "always", "on-failure:7", "unless-stopped"])),
         }
-    declared = {name: {"subnet": f"10.{n}.0.0/16"} for n, name in enumerate(networks)}
+    declared = {
+        name: {"subnet": f"10.{n}.0.0/16", "link": draw(st.none() | impairments)}
+        for n, name in enumerate(networks)
+    }
     return Topology.model_validate(
         {
             "name": draw(labels),
+            "seed": draw(st.integers(0, 2**64 - 1)),
             "services": services,
             "networks": declared,
             "volumes": dict.fromkeys(volumes),
+            **draw(shaped(names, networks)),
         }
     )
+
+
+@st.composite
+def shaped(draw: st.DrawFn, names: list[str], networks: list[str]) -> dict[str, object]:
+    """Policies, egress rules and a schedule for these services."""
+    service = st.sampled_from(names)
+    peers = st.lists(service | st.fixed_dictionaries({"cidr": st.just("10.0.0.0/8")}), max_size=2)
+    if networks:
+        peers |= st.lists(st.fixed_dictionaries({"network": st.sampled_from(networks)}), max_size=2)
+    allowed = st.lists(st.sampled_from([80, "53/udp", "100-200"]), max_size=2)
+    rules = st.lists(st.fixed_dictionaries({"from": peers, "ports": allowed}), max_size=2)
+    policies = st.fixed_dictionaries({"service": service, "ingress": rules})
+    egress = {"service": names[0], "allow": ["*.example.com:443", "192.0.2.0/24:80"]}
+    kills = [{"at": f"{at}ms", "kill": draw(service)} for at in sorted(draw(moments))]
+    return {
+        "policies": draw(st.lists(policies, max_size=2)),
+        "egress": draw(st.lists(st.just(egress), max_size=1)),
+        "schedule": kills,
+    }
 
 
 def written(topology: Topology) -> bytes:

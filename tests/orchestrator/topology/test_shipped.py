@@ -59,8 +59,20 @@ services:
     networks: [a]
     healthcheck: {tcp: 80, interval: 1m30s}
     restart: on-failure:3
-networks: {a: , b: {subnet: 10.0.0.0/24}}
+networks: {a: , b: {subnet: 10.0.0.0/24, link: {delay: 1ms, loss: 0}}}
 volumes: {c: }
+seed: 7
+links:
+  - {endpoints: [web, api], delay: 20ms, jitter: 5ms, rate: 10mbit, loss: 0.1%, limit: 10}
+  - {endpoints: [web-1, api], gemodel: {p: 1%, r: 10%, 1-h: 90%}, network: a, direction: forward}
+  - {endpoints: [web-2, api], gemodel: 1% 10%}
+policies:
+  - {service: api, ingress: [{from: [web, {cidr: 10.0.0.0/8}], ports: [80, 8000-8100, 53/udp]}]}
+egress: [{service: api, allow: ["*.example.com:443", "192.0.2.0/24:80"], limits: {bytes: 10M}}]
+schedule:
+  - {at: 1s, partition: [web, [api]], duration: 1s}
+  - {at: 2s, link: [web, api], set: {delay: 0}}
+  - {at: 3s, kill: web-1}
 """
 
 
@@ -86,6 +98,27 @@ def test_the_json_schema_accepts_composes_forms() -> None:
 )
 def test_the_json_schema_refuses_mistakes(service: dict[str, object]) -> None:
     document = {"name": "t", "services": {"web": service}}
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(document, topology_schema())
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"links": [{"endpoints": ["web", "api"], "delay": "20"}]},
+        {"links": [{"endpoints": ["web", "api"], "dela": "20ms"}]},
+        {"links": [{"endpoints": ["web", "api"], "loss": 1}]},
+        {"links": [{"endpoints": ["web", "api"], "rate": "10mb"}]},
+        {"links": [{"endpoints": ["web", "api"], "distribution": "gauss"}]},
+        {"policies": [{"service": "api", "ingress": [{"to": ["web"]}]}]},
+        {"egress": [{"service": "api", "allow": ["example.com"]}]},
+        {"schedule": [{"kill": "web"}]},
+        {"schedule": [{"at": 1, "kill": "web"}]},
+        {"seed": -1},
+    ],
+)
+def test_the_json_schema_refuses_mistakes_about_the_network(section: dict[str, object]) -> None:
+    document = {"name": "t", "services": {"web": {"image": "x"}}, **section}
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(document, topology_schema())
 

@@ -16,7 +16,7 @@ from pod_node.engine import EngineRuntime
 from pod_node.engine.errors import CaptureRefusedError
 from tests.pod_node.guests.python.conftest import PodNetwork, RunningPod
 from tests.support.lab import lab, python_image
-from vnet.capture import CapturedPacket, CapturePlace, InterfacePlace, LinkPlace, PcapngWriter
+from vnet.capture import CapturedPacket, CapturePlace, InterfacePlace, LinkPlace, pcapng
 from vnet.configuration import Group, Hop, Link, LinkParameters, NetworkConfiguration, Route
 
 BODY = b"0123456789abcdef" * 4096
@@ -87,8 +87,8 @@ async def watching(
 
 
 def written(path: Path, seen: Seen) -> Path:
-    writer = PcapngWriter("test", snaplen=0)
-    path.write_bytes(writer.header() + b"".join(map(writer.packet, seen.packets)))
+    blocks = [pcapng.section(), pcapng.interface("test"), *map(pcapng.packet_block, seen.packets)]
+    path.write_bytes(b"".join(blocks))
     return path
 
 

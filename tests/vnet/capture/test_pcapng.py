@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vnet.capture import CaptureDirection, CapturedPacket, Outcome, PcapngWriter
+from vnet.capture import CaptureDirection, CapturedPacket, Outcome, pcapng
 
 ARP = bytes(12) + b"\x08\x06" + bytes(28)
 
@@ -25,9 +25,19 @@ def tshark(path: Path, *arguments: str) -> str:
 
 
 def section(packets: list[CapturedPacket], snaplen: int = 0) -> bytes:
-    writer = PcapngWriter("api-1@back", snaplen=snaplen, expression="tcp port 80")
-    blocks = [writer.header(), *(writer.packet(packet) for packet in packets)]
-    return b"".join([*blocks, writer.statistics(5_000_000_000, received=9, dropped=2)])
+    place = pcapng.interface("api-1@back", snaplen=snaplen, expression="tcp port 80")
+    blocks = [pcapng.section(), place, *(pcapng.packet_block(packet) for packet in packets)]
+    return b"".join([*blocks, pcapng.statistics(5_000_000_000, received=9, dropped=2)])
+
+
+def test_each_packet_belongs_to_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "places.pcapng"
+    packet = CapturedPacket(time_ns=1, size_bytes=len(ARP), data=ARP)
+    blocks = [pcapng.section(), pcapng.interface("web"), pcapng.packet_block(packet)]
+    blocks += [pcapng.interface("api"), pcapng.packet_block(packet, 1)]
+    path.write_bytes(b"".join(blocks))
+    names = tshark(path, "-T", "fields", "-e", "frame.interface_name").split()
+    assert names == ["web", "api"]
 
 
 def test_times_sizes_directions_and_comments_arrive(tmp_path: Path) -> None:
