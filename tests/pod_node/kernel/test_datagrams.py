@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from pod_node.spec import ExitKind, Limits
 from tests.support.datagrams import HEADER, DatagramSocket, header
@@ -312,6 +314,53 @@ async def test_what_streams_do_and_datagrams_do_not(guest: Puppet) -> None:
     stream = await guest.socket_id(await guest.open_net("tcp/socket"))
     assert await guest.try_open_net(f"udp/dup/{stream}") is Errno.BADF
     assert await guest.try_command(f"set {stream} headers 1") is Errno.NOPROTOOPT
+
+
+hosts = st.sampled_from(
+    ["127.0.0.1", "0.0.0.0", "10.10.0.1", "10.10.0.2", "10.20.0.1", "255.255.255.255", "224.0.0.1"]
+) | st.ip_addresses(v=4).map(str)
+headers = st.builds(header, hosts, st.integers(0, 65_535), st.integers(0, 65_535))
+datagrams = st.builds(bytes.__add__, headers, st.binary(max_size=64)) | st.binary(max_size=64)
+
+
+@settings(deadline=None, max_examples=50, suppress_health_check=list(HealthCheck))
+@given(written=st.lists(datagrams, max_size=20))
+async def test_any_bytes_are_a_datagram_or_refused(guest: Puppet, written: list[bytes]) -> None:
+    one = await DatagramSocket.bind(guest, flags=NONBLOCK)
+    await one.set("broadcast", 1)
+    for data in written:
+        error = await guest.try_write(one.fd, data)
+        assert len(data) >= HEADER.size or error is Errno.INVAL
+        assert error in (
+            Errno.SUCCESS, Errno.INVAL, Errno.AFNOSUPPORT, Errno.NETUNREACH, Errno.DESTADDRREQ
+        )  # fmt: skip
+    await one.send(b"itself", ("127.0.0.1", one.port))
+    while (await one.receive()).payload != b"itself":
+        pass
+    await guest.close(one.fd)
+
+
+words = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=12)
+verbs = st.sampled_from(
+    ["bind", "connect", "listen", "local", "remote", "error", "get", "set", "shutdown"]
+)
+names = st.sampled_from(
+    ["headers", "nocheck", "drops", "rcvbuf", "broadcast", "nodelay", "r", "rw"]
+)
+
+
+@settings(deadline=None, max_examples=50, suppress_health_check=list(HealthCheck))
+@given(commands=st.lists(st.tuples(verbs, names | hosts | words, words | hosts), max_size=10))
+async def test_any_command_is_carried_out_or_refused(
+    guest: Puppet, commands: list[tuple[str, str, str]]
+) -> None:
+    one = await DatagramSocket.bind(guest, flags=NONBLOCK)
+    ident = await guest.socket_id(one.fd)
+    for verb, first, second in commands:
+        await guest.try_command(f"{verb} {ident} {first} {second}")
+        await guest.try_open_net(f"udp/{verb}/{first}/{second}")
+    assert (await guest.local(one.fd))[1] == one.port
+    await guest.close(one.fd)
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ _PATH_LIST = (
     "file", "folder", "folder/inner", "link", "..", "../..", "/", ".", "", "new", "tcp/socket",
     "tcp/pair", "tcp/listen/0.0.0.0/0", "tcp/connect/127.0.0.1/80", "tcp/accept/1", "ctl",
     "hostname", "interfaces", "dns/localhost", "sock/1/options", "tcp", "localhost",
+    "udp/bind/0.0.0.0/9", "udp/connect/127.0.0.1/9", "udp/socket",
 )  # fmt: skip
 """At `PATHS`, 32 bytes each; scripts point at them."""
 
@@ -46,7 +47,7 @@ def _prelude() -> list[bytes]:
     opened = FREE - 16
     net = [
         _call("path_open", 4, 0, PATHS + 32 * index, len(_PATH_LIST[index]), 0, 0, 0, 4, opened)
-        for index in (10, 11, 12, 15, 16, 19)
+        for index in (10, 11, 12, 15, 16, 19, 22, 23)
     ]
     host = [
         _call("path_open", 3, 1, PATHS + 32 * index, len(_PATH_LIST[index]), 1, rights, rights,
@@ -178,7 +179,7 @@ def test_every_call_takes_the_worst_arguments(
     calls = [_call(function, *[edge] * count) for edge in edges]
     for position in range(count):
         for edge in edges:
-            for fd in (1, 3, 4, 5, 6, 7):
+            for fd in (1, 3, 4, 5, 6, 7, 11):
                 arguments = [fd, *[FREE] * (count - 1)][:count]
                 arguments[position] = edge
                 calls.append(_call(function, *arguments))

@@ -39,9 +39,9 @@ class Recorder(asyncio.DatagramProtocol):
 
 async def test_the_host_and_a_pod_exchange_datagrams(pods: Lab) -> None:
     recorder = Recorder()
-    transport = pods.runtime.endpoint.open_datagrams(recorder, FRONT_GATEWAY, 53)
-    assert transport.get_extra_info("sockname") == (FRONT_GATEWAY, 53)
-    client = await DatagramSocket.connect(await pods.puppet(), FRONT_GATEWAY, 53)
+    transport = pods.runtime.endpoint.open_datagrams(recorder, FRONT_GATEWAY, 7000)
+    assert transport.get_extra_info("sockname") == (FRONT_GATEWAY, 7000)
+    client = await DatagramSocket.connect(await pods.puppet(), FRONT_GATEWAY, 7000)
     for payload in (b"question", b"", bytes(LARGEST)):
         await client.guest.write(client.fd, payload)
     await eventually(lambda: len(recorder.received) == 3)
@@ -70,14 +70,14 @@ async def test_what_cannot_be_sent_is_told_the_protocol(pods: Lab) -> None:
 
 async def test_an_endpoint_takes_its_port_or_says_why_not(pods: Lab) -> None:
     endpoint = pods.runtime.endpoint
-    first = endpoint.open_datagrams(Recorder(), FRONT_GATEWAY, 53)
-    endpoint.open_datagrams(Recorder(), BACK_GATEWAY, 53)
+    first = endpoint.open_datagrams(Recorder(), FRONT_GATEWAY, 7000)
+    endpoint.open_datagrams(Recorder(), BACK_GATEWAY, 7000)
     with pytest.raises(OSError, match="in use"):
-        endpoint.open_datagrams(Recorder(), FRONT_GATEWAY, 53)
+        endpoint.open_datagrams(Recorder(), FRONT_GATEWAY, 7000)
     with pytest.raises(OSError, match="assign"):
-        endpoint.open_datagrams(Recorder(), "10.10.7.7", 53)
+        endpoint.open_datagrams(Recorder(), "10.10.7.7", 7000)
     first.abort()
-    endpoint.open_datagrams(Recorder(), FRONT_GATEWAY, 53)
+    endpoint.open_datagrams(Recorder(), FRONT_GATEWAY, 7000)
 
 
 async def test_a_flood_leaves_the_loop_its_turns(pods: Lab) -> None:
