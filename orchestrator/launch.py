@@ -39,7 +39,7 @@ from pod_node.status import (
     PodStateChanged,
     Synced,
 )
-from vnet.gateway import EgressAttempt, EgressEnded
+from vnet.gateway.attempts import EgressAttempt, EgressEnded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.topology.link_text import summary
 from vnet.configuration import FaultKind
-from vnet.gateway import EgressAttempt
+from vnet.gateway.attempts import EgressAttempt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -44,7 +44,7 @@ from vnet.codec.configuration import (
     parameters_to_message,
 )
 from vnet.errors import InvalidMessageError
-from vnet.gateway import EgressAttempt, EgressEnded
+from vnet.gateway.attempts import EgressAttempt, EgressEnded
 
 _PHASES = {
     Phase.WAITING: pb.PHASE_WAITING,
