@@ -27,6 +27,7 @@ MEASURES = (
     "kill",
     "connections",
     "policy",
+    "network_truth",
     "serving",
 )
 RESULT = ROOT / "build" / "bench.json"

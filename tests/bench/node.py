@@ -25,7 +25,7 @@ from tests.bench.calls import CallCounter
 from tests.bench.cases import LISTENING, Case, Report, Side, is_python, reports
 from tests.bench.worker import Worker
 from tests.support.policies import declare_group
-from vnet.configuration import Policy
+from vnet.configuration import NetworkConfiguration, Policy
 
 NETWORK = "bench"
 SUBNET = IPv4Network("10.77.0.0/16")
@@ -33,6 +33,8 @@ PORT = 7000
 TIMEOUT_S = 120.0
 PODS_IN_GROUP = 200
 """More than a measure boots."""
+FIRST_ADDRESS = SUBNET.network_address + 2
+"""Pods get addresses in the order in which they are booted."""
 QUIET_AFTER_S = 1.5
 """After boot, imports and connecting, and with a second to go: the middle of a long case."""
 QUIET_S = 0.5
@@ -99,6 +101,20 @@ class ApplyPolicies:
     policies: tuple[Policy, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class RunScene:
+    """Run servers and their clients on a network that is like this; answered with all reports.
+
+    The port to listen on is appended to a server's command; a client's may name its server's
+    `{address}` and `{port}`. Whoever is to report ends by itself, the others are killed then.
+    """
+
+    configuration: NetworkConfiguration
+    servers: tuple[Program, ...]
+    clients: tuple[Program, ...]
+    reporters: tuple[Side, ...]
+
+
 class PodNode(Worker):
     """The handle of such a process."""
 
@@ -113,6 +129,9 @@ class PodNode(Worker):
 
     def run_program(self, program: Program) -> list[Report]:
         return self._reports(RunProgram(program))
+
+    def run_scene(self, scene: RunScene) -> list[Report]:
+        return self._reports(scene)
 
     def boot(self, programs: Sequence[Program]) -> list[str]:
         addresses = self.ask(Boot(tuple(programs)))
@@ -220,7 +239,7 @@ class _Pods:
         self._images = images
         self._prepared: dict[str, CompiledImage] = {}
         self._policies = PolicyTables(runtime.fabric)
-        self._addresses = map(IPv4Address, itertools.count(int(SUBNET.network_address) + 2))
+        self._addresses = map(IPv4Address, itertools.count(int(FIRST_ADDRESS)))
 
     async def handle(self, request: object) -> object:
         async with asyncio.timeout(TIMEOUT_S):
@@ -229,6 +248,8 @@ class _Pods:
                     return await self._run_case(case)
                 case RunProgram(program):
                     return await self._run_program(program)
+                case RunScene():
+                    return await self._run_scene(request)
                 case Boot(programs):
                     pods = [self._boot(program) for program in programs]
                     await _first_lines(pods)
@@ -261,6 +282,24 @@ class _Pods:
         await _end([*servers, *clients])
         return reports(lines)
 
+    async def _run_scene(self, scene: RunScene) -> list[Report]:
+        self._runtime.configure_network(scene.configuration)
+        servers = [self._boot(Program((*one.command, str(PORT)))) for one in scene.servers]
+        await _first_lines(servers)
+        clients = [
+            self._boot(
+                Program(
+                    tuple(word.format(address=server.address, port=PORT) for word in one.command)
+                )
+            )
+            for one, server in zip(scene.clients, servers, strict=True)
+        ]
+        pairs = zip(servers, clients, scene.reporters, strict=True)
+        told = [server if side is Side.SERVER else client for server, client, side in pairs]
+        lines = [line for pod in told for line in await _lines_at_end(pod)]
+        await _end([*servers, *clients])
+        return reports(lines)
+
     async def _count_python_calls(self, case: Case) -> int:
         counter = CallCounter()
         counter.install()
@@ -275,7 +314,7 @@ class _Pods:
             counter.remove()
 
     def _apply_policies(self, policies: Sequence[Policy]) -> None:
-        members = [str(SUBNET.network_address + 2 + index) for index in range(PODS_IN_GROUP)]
+        members = [str(FIRST_ADDRESS + index) for index in range(PODS_IN_GROUP)]
         declare_group(self._runtime.fabric, 1, 1, members)
         self._policies.apply(policies, {PodNode.EVERYBODY: 1})
 

@@ -1,0 +1,219 @@
+"""Whether links do what they are told, as C programs in pods see it: TCP against theory, rates,
+fairness, delays, losses.
+
+All cells of a scene run at the same time in one node, each pair of pods with a link of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from math import exp, log, sqrt
+from statistics import fmean
+
+from tests.bench.cases import Report, Side
+from tests.bench.node import FIRST_ADDRESS, NETWORK, PodNode, Program, RunScene
+from tests.bench.rows import Bound, Row
+from tests.bench.sampling import span
+from vnet.configuration import Group, Hop, Link, LinkParameters, NetworkConfiguration, Route
+
+MS = 1_000_000
+SECONDS = 20.0
+MSS_BYTES, HEADER_BYTES = 1460, 40
+RATE_BIT_S = 10_000_000
+DELAYS_MS = (0, 10, 50, 100)
+LOSSES = (0.0, 0.001, 0.01, 0.02, 0.05, 0.1)
+WINDOWS = (8192, 32_768, 131_072)
+
+RATES_BIT_S = (1_000_000, 10_000_000, 100_000_000)
+FLOWS = 8
+PINGS = 20
+PING_DELAYS_MS = (5, 20, 80, 200)
+DATAGRAMS = 5000
+DATAGRAM_LOSSES = (0.01, 0.05, 0.2)
+LARGE_WINDOW = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One pair of pods and what is between them."""
+
+    link: LinkParameters
+    server: tuple[str, ...]
+    client: tuple[str, ...]
+    reporter: Side = Side.SERVER
+
+
+def measure() -> list[Row]:
+    return [*_tcp_rows(), *_rate_rows(), _fairness_row(), _delay_row(), _loss_row()]
+
+
+def _run(cells: list[Cell], *, shared: bool = False) -> list[Report]:
+    """Run the cells at once; `shared`: on the first one's link, all of them."""
+    scene = RunScene(
+        _configuration(cells, shared=shared),
+        tuple(Program(cell.server) for cell in cells),
+        tuple(Program(cell.client) for cell in cells),
+        tuple(cell.reporter for cell in cells),
+    )
+    with PodNode() as node:
+        return node.run_scene(scene)
+
+
+def _configuration(cells: list[Cell], *, shared: bool) -> NetworkConfiguration:
+    """Servers are booted first, so addresses tell who is whose client."""
+    count = len(cells)
+    groups = tuple(
+        Group(name=f"pod-{index}@{NETWORK}", network=NETWORK, interfaces=(FIRST_ADDRESS + index,))
+        for index in range(2 * count)
+    )
+    links = tuple(
+        Link(name=f"link-{index}", forward=cell.link, backward=cell.link)
+        for index, cell in enumerate(cells)
+    )
+    routes = []
+    for index in range(count):
+        server, client = groups[index].name, groups[count + index].name
+        link = links[0 if shared else index].name
+        routes.append(Route(source=client, target=server, hops=(Hop(link=link),)))
+        routes.append(Route(source=server, target=client, hops=(Hop(link=link, backward=True),)))
+    return NetworkConfiguration(groups=groups, links=links, routes=tuple(routes))
+
+
+def _transfer(link: LinkParameters, window: int, seconds: float = SECONDS) -> Cell:
+    return Cell(
+        link=link,
+        server=("truth", "receive", str(window), str(seconds)),
+        client=("truth", "send", "{address}", "{port}"),
+    )
+
+
+def _bytes_per_second(report: Report) -> float:
+    return report["bytes"] / report["seconds"]
+
+
+def _goodput(rate_bit_s: int) -> float:
+    """Bytes of a stream a second that full segments carry at a rate of layer 3."""
+    return rate_bit_s / 8 * MSS_BYTES / (MSS_BYTES + HEADER_BYTES)
+
+
+def _theory(delay_ms: int, loss: float, window: int) -> float:
+    """The least of the rate, window / RTT, and Mathis et al.'s 1.22 MSS / (RTT sqrt(p))."""
+    wire_s = (MSS_BYTES + 2 * HEADER_BYTES) * 8 / RATE_BIT_S
+    rtt_s = 2 * delay_ms / 1e3 + wire_s
+    limits = [_goodput(RATE_BIT_S), window / rtt_s]
+    if loss:
+        limits.append(1.22 * MSS_BYTES / (rtt_s * sqrt(loss)))
+    return min(limits)
+
+
+def _tcp_rows() -> list[Row]:
+    cells = list(product(LOSSES, DELAYS_MS, WINDOWS))
+    reports = _run(
+        [
+            _transfer(LinkParameters(delay_ns=delay * MS, loss=loss, rate_bit_s=RATE_BIT_S), window)
+            for loss, delay, window in cells
+        ]
+    )
+    shares: dict[float, list[float]] = {loss: [] for loss in LOSSES}
+    for (loss, delay, window), report in zip(cells, reports, strict=True):
+        shares[loss].append(_bytes_per_second(report) / _theory(delay, loss, window))
+    return [_tcp_row(loss, shares[loss]) for loss in LOSSES]
+
+
+def _tcp_row(loss: float, shares: list[float]) -> Row:
+    mean = exp(fmean(map(log, shares)))
+    bound = Bound(1.1 if not loss else 1.43, at_least=False) if loss <= 0.05 else None
+    return Row(
+        name=f"TCP at {loss:.1%} loss, off theory",
+        unit="factor",
+        value=max(mean, 1 / mean),
+        bound=bound,
+        spread=span(shares),
+        note=f"geometric mean over delays {DELAYS_MS} ms and windows {WINDOWS}; the spread is of "
+        "measured over expected",
+    )
+
+
+def _rate_rows() -> list[Row]:
+    cells = [
+        _transfer(LinkParameters(delay_ns=5 * MS, rate_bit_s=rate), LARGE_WINDOW)
+        for rate in RATES_BIT_S
+    ]
+    shares = [
+        _bytes_per_second(report) / _goodput(rate)
+        for rate, report in zip(RATES_BIT_S, _run(cells), strict=True)
+    ]
+    return [
+        Row(
+            name=f"rate of {rate // 1_000_000} Mbit/s, off by",
+            unit="%",
+            value=abs(share - 1) * 100,
+            bound=Bound(2.0, at_least=False),
+            note="bytes of one TCP stream against what full segments carry",
+        )
+        for rate, share in zip(RATES_BIT_S, shares, strict=True)
+    ]
+
+
+def _fairness_row() -> Row:
+    link = LinkParameters(delay_ns=10 * MS, rate_bit_s=RATE_BIT_S)
+    rates = [
+        _bytes_per_second(report)
+        for report in _run([_transfer(link, LARGE_WINDOW)] * FLOWS, shared=True)
+    ]
+    return Row(
+        name=f"{FLOWS} TCP streams on one link, Jain's index",
+        unit="",
+        value=sum(rates) ** 2 / (FLOWS * sum(rate**2 for rate in rates)),
+        bound=Bound(0.95, at_least=True),
+        spread=span(rates),
+        note=f"sum {sum(rates) / _goodput(RATE_BIT_S):.3f} of the rate",
+    )
+
+
+def _delay_row() -> Row:
+    cells = [
+        Cell(
+            link=LinkParameters(delay_ns=delay * MS),
+            server=("truth", "echo"),
+            client=("truth", "ping", "{address}", "{port}", str(PINGS)),
+            reporter=Side.CLIENT,
+        )
+        for delay in PING_DELAYS_MS
+    ]
+    errors = [
+        report["median_ns"] / MS - 2 * delay
+        for delay, report in zip(PING_DELAYS_MS, _run(cells), strict=True)
+    ]
+    return Row(
+        name="round trip, off by",
+        unit="ms",
+        value=max(map(abs, errors)),
+        bound=Bound(1.0, at_least=False),
+        spread=span(errors),
+        note=f"the worst median of {PINGS} at delays of {PING_DELAYS_MS} ms one way",
+    )
+
+
+def _loss_row() -> Row:
+    cells = [
+        Cell(
+            link=LinkParameters(delay_ns=MS, loss=loss),
+            server=("truth", "count", "2"),
+            client=("truth", "spray", "{address}", "{port}", str(DATAGRAMS)),
+        )
+        for loss in DATAGRAM_LOSSES
+    ]
+    deviations = []
+    for loss, report in zip(DATAGRAM_LOSSES, _run(cells), strict=True):
+        deviation = sqrt(DATAGRAMS * loss * (1 - loss))
+        deviations.append((DATAGRAMS - report["datagrams"] - DATAGRAMS * loss) / deviation)
+    return Row(
+        name="losses, off by",
+        unit="deviations",
+        value=max(map(abs, deviations)),
+        bound=Bound(4.0, at_least=False),
+        spread=span(deviations),
+        note=f"standard deviations of the binomial; {DATAGRAMS} datagrams at {DATAGRAM_LOSSES}",
+    )
