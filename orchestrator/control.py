@@ -21,7 +21,7 @@ from orchestrator.schedule import PodAction, PodVerb, Schedule
 from orchestrator.shaping import Shaping
 from orchestrator.targets import ALIVE, RUNNING, TargetError, Targets
 from orchestrator.views import DeploymentView, LinkAim, PodShown, Remarked
-from orchestrator.wording import action_text
+from orchestrator.wording import action_text, egress_text
 from vnet.capture import CaptureWish, InterfacePlace
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from orchestrator.views import CaptureOrder, PingStep
     from pod_node.status import OpenPortal
     from vnet.capture import CaptureBatch, CapturePlace
+    from vnet.gateway import EgressHappening
     from vnet.ping import PingPlan
 
 
@@ -101,6 +102,10 @@ class Control:
     def portals_opened(self, portals: Sequence[OpenPortal]) -> None:
         """Take note of the portals."""
         self._portals = tuple(portals)
+
+    def egress_happened(self, happening: EgressHappening) -> None:
+        """Take note of what left, or was not allowed to."""
+        self.events.tell(egress_text(happening), happening)
 
     def started(self) -> None:
         """Take note that the start is over; the schedule's time begins."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from orchestrator.views import DeploymentEvent, DeploymentHappening, PodShown
 from pod_node.fanout import Fanout
 from pod_node.status import EventsLost
+from vnet.gateway.attempts import Decision, EgressAttempt, EgressEnded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -34,7 +35,7 @@ class EventLog:
         """Hand an event to everybody who listens."""
         self._sequence += 1
         self._fanout.publish(self._event(text, happening))
-        if not isinstance(happening, PodShown):
+        if not _is_quiet(happening):
             self._notice(text)
 
     async def listen(self) -> AsyncGenerator[DeploymentEvent, None]:
@@ -54,3 +55,10 @@ class EventLog:
         return DeploymentEvent(
             sequence=self._sequence, time_s=self._wall(), text=text, happening=happening
         )
+
+
+def _is_quiet(happening: DeploymentHappening) -> bool:
+    """Whether `podnet up` shows it otherwise, or it happens all the time where all is well."""
+    if isinstance(happening, EgressAttempt):
+        return happening.decision is Decision.ALLOWED
+    return isinstance(happening, (PodShown, EgressEnded))

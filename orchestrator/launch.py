@@ -39,6 +39,7 @@ from pod_node.status import (
     PodStateChanged,
     Synced,
 )
+from vnet.gateway.attempts import EgressAttempt, EgressEnded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from pod_node.records import LogLines
     from pod_node.spec import PodSpec
     from pod_node.status import NodeEvent, OpenPortal, PortalBackend
+    from vnet.gateway import EgressHappening
 
 LAST_LINES_S = 2.0
 """How long the end of a pod waits for its last lines; a slow reader may have lost their end."""
@@ -105,6 +107,9 @@ class Companion(Protocol):
 
     def pod_changed(self, view: PodView) -> None:
         """A pod changed."""
+
+    def egress_happened(self, happening: EgressHappening) -> None:
+        """A pod tried to reach something outside, or is done with it."""
 
     def started(self) -> None:
         """The start is over."""
@@ -262,6 +267,8 @@ class Launch:
                 self._events.put_nowait(change)
             case PodExited() as exited:
                 self._spawn(group, self._hear_out(exited), f"last lines of {exited.pod}")
+            case EgressAttempt() | EgressEnded() as happening:
+                self._companion.egress_happened(happening)
             case LogNotice(pod=pod, message=message):
                 self._screen.show_notice(f"{pod}: {message}")
             case EventsLost(count):

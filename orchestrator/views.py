@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from orchestrator.phases import PodView
     from pod_node.status import EventsLost, OpenPortal
     from vnet.configuration import FaultKind, LinkParameters, NetworkConfiguration
+    from vnet.gateway import EgressHappening
     from vnet.ping import NumberedEcho
 
 
@@ -107,7 +108,7 @@ class Remarked:
 
 
 DeploymentHappening: TypeAlias = (
-    "PodShown | LinkShown | FaultBegun | FaultEnded | Remarked | EventsLost"
+    "PodShown | LinkShown | FaultBegun | FaultEnded | Remarked | EgressHappening | EventsLost"
 )
 
 

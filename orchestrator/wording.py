@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from orchestrator.topology.link_text import summary
 from vnet.configuration import FaultKind
+from vnet.gateway.attempts import EgressAttempt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from orchestrator.schedule import PodVerb
     from orchestrator.views import FaultView, LinkView
+    from vnet.gateway import EgressHappening
 
 _MINUTE_S = 60
 _PAST = {"kill": "killed", "pause": "paused", "resume": "resumed"}
@@ -46,6 +48,19 @@ def ended_text(name: str, kind: FaultKind) -> str:
 def action_text(verb: PodVerb, pods: Sequence[str], duration_s: float | None = None) -> str:
     """Say what was done to pods."""
     return f"{_PAST[verb.value]}: {', '.join(pods)}{_for(duration_s)}"
+
+
+def egress_text(happening: EgressHappening) -> str:
+    """Say what became of an attempt to reach something outside."""
+    port = f":{happening.port}" if happening.port else ""
+    text = f"{happening.pod} to {happening.target}{port}: "
+    if isinstance(happening, EgressAttempt):
+        why = f"by {happening.rule}" if happening.rule and not happening.reason else ""
+        why = happening.reason or why
+        return text + happening.decision.value + (f", {why}" if why else "")
+    sent, received = happening.sent_bytes, happening.received_bytes
+    took = rounded_duration(happening.duration_s)
+    return text + f"{happening.ending.value} after {took}, {sent} bytes sent, {received} received"
 
 
 def rounded_duration(seconds: float) -> str:

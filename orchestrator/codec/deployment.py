@@ -29,13 +29,22 @@ from pod_node.codec import (
 from pod_node.status import EventsLost
 from protos.orchestrator.v1 import orchestrator_pb2 as pb
 from protos.vnet.v1 import links_pb2
-from vnet.codec import configuration_from_message, configuration_to_message, fields
+from vnet.codec import (
+    attempt_from_message,
+    attempt_to_message,
+    configuration_from_message,
+    configuration_to_message,
+    ended_from_message,
+    ended_to_message,
+    fields,
+)
 from vnet.codec.configuration import (
     FAULT_KINDS,
     parameters_from_message,
     parameters_to_message,
 )
 from vnet.errors import InvalidMessageError
+from vnet.gateway.attempts import EgressAttempt, EgressEnded
 
 _PHASES = {
     Phase.WAITING: pb.PHASE_WAITING,
@@ -181,6 +190,10 @@ def event_to_message(event: DeploymentEvent) -> pb.EventsResponse:
         case Remarked(failure):
             message.remark.failure = failure
             message.remark.SetInParent()
+        case EgressAttempt() as attempt:
+            message.egress_attempt.CopyFrom(attempt_to_message(attempt))
+        case EgressEnded() as ended:
+            message.egress_ended.CopyFrom(ended_to_message(ended))
         case EventsLost(count):
             message.events_lost.count = count
             message.events_lost.SetInParent()
@@ -211,6 +224,10 @@ def _happening(message: pb.EventsResponse) -> DeploymentHappening:
             return FaultEnded(message.fault_ended)
         case "remark":
             return Remarked(message.remark.failure)
+        case "egress_attempt":
+            return attempt_from_message(message.egress_attempt)
+        case "egress_ended":
+            return ended_from_message(message.egress_ended)
         case "events_lost":
             return EventsLost(message.events_lost.count)
         case _:

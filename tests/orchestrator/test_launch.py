@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pod_node.images import Progress
     from pod_node.records import LogLines
     from pod_node.status import OpenPortal
+    from vnet.gateway import EgressHappening
 
 
 @dataclass
@@ -80,6 +81,9 @@ class RecordingCompanion:
 
     def pod_changed(self, view: PodView) -> None:
         self.told.append(f"{view.spec.name} {view.state}")
+
+    def egress_happened(self, happening: EgressHappening) -> None:
+        self.told.append(f"{happening.pod} left")
 
     def started(self) -> None:
         self.told.append("started")

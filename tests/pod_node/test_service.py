@@ -227,6 +227,7 @@ async def test_a_pod_that_ended_cannot_be_paused(served: ServedNode) -> None:
 async def test_a_paused_pod_that_is_killed_is_not_paused_any_more(served: ServedNode) -> None:
     await ready(served)
     async with aclosing(served.client.watch()) as events:
+        assert isinstance((await anext(events)).happening, Synced)
         await served.client.boot_pod(make_spec("web-1"))
         async for event in events:
             if isinstance(event.happening, PodStateChanged):

@@ -81,10 +81,14 @@ void flows_end(struct connection *connection)
 	connection_release(connection);
 }
 
+/* Whether it has nothing left to do, once its program has closed. An answer to a SYN is of no use to nobody. */
 static bool flow_over(const struct flow *flow)
 {
-	return flow->state == FLOW_OVER ||
-	       (flow->state == FLOW_OPEN && flow->sender.finished && sender_done(&flow->sender));
+	switch (flow->state) {
+	case FLOW_OVER: return true;
+	case FLOW_OPEN: return flow->sender.finished && sender_done(&flow->sender);
+	default: return flow_back(flow)->state == FLOW_OVER;
+	}
 }
 
 void flows_settle(struct connection *connection)
@@ -410,16 +414,25 @@ void flow_receive(struct packet *packet, u64 now)
 
 /* Time. */
 
+/* How often a flow sends in vain before it gives up: an orphan less often, and not at all when nobody is there to answer
+ * since the other pod has gone too. */
+static u32 patience(const struct flow *flow)
+{
+	if (flow_sender(flow))
+		return SENDER_RETRIES;
+	const struct interface *target = interface_find(flow->path->target);
+	return flow_receiver(flow) || (target && target->pod) ? SENDER_RETRIES_ORPHAN : 0;
+}
+
 static void sender_due(struct flow *flow, u64 now)
 {
-	u32 most = flow_sender(flow) ? SENDER_RETRIES : SENDER_RETRIES_ORPHAN;
 	if (sender_deadline(&flow->sender, now) > now) {
 		set_timer(flow, now);
 		return;
 	}
 	if (sender_timeout(&flow->sender, now))
 		send_window_probe(flow, now);
-	if (flow->sender.retries > most) {
+	if (flow->sender.retries > patience(flow)) {
 		flow_fail(flow, E_TIMEDOUT);
 		flows_settle(flow->connection);
 		return;

@@ -40,6 +40,7 @@ from tests.support.network_values import (
 from tests.support.pods import make_spec
 from vnet.configuration import FaultKind
 from vnet.errors import InvalidMessageError
+from vnet.gateway import Decision, EgressAttempt, EgressEnded, Ending
 
 remaining = st.none() | st.integers(1, 10**12).map(lambda us: us / 1_000_000)
 pods = st.builds(
@@ -85,6 +86,33 @@ portals = st.builds(
 )
 
 
+attempts = st.builds(
+    EgressAttempt,
+    number=small,
+    pod=filled,
+    service=text,
+    target=text,
+    port=st.integers(0, 65_535),
+    decision=st.sampled_from(Decision),
+    rule=text,
+    address=text,
+    reason=text,
+    duration_s=microseconds,
+)
+endings = st.builds(
+    EgressEnded,
+    number=small,
+    pod=filled,
+    service=text,
+    target=text,
+    port=st.integers(1, 65_535),
+    ending=st.sampled_from(Ending),
+    sent_bytes=small,
+    received_bytes=small,
+    duration_s=microseconds,
+)
+
+
 @given(
     view=st.builds(
         DeploymentView,
@@ -117,6 +145,8 @@ def test_a_deployment_survives_the_wire(view: DeploymentView) -> None:
             st.builds(FaultEnded, text),
             st.builds(Remarked, st.booleans()),
             st.builds(EventsLost, small),
+            attempts,
+            endings,
         ),
     )
 )
