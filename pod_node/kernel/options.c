@@ -129,7 +129,7 @@ static int set_receive_buffer(struct socket *socket, i32 value)
 static int stream_option_set(struct socket *socket, u32 option, i32 value)
 {
 	switch (option) {
-	case OPTION(IPPROTO_TCP, TCP_NODELAY): return socket->no_delay = value != 0, 0;
+	case OPTION(IPPROTO_TCP, TCP_NODELAY): return atomic_store(&socket->no_delay, value != 0), 0;
 	case OPTION(IPPROTO_TCP, TCP_KEEPIDLE): return set_positive(&socket->keep_idle, value);
 	case OPTION(IPPROTO_TCP, TCP_KEEPINTVL): return set_positive(&socket->keep_interval, value);
 	case OPTION(IPPROTO_TCP, TCP_KEEPCNT): return set_positive(&socket->keep_count, value);
