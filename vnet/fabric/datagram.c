@@ -45,7 +45,7 @@ static int route_to_one(const struct pod *pod, struct address to, struct route *
 	if (result != -E_HOSTUNREACH)
 		return result;
 	const struct interface *interface = subnet_interface(pod, to);
-	if (!interface && interface_find(to)) /* behind a router */
+	if (!interface && interface_find(to) && pod->interface_count) /* behind a router */
 		interface = pod->interfaces[0];
 	if (!interface)
 		return -E_NETUNREACH;
@@ -173,12 +173,11 @@ static void broadcast_send(const struct packet *packet, const struct interface *
 		struct endpoint target = {to->address, packet->datagram.target_port};
 		if (permitted(source_of(packet), target, from, to) != VERDICT_ALLOW)
 			continue;
-		struct packet *copy = paths_any() ? copy_of(packet, packet->account) : NULL;
-		if (copy && send_paced(copy, from, to))
-			continue;
+		struct packet *copy = path_concerned(from, to) ? copy_of(packet, packet->account) : NULL;
 		if (copy)
-			packet_free(copy);
-		broadcast_deliver(pod, packet);
+			send_paced(copy, from, to);
+		else
+			broadcast_deliver(pod, packet);
 	}
 }
 

@@ -5,9 +5,10 @@
 #include "vnet/fabric/errno.h"
 #include "vnet/fabric/path.h"
 #include "vnet/fabric/policy.h"
+#include "vnet/fabric/tap.h"
 #include "vnet/fabric/udp.h"
 
-#define QUOTED_SIZE 28u /* a message about a packet has its IP header and 8 bytes more */
+#define QUOTED_SIZE (FRAME_IPV4 + 8u) /* what RFC 792 has a message say of the packet that it is about */
 
 static struct socket *listener; /* under network_lock */
 
@@ -131,12 +132,22 @@ int echo_send(struct address source, struct address target, u32 identifier, u32 
 	return result;
 }
 
+static void quote(const struct packet *packet, u8 to[QUOTED_SIZE])
+{
+	u8 headers[FRAME_HEADERS_MOST];
+	struct frame frame = tap_describe(packet);
+	frame.payload_size = packet->payload_size;
+	frame.payload_sum = checksum_add(0, packet->payload, packet->payload_size);
+	frame_write(&frame, headers);
+	memcpy(to, headers + FRAME_ETHERNET, QUOTED_SIZE);
+}
+
 static struct packet *message_about(const struct packet *refused)
 {
-	struct packet *message = packet_create(refused->account, PACKET_ICMP, 0);
+	struct packet *message = packet_create(refused->account, PACKET_ICMP, QUOTED_SIZE);
 	if (!message)
 		return NULL;
-	message->size += QUOTED_SIZE;
+	quote(refused, message->payload);
 	message->source = refused->target;
 	message->target = refused->source;
 	if (refused->protocol == PACKET_ICMP)

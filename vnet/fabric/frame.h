@@ -22,6 +22,7 @@
 enum frame_protocol { FRAME_IS_ICMP = 1, FRAME_IS_TCP = 6, FRAME_IS_UDP = 17 };
 enum frame_tcp_flags { FRAME_FIN = 1, FRAME_SYN = 2, FRAME_RST = 4, FRAME_PSH = 8, FRAME_ACK = 16 };
 enum frame_icmp_type { FRAME_ECHO_REPLY = 0, FRAME_UNREACHABLE = 3, FRAME_ECHO_REQUEST = 8 };
+enum frame_icmp_code { FRAME_HOST_UNREACHABLE = 1, FRAME_PORT_UNREACHABLE = 3 };
 
 struct frame {
 	u32 source, target; /* IPv4 */

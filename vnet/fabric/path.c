@@ -40,7 +40,7 @@ static struct path path_plan(const struct interface *source, const struct interf
 	struct path plan = {.mtu = LINK_DEFAULT_MTU, .source = source->address, .target = target->address};
 	struct route_entry *route =
 		source->group && target->group ? route_entry_find(source->group->id, target->group->id) : NULL;
-	if (source->access)
+	if (source->access && target->group) /* the host is not declared: portals and health checks cross no links */
 		plan.hops[plan.hop_count++] = source->access;
 	plan.unreachable = route ? !plan_route(&plan, route) : source->network != target->network;
 	plan.cut = fault_between(source, target, FAULT_CUT);

@@ -97,24 +97,43 @@ static struct frame frame_of(const struct packet *packet)
 	};
 }
 
+static void describe_datagram(const struct packet *packet, struct frame *frame)
+{
+	frame->source_port = packet->datagram.source_port;
+	frame->target_port = packet->datagram.target_port;
+	if (packet->datagram.broadcast)
+		frame->target = address_to_ipv4(packet->datagram.to);
+}
+
+static void describe_echo(const struct packet *packet, struct frame *frame)
+{
+	if (packet->echo.refused) {
+		frame->type = FRAME_UNREACHABLE;
+		frame->code = packet->echo.refused == PACKET_UDP ? FRAME_PORT_UNREACHABLE : FRAME_HOST_UNREACHABLE;
+		return;
+	}
+	frame->type = packet->echo.reply ? FRAME_ECHO_REPLY : FRAME_ECHO_REQUEST;
+	frame->identifier = (u16)packet->echo.identifier;
+	frame->number = (u16)packet->echo.sequence;
+}
+
+struct frame tap_describe(const struct packet *packet)
+{
+	struct frame frame = frame_of(packet);
+	if (packet->protocol == PACKET_UDP)
+		describe_datagram(packet, &frame);
+	else
+		describe_echo(packet, &frame);
+	return frame;
+}
+
 void tap_packet(u32 mask, const struct packet *packet, u64 now, enum capture_direction direction,
 		enum capture_outcome outcome)
 {
-	struct frame frame = frame_of(packet);
+	bool segment = packet->protocol == PACKET_TCP;
+	struct frame frame = segment ? frame_of(packet) : tap_describe(packet);
 	struct payload payload = {.part = {packet->payload}, .size = {packet->payload_size}};
-	switch (packet->protocol) {
-	case PACKET_TCP:
-		if (!flow_describe(packet, &frame, &payload))
-			return;
-		break;
-	case PACKET_UDP:
-		frame.source_port = packet->datagram.source_port;
-		frame.target_port = packet->datagram.target_port;
-		break;
-	default:
-		frame.type = packet->echo.reply ? FRAME_ECHO_REPLY : FRAME_ECHO_REQUEST;
-		frame.identifier = (u16)packet->echo.identifier;
-		frame.number = (u16)packet->echo.sequence;
-	}
+	if (segment && !flow_describe(packet, &frame, &payload))
+		return;
 	capture_frame(mask, now, &frame, &payload, direction, outcome);
 }

@@ -25,6 +25,8 @@ struct capture_counts {
 };
 struct capture_counts tap_counts(struct capture *capture);
 
+/* The headers of a datagram or an ICMP packet, without what follows from the payload. */
+struct frame tap_describe(const struct packet *packet);
 /* Under the pacer's lock: the captures that are open, as a mask. */
 u32 taps_open(void);
 /* Under the pacer's lock: show `packet`, on its path, to the captures in `mask`. */

@@ -18,6 +18,7 @@ from tests.pod_node.guests.python.conftest import PodNetwork, RunningPod
 from tests.support.lab import lab, python_image
 from vnet.capture import CapturedPacket, CapturePlace, InterfacePlace, LinkPlace, pcapng
 from vnet.configuration import Group, Hop, Link, LinkParameters, NetworkConfiguration, Route
+from vnet.ping import EchoOutcome
 
 BODY = b"0123456789abcdef" * 4096
 SERVER = f"""
@@ -197,6 +198,63 @@ async def test_a_link_shows_what_it_loses(
     assert lost == [("10.10.0.2",)] * forward.lost_packets
     assert lost
     assert len(seen.packets) > forward.packets
+
+
+ASKER = """
+import socket
+
+one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+one.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+one.bind(("", 9000))
+one.sendto(b"everybody", ("10.10.255.255", 8053))
+one.connect(("10.10.0.2", 8053))
+one.send(b"question")
+assert one.recv(100) == b"answer"
+one.connect(("10.10.0.2", 8054))
+one.send(b"anybody?")
+try:
+    one.recv(100)
+except ConnectionRefusedError:
+    print("refused", flush=True)
+input()
+"""
+ANSWERER = """
+import socket
+
+one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+one.bind(("", 8053))
+print("listening", flush=True)
+assert one.recv(100) == b"everybody"
+data, sender = one.recvfrom(100)
+one.sendto(b"answer", sender)
+one.recv(100)
+"""
+
+
+async def test_datagrams_refusals_and_echoes_are_what_they_are(
+    runtime: EngineRuntime, pods: PodNetwork, tmp_path: Path
+) -> None:
+    server = pods.run(ANSWERER)
+    await server.printed("listening")
+    ends = IPv4Address("10.10.0.3"), IPv4Address("10.10.0.2")
+    async with watching(runtime, InterfacePlace(ends[1])) as seen:
+        await pods.run(ASKER).printed("refused")
+        result = await runtime.ping(*ends, sequence=7, payload_bytes=56, timeout_s=5)
+        assert result.outcome is EchoOutcome.REPLY
+    path = written(tmp_path / "datagrams.pcapng", seen)
+    assert fields(path, "_ws.expert.severity >= 0x00600000", "_ws.expert.message") == []
+    assert fields(path, "udp && !icmp", "ip.src", "ip.dst", "udp.dstport", "udp.length") == [
+        ("10.10.0.3", "10.10.255.255", "8053", "17"),
+        ("10.10.0.3", "10.10.0.2", "8053", "16"),
+        ("10.10.0.2", "10.10.0.3", "9000", "14"),
+        ("10.10.0.3", "10.10.0.2", "8054", "16"),
+    ]
+    assert fields(path, "icmp", "icmp.type", "icmp.code", "icmp.seq", "udp.dstport") == [
+        ("3", "3", "", "8054"), ("8", "0", "7", ""), ("0", "0", "7", ""),
+    ]  # fmt: skip
+    assert (
+        fields(path, "udp.checksum.status == 0 || icmp.checksum.status == 0", "frame.number") == []
+    )
 
 
 async def test_packets_are_cut_to_the_length_that_is_asked_for(
