@@ -100,7 +100,7 @@ static bool denies(u32 says)
 }
 
 /* The policy that says how the connection is denied: of both directions' the first one. */
-static const struct policy *denier(const struct answer *answer)
+static struct policy *denier(const struct answer *answer)
 {
 	u32 egress = answer->says[POLICY_EGRESS], ingress = answer->says[POLICY_INGRESS];
 	u32 first = MIN(denies(egress) ? egress : POLICY_NONE, denies(ingress) ? ingress : POLICY_NONE);
@@ -138,7 +138,7 @@ static const struct answer *ask(const struct question *question)
 static void count(const struct answer *answer)
 {
 	if (answer->verdict != VERDICT_ALLOW) {
-		((struct policy *)denier(answer))->denied++;
+		denier(answer)->denied++;
 		return;
 	}
 	for (u32 direction = 0; direction < 2; direction++) {
