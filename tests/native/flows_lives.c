@@ -376,6 +376,22 @@ static void test_conversions_keep_every_byte(void)
 	close_ends(&ends);
 }
 
+/* Nothing concerns it any more when it is accepted. */
+static void test_a_link_that_goes_during_a_handshake_leaves_a_direct_connection(void)
+{
+	link_pods(slow(DELAY));
+	struct ends ends = {.listener = listen_right(1)};
+	ends.client = dial_right(-E_INPROGRESS);
+	simulate(DELAY);
+	link_pods((struct link_parameters){PERFECT});
+	simulate(2 * DELAY);
+	CHECK(ends.client->connection->stream[0].flow);
+	ends.server = accept_now(ends.listener);
+	CHECK(!ends.client->connection->stream[0].flow);
+	CHECK(write_byte(ends.client) == 1 && read_byte(ends.server) == 1);
+	close_ends(&ends);
+}
+
 void test_lives(void)
 {
 	static const struct test tests[] = {
@@ -398,6 +414,7 @@ void test_lives(void)
 		TEST(test_nothing_stays_of_connections_closed_at_any_moment),
 		TEST(test_half_open_connections_are_bounded_by_who_opens_them),
 		TEST(test_conversions_keep_every_byte),
+		TEST(test_a_link_that_goes_during_a_handshake_leaves_a_direct_connection),
 #undef TEST
 	};
 	run_tests(tests, COUNT_OF(tests));

@@ -103,10 +103,17 @@ static bool concerned(const struct connection *connection)
 
 static void reconsider_paced(struct connection *connection)
 {
+	if (!connection->ends[0] || !connection->ends[1])
+		return;
 	lock_streams(connection);
 	if (!concerned(connection))
 		make_direct(connection);
 	unlock_streams(connection);
+}
+
+void flow_accepted(struct connection *connection)
+{
+	reconsider_paced(connection);
 }
 
 static void reconsider(struct socket *socket)
@@ -114,11 +121,9 @@ static void reconsider(struct socket *socket)
 	if (socket->kind != SOCKET_STREAM || socket->state != TCP_ESTABLISHED || socket->side != 0)
 		return;
 	struct connection *connection = socket->connection;
-	if (!connection->ends[1])
-		return;
 	if (connection->stream[0].flow)
 		reconsider_paced(connection);
-	else
+	else if (connection->ends[1])
 		reconsider_direct(connection);
 }
 

@@ -7,8 +7,6 @@ struct flow *connection_flow(const struct connection *connection, u32 side)
 	return connection->stream[1 - side].flow;
 }
 
-/* How flows come and go. */
-
 static void flow_free(struct flow *flow)
 {
 	struct account *account = flow->account;
@@ -124,130 +122,6 @@ void flow_set_limits(struct connection *connection, const struct socket *client,
 	}
 }
 
-/* Sending. */
-
-/* The window that the receiving end grants now. Bytes count as read while somebody waits for them: how long a thread
- * takes to wake is no matter of the network's. */
-static u32 grant_window(struct flow *flow)
-{
-	struct stream *stream = flow_stream(flow);
-	struct receiver *receiver = &flow->receiver;
-	const struct socket *reader = flow_receiver(flow);
-	u32 least = MIN(2 * flow->sender.segment_size, receiver->buffer / 2);
-	u32 unread = flow->deaf || atomic_load(&stream->readers.count) ? 0 : stream_unread(stream);
-	if (reader)
-		receiver->buffer = MIN(reader->receive_buffer, STREAM_LARGEST);
-	receiver->edge = receiver_edge(receiver, unread, flow->sender.segment_size);
-	atomic_store(&stream->update_at, receiver->edge + least - receiver->buffer);
-	return receiver->edge;
-}
-
-static struct packet *make_packet(struct flow *flow, u32 flags, u32 size)
-{
-	struct packet *packet = packet_create(flow->sender.board.account, PACKET_TCP, 0);
-	if (!packet)
-		return NULL;
-	struct flow *back = flow_back(flow);
-	packet->size += size;
-	packet->flow_key = flow->key;
-	packet->tcp = (struct tcp_packet){
-		.flow = flow,
-		.sequence = flow->sender.next,
-		.acknowledgement = back->receiver.next,
-		.edge = back->receiver.edge,
-		.size = size,
-		.flags = (u8)flags,
-	};
-	flow_hold(packet);
-	return packet;
-}
-
-void flow_send_control(struct flow *flow, u32 flags, u64 now)
-{
-	struct packet *packet = make_packet(flow, flags, 0);
-	if (packet)
-		packet_send(packet, flow->path, now);
-}
-
-void flow_send_acknowledgement(struct flow *flow, u64 echo, u64 now)
-{
-	struct flow *back = flow_back(flow);
-	grant_window(back);
-	struct packet *packet = make_packet(flow, TCP_ACK, 0);
-	if (!packet)
-		return;
-	packet->tcp.arrivals = back->sender.board.arrivals;
-	packet->tcp.echo = echo;
-	packet_send(packet, flow->path, now);
-}
-
-static void send_window_probe(struct flow *flow, u64 now)
-{
-	struct packet *packet = make_packet(flow, TCP_ACK, 0);
-	if (!packet)
-		return;
-	packet->tcp.probe = true;
-	packet_send(packet, flow->path, now);
-}
-
-static void send_segment(struct flow *flow, const struct transmission *transmission, u64 now)
-{
-	u32 flags = TCP_ACK | (transmission->fin ? (u32)TCP_FIN : 0);
-	struct packet *packet = make_packet(flow, flags, transmission->size);
-	if (!packet)
-		return;
-	packet->tcp.sequence = transmission->sequence;
-	packet->tcp.number = transmission->number;
-	packet->tcp.transmission = transmission->transmission;
-	packet_send(packet, flow->path, now);
-}
-
-static void set_timer(struct flow *flow, u64 now)
-{
-	u64 deadline = sender_deadline(&flow->sender, now);
-	if (deadline == NEVER)
-		event_cancel(&flow->timer);
-	else if (!flow->timer.scheduled || flow->timer.due > deadline) /* one that is too early looks again */
-		event_schedule(&flow->timer, deadline);
-}
-
-/* What is acknowledged need not be kept, and makes room for more. */
-static void forget_acknowledged(struct flow *flow)
-{
-	struct stream *stream = flow_stream(flow);
-	bool fin = flow->sender.finished && sender_done(&flow->sender);
-	atomic_store(&stream->acknowledged, flow->sender.acknowledged - fin);
-	if (atomic_load(&stream->writers.count) && stream_writable(stream))
-		waitq_wake(&stream->writers);
-}
-
-static void follow_path(struct flow *flow)
-{
-	u32 segment_size = flow->path->mtu - TCP_OVERHEAD;
-	if (segment_size == flow->sender.segment_size)
-		return;
-	sender_resize(&flow->sender, segment_size, flow->receiver.next);
-	if (scoreboard_count(&flow->sender.board))
-		return;
-	flow->receiver.next_number = flow->sender.board.end;
-	forget_acknowledged(flow);
-}
-
-void flow_output(struct flow *flow, u64 now)
-{
-	const struct socket *writer = flow_sender(flow);
-	struct transmission transmission;
-	if (flow->state != FLOW_OPEN)
-		return;
-	follow_path(flow);
-	flow->sender.no_delay = !writer || writer->no_delay;
-	while (sender_next(&flow->sender, &transmission, now))
-		send_segment(flow, &transmission, now);
-	set_timer(flow, now);
-}
-
-/* What programs do. */
-
 /* The program's latest state enters now, or when the event comes that is scheduled already. */
 static void note_written(struct flow *flow, struct written written)
 {
@@ -287,7 +161,7 @@ static void enter(struct flow *flow, u64 now)
 	if (flow->consumed) {
 		u32 before = flow->receiver.edge;
 		flow->consumed = false;
-		if (flow_back(flow)->state == FLOW_OPEN && grant_window(flow) != before)
+		if (flow_back(flow)->state == FLOW_OPEN && flow_grant_window(flow) != before)
 			flow_send_acknowledgement(flow_back(flow), now, now);
 	}
 	flow->sender.finished = flow->due.fin;
@@ -322,8 +196,6 @@ void flow_fail(struct flow *flow, u32 error)
 	if (flow_sender(flow))
 		connection_abort(flow->connection, flow->side, error);
 }
-
-/* What the network brings. */
 
 /* Bytes that have come in order can be read. */
 static void release(struct flow *flow)
@@ -364,7 +236,7 @@ static void receive_acknowledgement(struct flow *flow, const struct tcp_packet *
 		.echo = tcp->echo,
 	};
 	sender_acknowledge(&back->sender, &acknowledgement, now);
-	forget_acknowledged(back);
+	flow_forget_acknowledged(back);
 	flow_output(back, now);
 	flows_settle(back->connection);
 }
@@ -412,8 +284,6 @@ void flow_receive(struct packet *packet, u64 now)
 	packet_free(packet);
 }
 
-/* Time. */
-
 /* How often a flow sends in vain before it gives up: an orphan less often, and not at all when nobody is there to answer
  * since the other pod has gone too. */
 static u32 patience(const struct flow *flow)
@@ -427,11 +297,11 @@ static u32 patience(const struct flow *flow)
 static void sender_due(struct flow *flow, u64 now)
 {
 	if (sender_deadline(&flow->sender, now) > now) {
-		set_timer(flow, now);
+		flow_set_timer(flow, now);
 		return;
 	}
 	if (sender_timeout(&flow->sender, now))
-		send_window_probe(flow, now);
+		flow_send_window_probe(flow, now);
 	if (flow->sender.retries > patience(flow)) {
 		flow_fail(flow, E_TIMEDOUT);
 		flows_settle(flow->connection);

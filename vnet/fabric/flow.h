@@ -83,6 +83,8 @@ int flow_connect(struct socket *client, const struct interface *source, const st
 void flow_withdraw(struct socket *client);
 /* That end's socket is closed; `reset`: without a FIN. */
 void flow_close(struct connection *connection, u32 side, bool reset);
+/* A program takes a paced connection: if nothing concerned it any more during its handshake, it becomes direct. */
+void flow_accepted(struct connection *connection);
 /* The configuration has changed and every path with it: convert what is concerned now, or no longer. */
 void flow_reconsider(void);
 

@@ -1,4 +1,4 @@
-/* What flow.c, handshake.c and conversion.c share and nobody else calls. Under network_lock and the pacer's lock. */
+/* What flow.c, flow_output.c, handshake.c and conversion.c share and nobody else calls. Under network_lock and the pacer's lock. */
 #ifndef PODNET_FABRIC_FLOW_INTERNAL_H
 #define PODNET_FABRIC_FLOW_INTERNAL_H
 
@@ -42,8 +42,14 @@ int flow_find_paths(struct account *account, const struct interface *source, con
 void flow_send_control(struct flow *flow, u32 flags, u64 now);
 /* The flow's sending end acknowledges what came at last; it was sent at `echo`. */
 void flow_send_acknowledgement(struct flow *flow, u64 echo, u64 now);
+void flow_send_window_probe(struct flow *flow, u64 now);
+/* The right edge of the window that the flow's receiving end grants now. */
+u32 flow_grant_window(struct flow *flow);
+/* What is acknowledged need not be kept, and makes room for more. */
+void flow_forget_acknowledged(struct flow *flow);
 /* Send what may be sent now, and set the timer. */
 void flow_output(struct flow *flow, u64 now);
+void flow_set_timer(struct flow *flow, u64 now);
 /* Bytes as the two ends' sockets have set them. */
 void flow_set_limits(struct connection *connection, const struct socket *client, const struct socket *server);
 /* That end can do nothing more with the connection: its program learns why. */

@@ -1,18 +1,6 @@
-#include "vnet/fabric/sender.h"
+#include "vnet/fabric/recovery.h"
 
-#define DUPLICATES_MOST 3u /* RFC 6675's DupThresh */
-#define REORDERING_PERSISTS 16u /* recoveries; RFC 8985 6.2 */
 #define PROBE_LEAST_NS (2 * 1000 * NSEC_PER_USEC) /* Linux's TCP_TIMEOUT_MIN: two jiffies */
-
-static bool after(u32 a, u32 b)
-{
-	return (i32)(a - b) > 0;
-}
-
-static u64 elapsed(u64 since, u64 now)
-{
-	return now > since ? now - since : 0;
-}
 
 void sender_open(struct sender *sender, struct account *account, u32 start, u32 segment_size)
 {
@@ -37,8 +25,6 @@ void sender_close(struct sender *sender)
 	sender->probing = sender->probe_due = false;
 	sender->reorder_deadline = NEVER;
 }
-
-/* Sending. */
 
 static void count_retransmission(struct sender *sender)
 {
@@ -139,98 +125,6 @@ bool sender_next(struct sender *sender, struct transmission *transmission, u64 n
 	return send_new(sender, transmission, now);
 }
 
-/* Loss detection. */
-
-static u64 reordering_window(const struct sender *sender)
-{
-	const struct rack *rack = &sender->rack;
-	if (!rack->reordering &&
-	    (sender->congestion.state != CONGESTION_OPEN || sender->board.delivered >= DUPLICATES_MOST))
-		return 0;
-	return MIN(sender->round_trip.least / 4 * rack->steps, sender->round_trip.smoothed);
-}
-
-/* What was sent before the latest arrival is lost when it has had its time; how many are. Otherwise the timer says when
- * to look again. */
-static u32 detect_losses(struct sender *sender, u64 now)
-{
-	struct scoreboard *board = &sender->board;
-	u64 patience = sender->rack.round_trip + reordering_window(sender);
-	u32 found = 0;
-	sender->reorder_deadline = NEVER;
-	while (sender->rack.any && board->flying) {
-		const struct segment *segment = scoreboard_at(board, board->oldest);
-		if (!after(sender->rack.transmission, segment->transmission))
-			break;
-		if (segment->sent + patience > now) {
-			sender->reorder_deadline = segment->sent + patience;
-			break;
-		}
-		scoreboard_mark_lost(board, board->oldest);
-		found++;
-	}
-	return found;
-}
-
-static void begin_undoable(struct sender *sender)
-{
-	sender->undoable = true;
-	sender->groundless = false;
-	sender->unproven = 0;
-}
-
-static void enter_recovery(struct sender *sender)
-{
-	if (sender->congestion.state != CONGESTION_OPEN)
-		return;
-	begin_undoable(sender);
-	congestion_enter_recovery(&sender->congestion, sender->next);
-	sender->statistics.recoveries++;
-}
-
-/* Learning from acknowledgements. */
-
-/* A retransmission was groundless, because an earlier transmission arrived. RFC 8985: the reordering window grows once a
- * round trip; and when none of this recovery's was needed, it is taken back. */
-static void learn_groundless(struct sender *sender)
-{
-	struct rack *rack = &sender->rack;
-	if (!after(rack->steps_until, sender->acknowledged)) {
-		rack->steps++;
-		rack->steps_until = sender->next;
-	}
-	rack->steps_left = REORDERING_PERSISTS;
-	if (sender->unproven && --sender->unproven == 0)
-		sender->groundless = true;
-}
-
-static void learn_arrival(struct sender *sender, u32 number, u64 now)
-{
-	struct rack *rack = &sender->rack;
-	const struct segment *segment = scoreboard_at(&sender->board, number);
-	if (segment->arrived_transmission != segment->transmission)
-		learn_groundless(sender);
-	else if (sender->probe_repeats && segment->transmission == sender->probe_transmission)
-		congestion_probe_repaired(&sender->congestion);
-	if (!rack->any || after(segment->arrived_transmission, rack->transmission)) {
-		rack->transmission = segment->arrived_transmission;
-		rack->round_trip = elapsed(segment->arrived_sent, now);
-	}
-	if (!rack->any || after(number, rack->highest))
-		rack->highest = number;
-	else if (number != rack->highest && !segment->retransmitted)
-		rack->reordering = true;
-	rack->any = true;
-}
-
-static u32 learn_arrivals(struct sender *sender, u32 arrivals, u64 now)
-{
-	u32 learned = 0;
-	for (; after(arrivals, sender->board.learned); learned++)
-		learn_arrival(sender, scoreboard_learn(&sender->board), now);
-	return learned;
-}
-
 static void advance(struct sender *sender, u32 acknowledged, u64 now)
 {
 	struct scoreboard *board = &sender->board;
@@ -245,25 +139,6 @@ static void advance(struct sender *sender, u32 acknowledged, u64 now)
 	sender->started = now; /* RFC 6298 5.3 */
 }
 
-static void finish_recovery(struct sender *sender)
-{
-	struct congestion *congestion = &sender->congestion;
-	if (congestion->state == CONGESTION_OPEN)
-		return;
-	if (sender->undoable && !sender->unproven && (sender->groundless || !sender->board.lost)) {
-		scoreboard_recall(&sender->board);
-		congestion_undo(congestion);
-		sender->statistics.undone++;
-	} else if (!after(congestion->recovery_point, sender->acknowledged)) {
-		congestion_recovered(congestion);
-	} else {
-		return;
-	}
-	sender->undoable = false;
-	if (sender->rack.steps_left && --sender->rack.steps_left == 0)
-		sender->rack.steps = 1;
-}
-
 void sender_acknowledge(struct sender *sender, const struct acknowledgement *acknowledgement, u64 now)
 {
 	if (after(acknowledgement->acknowledged, sender->next))
@@ -274,7 +149,7 @@ void sender_acknowledge(struct sender *sender, const struct acknowledgement *ack
 		if (!flight)
 			sender->backoff = 0; /* of window probes */
 	}
-	u32 learned = learn_arrivals(sender, acknowledgement->arrivals, now);
+	u32 learned = recovery_learn(sender, acknowledgement->arrivals, now);
 	bool progress = after(acknowledgement->acknowledged, sender->acknowledged);
 	if (learned)
 		round_trip_sample(&sender->round_trip, elapsed(acknowledgement->echo, now), now);
@@ -283,18 +158,18 @@ void sender_acknowledge(struct sender *sender, const struct acknowledgement *ack
 	sender->retries = 0;
 	if (sender->probing && !after(sender->probe_end, sender->acknowledged))
 		sender->probing = sender->probe_due = sender->probe_repeats = false;
-	finish_recovery(sender);
-	u32 lost = detect_losses(sender, now);
+	recovery_finish(sender);
+	u32 lost = recovery_detect(sender, now);
 	if (lost)
-		enter_recovery(sender);
+		recovery_enter(sender);
 	if (sender->congestion.state == CONGESTION_RECOVERY)
 		congestion_reduce(&sender->congestion, learned, sender->board.flying, progress && !lost);
 	else if (learned)
 		congestion_grow(&sender->congestion, learned, flight);
 }
 
-/* Timers. */
-
+/* RFC 8985 7.2, but in recovery too: a flow whose window is closed by a hole has nothing else that would show that its
+ * retransmission was lost, and would wait for a time-out. */
 static bool may_probe(const struct sender *sender)
 {
 	return sender->congestion.state != CONGESTION_LOSS && !sender->probing && sender->board.flying &&
@@ -325,35 +200,12 @@ u64 sender_deadline(struct sender *sender, u64 now)
 	return sender->deadline;
 }
 
-/* RFC 8985 6.3: the first segment is lost, and so is what was sent long enough ago. */
-static void retransmission_timeout(struct sender *sender, u64 now)
-{
-	struct scoreboard *board = &sender->board;
-	u64 patience = sender->rack.round_trip + reordering_window(sender);
-	u64 timeout = round_trip_timeout(&sender->round_trip, sender->backoff);
-	if (!sender->rack.any)
-		patience = timeout;
-	while (board->flying && elapsed(scoreboard_at(board, board->oldest)->sent, now) >= patience)
-		scoreboard_mark_lost(board, board->oldest);
-	if (scoreboard_at(board, board->first)->state == SEGMENT_FLYING)
-		scoreboard_mark_lost(board, board->first);
-	if (sender->congestion.state == CONGESTION_OPEN)
-		begin_undoable(sender);
-	congestion_timeout(&sender->congestion, sender->next, board->flying);
-	sender->reorder_deadline = NEVER;
-	sender->probing = sender->probe_due = sender->probe_repeats = false;
-	sender->statistics.timeouts++;
-	sender->started = now;
-	sender->backoff++;
-	sender->retries++;
-}
-
 bool sender_timeout(struct sender *sender, u64 now)
 {
 	switch (sender->timer) {
 	case SENDER_REORDER:
-		if (detect_losses(sender, now)) {
-			enter_recovery(sender);
+		if (recovery_detect(sender, now)) {
+			recovery_enter(sender);
 			if (sender->congestion.state == CONGESTION_RECOVERY)
 				congestion_reduce(&sender->congestion, 0, sender->board.flying, false);
 		}
@@ -363,7 +215,7 @@ bool sender_timeout(struct sender *sender, u64 now)
 		sender->probe_repeats = false;
 		sender->started = now;
 		return false;
-	case SENDER_RETRANSMIT: retransmission_timeout(sender, now); return false;
+	case SENDER_RETRANSMIT: recovery_timeout(sender, now); return false;
 	case SENDER_PERSIST:
 		sender->started = now;
 		sender->backoff++;

@@ -300,6 +300,8 @@ static struct socket *accept_take(struct socket *listener)
 		listener->accept_last = NULL;
 	socket->queue_next = NULL;
 	listener->queued--;
+	if (tcp_incoming(socket)->flow)
+		flow_accepted(socket->connection);
 	tcp_admit_pending(listener);
 	return socket;
 }
