@@ -6,7 +6,9 @@ machine     what the figures were measured on
 builds      the C programs, natively and for pods, from one source
 cases       a client and a server program, once or many times at once
 native      runs a case as processes over loopback
-node        runs a case as pods, in a process of its own
+node        the handle of a process that runs pods; requests: what it is asked
+pods        that process; taps: what it sees of its network
+scenes      pairs of pods, each with a link of its own
 calls       counts Python calls in a node
 bare        runs CPython in wasmtime without podnet, in a process of its own
 measures/   one module for each line of the table

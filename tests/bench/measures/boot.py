@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tests.bench.bare import BareFigures, BareRun, serve_bare
-from tests.bench.node import PodNode, Program
+from tests.bench.node import PodNode
+from tests.bench.requests import Program
 from tests.bench.rows import Bound, Row
 from tests.bench.sampling import alternate
 from tests.bench.worker import Worker

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 
-from tests.bench.node import PodNode, Program
+from tests.bench.node import PodNode
+from tests.bench.requests import Program
 from tests.bench.rows import Bound, Row
 
 PODS = 500

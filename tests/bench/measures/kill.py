@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.bench.node import PodNode, Program
+from tests.bench.node import PodNode
+from tests.bench.requests import Program
 from tests.bench.rows import Bound, Row
 
 ROUNDS = 7

@@ -6,16 +6,15 @@ All cells of a scene run at the same time in one node, each pair of pods with a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import product
 from math import exp, log, sqrt
 from statistics import fmean
 
 from tests.bench.cases import Report, Side
-from tests.bench.node import FIRST_ADDRESS, NETWORK, PodNode, Program, RunScene
 from tests.bench.rows import Bound, Row
 from tests.bench.sampling import span
-from vnet.configuration import Group, Hop, Link, LinkParameters, NetworkConfiguration, Route
+from tests.bench.scenes import Cell, run_cells
+from vnet.configuration import LinkParameters
 
 MS = 1_000_000
 SECONDS = 20.0
@@ -34,50 +33,8 @@ DATAGRAM_LOSSES = (0.01, 0.05, 0.2)
 LARGE_WINDOW = 1 << 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
-    """One pair of pods and what is between them."""
-
-    link: LinkParameters
-    server: tuple[str, ...]
-    client: tuple[str, ...]
-    reporter: Side = Side.SERVER
-
-
 def measure() -> list[Row]:
     return [*_tcp_rows(), *_rate_rows(), _fairness_row(), _delay_row(), _loss_row()]
-
-
-def _run(cells: list[Cell], *, shared: bool = False) -> list[Report]:
-    """Run the cells at once; `shared`: on the first one's link, all of them."""
-    scene = RunScene(
-        _configuration(cells, shared=shared),
-        tuple(Program(cell.server) for cell in cells),
-        tuple(Program(cell.client) for cell in cells),
-        tuple(cell.reporter for cell in cells),
-    )
-    with PodNode() as node:
-        return node.run_scene(scene)
-
-
-def _configuration(cells: list[Cell], *, shared: bool) -> NetworkConfiguration:
-    """Servers are booted first, so addresses tell who is whose client."""
-    count = len(cells)
-    groups = tuple(
-        Group(name=f"pod-{index}@{NETWORK}", network=NETWORK, interfaces=(FIRST_ADDRESS + index,))
-        for index in range(2 * count)
-    )
-    links = tuple(
-        Link(name=f"link-{index}", forward=cell.link, backward=cell.link)
-        for index, cell in enumerate(cells)
-    )
-    routes = []
-    for index in range(count):
-        server, client = groups[index].name, groups[count + index].name
-        link = links[0 if shared else index].name
-        routes.append(Route(source=client, target=server, hops=(Hop(link=link),)))
-        routes.append(Route(source=server, target=client, hops=(Hop(link=link, backward=True),)))
-    return NetworkConfiguration(groups=groups, links=links, routes=tuple(routes))
 
 
 def _transfer(link: LinkParameters, window: int, seconds: float = SECONDS) -> Cell:
@@ -109,7 +66,7 @@ def _theory(delay_ms: int, loss: float, window: int) -> float:
 
 def _tcp_rows() -> list[Row]:
     cells = list(product(LOSSES, DELAYS_MS, WINDOWS))
-    reports = _run(
+    reports = run_cells(
         [
             _transfer(LinkParameters(delay_ns=delay * MS, loss=loss, rate_bit_s=RATE_BIT_S), window)
             for loss, delay, window in cells
@@ -142,7 +99,7 @@ def _rate_rows() -> list[Row]:
     ]
     shares = [
         _bytes_per_second(report) / _goodput(rate)
-        for rate, report in zip(RATES_BIT_S, _run(cells), strict=True)
+        for rate, report in zip(RATES_BIT_S, run_cells(cells), strict=True)
     ]
     return [
         Row(
@@ -160,7 +117,7 @@ def _fairness_row() -> Row:
     link = LinkParameters(delay_ns=10 * MS, rate_bit_s=RATE_BIT_S)
     rates = [
         _bytes_per_second(report)
-        for report in _run([_transfer(link, LARGE_WINDOW)] * FLOWS, shared=True)
+        for report in run_cells([_transfer(link, LARGE_WINDOW)] * FLOWS, shared=True)
     ]
     return Row(
         name=f"{FLOWS} TCP streams on one link, Jain's index",
@@ -184,7 +141,7 @@ def _delay_row() -> Row:
     ]
     errors = [
         report["median_ns"] / MS - 2 * delay
-        for delay, report in zip(PING_DELAYS_MS, _run(cells), strict=True)
+        for delay, report in zip(PING_DELAYS_MS, run_cells(cells), strict=True)
     ]
     return Row(
         name="round trip, off by",
@@ -206,7 +163,7 @@ def _loss_row() -> Row:
         for loss in DATAGRAM_LOSSES
     ]
     deviations = []
-    for loss, report in zip(DATAGRAM_LOSSES, _run(cells), strict=True):
+    for loss, report in zip(DATAGRAM_LOSSES, run_cells(cells), strict=True):
         deviation = sqrt(DATAGRAMS * loss * (1 - loss))
         deviations.append((DATAGRAMS - report["datagrams"] - DATAGRAMS * loss) / deviation)
     return Row(

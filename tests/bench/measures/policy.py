@@ -5,17 +5,33 @@ from __future__ import annotations
 from ipaddress import IPv4Network
 
 from tests.bench.cases import Case, Report, Side
-from tests.bench.node import SUBNET, PodNode, Program
+from tests.bench.node import PodNode
+from tests.bench.requests import FIRST_ADDRESS, NETWORK, SUBNET, Program
 from tests.bench.rows import Bound, Row
 from tests.bench.sampling import alternate
-from vnet.configuration import AddressBlock, Direction, Policy, PolicyRule, PortRange
+from vnet.configuration import (
+    AddressBlock,
+    Direction,
+    Group,
+    NetworkConfiguration,
+    Policy,
+    PolicyRule,
+    PortRange,
+)
 
 ROUNDS = 7
 SECONDS = 1.0
 POLICIES = 10
 RULES = 100
 """Of each policy; only the last one of the last policy allows anything here."""
+PODS_MOST = 200
+"""More than are booted."""
 
+EVERYBODY = Group(
+    name="everybody",
+    network=NETWORK,
+    interfaces=tuple(FIRST_ADDRESS + index for index in range(PODS_MOST)),
+)
 CONNECTIONS = Case(
     server=("connect", "accept"),
     client=("connect", "repeat", "{address}", "{port}", str(SECONDS), "{start_ns}"),
@@ -23,23 +39,28 @@ CONNECTIONS = Case(
 )
 
 
-def table(group: str) -> list[Policy]:
-    """Policies for ingress into `group` with 1,000 rules together."""
+def table() -> tuple[Policy, ...]:
+    """Policies for ingress into the group of all pods, with 1,000 rules together."""
     elsewhere = AddressBlock(block=IPv4Network("192.0.2.0/24"))
     rules = [
         PolicyRule(blocks=(elsewhere,), ports=(PortRange(first=1 + index),))
         for index in range(RULES)
     ]
     opened = PolicyRule(blocks=(AddressBlock(block=SUBNET),))
-    return [
+    return tuple(
         Policy(
             name=f"policies[{number}]",
-            groups=(group,),
+            groups=(EVERYBODY.name,),
             direction=Direction.INGRESS,
             rules=(*rules[:-1], opened if number == POLICIES - 1 else rules[-1]),
         )
         for number in range(POLICIES)
-    ]
+    )
+
+
+def network(policies: tuple[Policy, ...]) -> NetworkConfiguration:
+    """Nothing but one group and these policies."""
+    return NetworkConfiguration(groups=(EVERYBODY,), policies=policies)
 
 
 def microseconds(reports: list[Report]) -> float:
@@ -52,17 +73,17 @@ def measure() -> list[Row]:
         (target,) = node.boot([Program(("connect", "accept", "1"))])
         scan = Program(("connect", "scan", target, str(SECONDS)))
 
-        def repeated(policies: list[Policy]) -> float:
-            node.apply_policies(policies)
+        def repeated(policies: tuple[Policy, ...]) -> float:
+            node.configure_network(network(policies))
             return microseconds(node.run(CONNECTIONS))
 
-        def scanned(policies: list[Policy]) -> float:
-            node.apply_policies(policies)
+        def scanned(policies: tuple[Policy, ...]) -> float:
+            node.configure_network(network(policies))
             return microseconds(node.run_program(scan))
 
-        policies = table(node.EVERYBODY)
-        again = alternate(lambda: repeated(policies), lambda: repeated([]), ROUNDS)
-        first = alternate(lambda: scanned(policies), lambda: scanned([]), ROUNDS)
+        policies = table()
+        again = alternate(lambda: repeated(policies), lambda: repeated(()), ROUNDS)
+        first = alternate(lambda: scanned(policies), lambda: scanned(()), ROUNDS)
     return [
         Row(
             name=f"a new connection under {POLICIES * RULES:,} policy rules",
