@@ -108,6 +108,11 @@ def test_tcp_delivers_over_arbitrary_links_and_leaves_nothing() -> None:
     assert run.status == 0, str(run)
 
 
+def test_a_flow_whose_last_bytes_count_as_acknowledged_when_it_is_cut_anew_ends() -> None:
+    run = programs.run(built(Sanitizer.ADDRESS) / "flows", "chaos", "274970029", "10")
+    assert run.status == 0, str(run)
+
+
 @pytest.mark.parametrize("sanitizer", list(Sanitizer), ids=lambda value: value.name.lower())
 def test_connections_are_converted_under_traffic(sanitizer: Sanitizer) -> None:
     driver = built(sanitizer) / "flows"

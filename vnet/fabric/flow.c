@@ -171,6 +171,7 @@ static void enter(struct flow *flow, u64 now)
 		event_schedule(&flow->entry, MAX(flow->latest_at, now));
 	}
 	flow_output(flow, now);
+	flows_settle(flow->connection);
 }
 
 void flow_close(struct connection *connection, u32 side, bool reset)
@@ -302,12 +303,11 @@ static void sender_due(struct flow *flow, u64 now)
 	}
 	if (sender_timeout(&flow->sender, now))
 		flow_send_window_probe(flow, now);
-	if (flow->sender.retries > patience(flow)) {
+	if (flow->sender.retries > patience(flow))
 		flow_fail(flow, E_TIMEDOUT);
-		flows_settle(flow->connection);
-		return;
-	}
-	flow_output(flow, now);
+	else
+		flow_output(flow, now);
+	flows_settle(flow->connection); /* cutting anew what is under way counts all that has come as acknowledged */
 }
 
 void flow_timer(struct event *event, u64 now)
