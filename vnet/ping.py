@@ -35,7 +35,7 @@ class EchoResult:
         """The outcome for people."""
         if self.outcome is EchoOutcome.DENIED:
             return f"denied by policy {self.policy}" if self.policy else "denied by a policy"
-        return self.outcome.value
+        return str(self.outcome.value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -187,6 +187,19 @@ def test_a_ping_that_nobody_answers_has_status_one(capsys: Output) -> None:
     assert json.loads(out)["rtt_ns"] is None
 
 
+def test_a_ping_that_a_policy_denies_says_which(
+    capsys: Output, deployment: RunningDeployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deployment.runtime, "echo_denier", "policies[0].ingress")
+    status, out, _ = run(capsys, "ping", "web", "api", "-c", "1")
+    assert status == 1
+    assert "\nseq=1 denied by policy policies[0].ingress\n" in out
+    _, out, _ = run(capsys, "ping", "web", "api", "-c", "1", "--format", "json")
+    assert json.loads(out)["echoes"] == [
+        {"sequence": 1, "outcome": "denied", "policy": "policies[0].ingress"}
+    ]
+
+
 def test_counters_are_tables(capsys: Output) -> None:
     flows = good(capsys, "netstat")
     assert "web-1  tcp    0       0       10.10.0.2:40000" in flows

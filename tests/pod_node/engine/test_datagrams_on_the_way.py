@@ -191,7 +191,7 @@ async def test_a_ping_asks_policies_too(pods: Lab, left: Puppet, right: Puppet) 
     ends = IPv4Address(left.guest.address), IPv4Address(right.guest.address)
     for denial in (Denial.REJECT, Denial.DROP):
         guard(pods, right, left, denial)
-        for source, target, policy in ((*ends, "ingress"), (*reversed(ends), "egress")):
+        for (source, target), policy in ((ends, "ingress"), (ends[::-1], "egress")):
             result = await pods.runtime.ping(
                 source, target, sequence=1, payload_bytes=0, timeout_s=30.0
             )
