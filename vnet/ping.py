@@ -16,6 +16,8 @@ class EchoOutcome(Enum):
     """No pod has the address now."""
     NETWORK_UNREACHABLE = "network unreachable"
     """No route leads from the source to the target."""
+    DENIED = "denied"
+    """A policy denies it: rules that name ports allow TCP and UDP only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +27,15 @@ class EchoResult:
     outcome: EchoOutcome
     rtt_ns: int = 0
     """Time from the request to the reply, exact in the simulation; 0 without a reply."""
+    policy: str = ""
+    """Which policy denies the request; empty when none does."""
+
+    @property
+    def text(self) -> str:
+        """The outcome for people."""
+        if self.outcome is EchoOutcome.DENIED:
+            return f"denied by policy {self.policy}" if self.policy else "denied by a policy"
+        return str(self.outcome.value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

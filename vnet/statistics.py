@@ -63,9 +63,19 @@ class InterfaceStatistics:
     pod: str = ""
     """Who has the address now; empty when nobody has."""
     sent_bytes: int = 0
+    """Of TCP, UDP and echoes; what a pod says to itself goes through no interface."""
     received_bytes: int = 0
+    sent_datagrams: int = 0
+    """UDP; those lost on the way are among them."""
+    received_datagrams: int = 0
+    """UDP that a socket took."""
     dropped_datagrams: int = 0
-    """For which their receiver's buffer had no room."""
+    """UDP for which its receiver's buffer had no room."""
+    sent_echoes: int = 0
+    """ICMP requests and replies."""
+    received_echoes: int = 0
+    denied: int = 0
+    """Connections, first datagrams and echoes, from here or to here, that a policy denied."""
 
 
 class TcpState(Enum):

@@ -24,7 +24,10 @@ _LINKS = (
     "LINK", "WAY", "PACKETS", "BYTES", "LOST", "QUEUE FULL", "CUT", "CORRUPT", "TOO LARGE",
     "TWICE", "REORDERED", "QUEUED", "MOST",
 )  # fmt: skip
-_INTERFACES = ("ADDRESS", "NETWORK", "POD", "RECEIVED", "SENT", "DROPPED")
+_INTERFACES = (
+    "ADDRESS", "NETWORK", "POD", "RECEIVED", "SENT", "UDP IN", "UDP OUT", "UDP DROPPED",
+    "ECHOES IN", "ECHOES OUT", "DENIED",
+)  # fmt: skip
 _RULES = ("POLICY", "DIRECTION", "RULE", "ALLOWED", "DENIED")
 
 
@@ -89,7 +92,12 @@ def _interfaces(statistics: NetworkStatistics) -> Iterator[Row]:
             interface.pod or "-",
             size_text(interface.received_bytes),
             size_text(interface.sent_bytes),
+            str(interface.received_datagrams),
+            str(interface.sent_datagrams),
             str(interface.dropped_datagrams),
+            str(interface.received_echoes),
+            str(interface.sent_echoes),
+            str(interface.denied),
         )
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 VERBS = {
     "capture": "Show or record packets of a pod or a link.",
     "events": "Report what happens to a deployment.",
-    "graph": "Draw a topology.",
+    "graph": "Draw a topology, or a deployment.",
     "heal": "End partitions.",
     "hold": "Keep all traffic between groups of pods waiting.",
     "image": "List and fetch images.",

@@ -72,7 +72,8 @@ def command(
     """Send echo requests from the pod A to the pod B, until Ctrl-C or -c.
 
     A and B may be services, of which the first replica that runs is taken; B may be an address. The
-    times are those of the simulated network, exact to the nanosecond.
+    times are those of the simulated network, exact to the nanosecond. Of a policy, rules that name
+    ports let no echo pass.
     """
     from vnet.ping import PingPlan
 
@@ -163,6 +164,7 @@ class _Report:
             "echoes": [
                 {"sequence": echo.sequence, "outcome": echo.result.outcome.value}
                 | ({"rtt_ns": echo.result.rtt_ns} if _is_reply(echo) else {})
+                | ({"policy": echo.result.policy} if echo.result.policy else {})
                 for echo in self._echoes
             ],
         }
@@ -170,7 +172,7 @@ class _Report:
     def _line(self, echo: NumberedEcho) -> str:
         assert self._ends is not None, "ends come first"
         if not _is_reply(echo):
-            return f"seq={echo.sequence} {echo.result.outcome.value}"
+            return f"seq={echo.sequence} {echo.result.text}"
         size = self.plan.payload_bytes + _HEADER_BYTES
         time_ms = echo.result.rtt_ns / 1e6
         return (

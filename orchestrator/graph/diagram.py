@@ -1,30 +1,15 @@
 """What a picture of a topology shows, as plain values.
 
-Owns the gathering: services, networks, links with their parameters in words, policies as arrows,
-faults. Pure. How any of it looks is the drawings' business.
+Owns the values and their words: services, networks, links with their parameters, policies as
+arrows, faults. Pure. Where they come from is `gathering.py`'s business, how any of it looks the
+drawings'.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
 
-from orchestrator.adjacency import NetworkMap
-from orchestrator.groups import access_links
-from orchestrator.topology.link_text import summary
-from orchestrator.topology.values import format_port_range
-from vnet.configuration import Denial, FaultKind
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from orchestrator.faults import FaultState
-    from orchestrator.plan import Plan
-    from orchestrator.topology import Topology
-    from orchestrator.topology.links import LinkState
-    from orchestrator.topology.schema import EgressRule, IngressRule, PeerEntry, PolicySection
-
-_NOBODY = "nobody"
+NOBODY = "nobody"
 """The other side of a policy without rules."""
 
 
@@ -39,6 +24,8 @@ class ServiceBox:
     router: bool
     portals: tuple[str, ...]
     """Ports with a portal, `8080` or `80:8080` where this machine's is chosen."""
+    state: str = ""
+    """How its pods are, in words; empty when nothing runs."""
 
     @property
     def title(self) -> str:
@@ -70,13 +57,43 @@ class LinkLine:
     backward: str
     changed: bool
     """Whether it is not as the topology says."""
+    forward_barrier: str = ""
+    """What partitions and holds do to packets, in words; empty for nothing."""
+    backward_barrier: str = ""
+
+    @property
+    def alike(self) -> bool:
+        """Whether packets fare alike both ways."""
+        ways = (self.forward, self.forward_barrier), (self.backward, self.backward_barrier)
+        return ways[0] == ways[1]
+
+    @property
+    def turned(self) -> LinkLine:
+        """The same link, seen from its other end."""
+        return replace(
+            self,
+            first=self.second,
+            second=self.first,
+            first_service=self.second_service,
+            second_service=self.first_service,
+            forward=self.backward,
+            backward=self.forward,
+            forward_barrier=self.backward_barrier,
+            backward_barrier=self.forward_barrier,
+        )
 
     @property
     def label(self) -> str:
         """Both directions in one line."""
-        if self.forward == self.backward:
-            return self.forward or "no effect"
-        return f"-> {self.forward or 'no effect'}  <- {self.backward or 'no effect'}"
+        forward, backward = self.way_label, self.turned.way_label
+        text = forward if self.alike else f"-> {forward}  <- {backward}"
+        return f"{text}  (changed)" if self.changed else text
+
+    @property
+    def way_label(self) -> str:
+        """What becomes of packets from the first end to the second."""
+        barrier = f" ({self.forward_barrier})" if self.forward_barrier else ""
+        return (self.forward or "no effect") + barrier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +119,7 @@ class PolicyArrow:
     @property
     def shut(self) -> bool:
         """Whether nothing passes at all."""
-        return (_NOBODY, None) in self.sides
+        return (NOBODY, None) in self.sides
 
     @property
     def label(self) -> str:
@@ -140,127 +157,3 @@ class Diagram:
     faults: tuple[FaultMark, ...]
     unreachable: tuple[tuple[str, str], ...]
     """Pairs of services between which no packet can pass."""
-
-
-def make_diagram(
-    topology: Topology, plan: Plan, links: Sequence[LinkState], faults: Sequence[FaultState] = ()
-) -> Diagram:
-    """Gather what there is to see.
-
-    Args:
-        topology: What is declared.
-        plan: Has the subnets.
-        links: The links, as declared or as they are now.
-        faults: The partitions and holds that there are now.
-    """
-    access = access_links(topology)
-    return Diagram(
-        name=topology.name,
-        services=tuple(_services(topology)),
-        networks=tuple(
-            NetworkBar(
-                name=network.name,
-                subnet=str(network.subnet),
-                access=summary(access[network.name]) if network.name in access else "",
-            )
-            for network in plan.networks
-        ),
-        links=tuple(map(_link, links)),
-        policies=tuple(_policies(topology)),
-        faults=tuple(
-            FaultMark(
-                name=fault.name,
-                kind="partition" if fault.kind is FaultKind.CUT else "hold",
-                groups=fault.groups,
-                oneway=fault.oneway,
-            )
-            for fault in faults
-        ),
-        unreachable=NetworkMap(topology).unreachable(),
-    )
-
-
-def _services(topology: Topology) -> Iterator[ServiceBox]:
-    for name, section in topology.services.items():
-        yield ServiceBox(
-            name=name,
-            image=section.image.rpartition("/")[2],
-            replicas=section.deploy.replicas,
-            networks=section.attached,
-            router=section.router,
-            portals=tuple(
-                f"{port.target}" if port.published is None else f"{port.published}:{port.target}"
-                for port in section.ports
-            ),
-        )
-
-
-def _link(link: LinkState) -> LinkLine:
-    ends = link.ends
-    return LinkLine(
-        first=str(ends.first),
-        second=str(ends.second),
-        first_service=ends.first.service,
-        second_service=ends.second.service,
-        network=ends.network,
-        forward=summary(link.forward),
-        backward=summary(link.backward),
-        changed=link.changed,
-    )
-
-
-def _policies(topology: Topology) -> Iterator[PolicyArrow]:
-    for index, section in enumerate(topology.policies):
-        for protected in _protected(topology, section):
-            for rule in _rules(section.ingress):
-                yield from _arrows(f"policies[{index}]", section, protected, rule, incoming=True)
-            for rule in _rules(section.egress):
-                yield from _arrows(f"policies[{index}]", section, protected, rule, incoming=False)
-
-
-def _protected(topology: Topology, section: PolicySection) -> list[str]:
-    if section.service is not None:
-        return [section.service]
-    services = topology.services.items()
-    return [name for name, service in services if section.network in service.attached]
-
-
-def _rules(
-    rules: Sequence[IngressRule | EgressRule] | None,
-) -> Sequence[IngressRule | EgressRule | None]:
-    """The rules of a direction; one that is None where the direction is shut."""
-    return () if rules is None else rules or (None,)
-
-
-def _arrows(
-    policy: str,
-    section: PolicySection,
-    protected: str,
-    rule: IngressRule | EgressRule | None,
-    *,
-    incoming: bool,
-) -> Iterator[PolicyArrow]:
-    peers: list[tuple[str, str | None]] = [(_NOBODY, None)]
-    if rule is not None:
-        peers = [(_peer_text(peer), peer.service) for peer in rule.peers] or [("everybody", None)]
-    for peer in peers:
-        sides = (peer, (protected, protected)) if incoming else ((protected, protected), peer)
-        (source, source_service), (target, target_service) = sides
-        yield PolicyArrow(
-            policy=policy,
-            source=source,
-            target=target,
-            source_service=source_service,
-            target_service=target_service,
-            ports=", ".join(map(format_port_range, rule.ports)) if rule is not None else "",
-            denial="dropped" if section.deny is Denial.DROP else "rejected",
-        )
-
-
-def _peer_text(peer: PeerEntry) -> str:
-    if peer.service is not None:
-        return peer.service
-    if peer.network is not None:
-        return f"network {peer.network}"
-    holes = f" except {', '.join(map(str, peer.excepted))}" if peer.excepted else ""
-    return f"{peer.cidr}{holes}"

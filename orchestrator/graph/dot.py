@@ -33,7 +33,7 @@ def _statements(diagram: Diagram) -> Iterator[str]:
         yield f"{_node('network', network.name)} [shape=ellipse, label={_quoted(label)}]"
     for service in diagram.services:
         shape = "box3d" if service.replicas > 1 else "box"
-        notes = [service.title, "router" if service.router else ""]
+        notes = [service.title, service.state, "router" if service.router else ""]
         notes += [f"portal {port}" for port in service.portals]
         label = "\n".join(filter(None, notes))
         yield f"{_node('service', service.name)} [shape={shape}, label={_quoted(label)}]"
@@ -44,6 +44,10 @@ def _statements(diagram: Diagram) -> Iterator[str]:
         yield _link(link)
     for arrow in diagram.policies:
         yield from _policy(arrow)
+    if diagram.faults:
+        texts = (f"{fault.name} ({fault.kind}): {fault.label}" for fault in diagram.faults)
+        text = _quoted("\n".join(texts))
+        yield f"{_node('faults', '')} [shape=note, color=firebrick, label={text}]"
 
 
 def _link(link: LinkLine) -> str:
@@ -51,6 +55,8 @@ def _link(link: LinkLine) -> str:
     names = f"{link.first} to {link.second} on {link.network}"
     label = _quoted(f"{link.label}\n{names}")
     colour = "darkorange" if link.changed else "steelblue"
+    if link.forward_barrier or link.backward_barrier:
+        colour = "firebrick"
     return f"{ends} [dir=both, arrowsize=0.5, style=bold, color={colour}, label={label}]"
 
 

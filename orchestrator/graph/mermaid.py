@@ -25,7 +25,8 @@ def draw_mermaid(diagram: Diagram) -> str:
         lines.append(f"  {networks[network.name]}([{label}])")
     for service in diagram.services:
         portals = [f"portal {port}" for port in service.portals]
-        label = _label(service.title, "router" if service.router else "", *portals)
+        router = "router" if service.router else ""
+        label = _label(service.title, service.state, router, *portals)
         box = f"[/{label}\\]" if service.router else f"[{label}]"
         lines.append(f"  {services[service.name]}{box}")
     for service in diagram.services:
@@ -42,6 +43,8 @@ def draw_mermaid(diagram: Diagram) -> str:
                 lines.append(f"  {outside[text]}>{_label(text)}]")
             ids.append(outside[text] if name is None else services[name])
         lines.append(f"  {ids[0]} -. {_label(arrow.label)} .-> {ids[1]}")
+    for number, fault in enumerate(diagram.faults):
+        lines.append(f"  f{number}>{_label(f'{fault.name} ({fault.kind})', fault.label)}]")
     return "\n".join(lines) + "\n"
 
 

@@ -53,7 +53,7 @@ class _Drawing:
             service.name: self._gutter + self._column * (index + 0.5)
             for index, service in enumerate(diagram.services)
         }
-        lanes = [_link_text(link, way) for link in diagram.links for way in ("both", "to", "from")]
+        lanes = [_link_text(way) for link in diagram.links for way in (link, link.turned)]
         lanes += [arrow.label for arrow in diagram.policies]
         lanes += [fault.label for fault in diagram.faults]
         columns = self._gutter + self._column * len(diagram.services)
@@ -125,19 +125,18 @@ class _Drawing:
         self._y = max(self._y, top + _LINE * (len(notes) - 1) + _BAR)
 
     def _link(self, link: LinkLine) -> None:
-        style = "changed" if link.changed else "link"
-        first, last = link.first_service, link.second_service
-        if link.forward == link.backward:
-            start, end = self._lane(first, last)
+        if link.alike:
+            style = _link_style(link)
+            start, end = self._lane(link.first_service, link.second_service)
             self._canvas.line(start, end, f"lane {style}")
             self._canvas.dot(start, f"{style}-end")
             self._canvas.dot(end, f"{style}-end")
-            self._label(start, end, _link_text(link, "both"))
+            self._label(start, end, _link_text(link))
             return
-        for way, source, target in (("to", first, last), ("from", last, first)):
-            start, end = self._lane(source, target)
-            self._arrow(start, end, style)
-            self._label(start, end, _link_text(link, way))
+        for way in (link, link.turned):
+            start, end = self._lane(way.first_service, way.second_service)
+            self._arrow(start, end, _link_style(way))
+            self._label(start, end, _link_text(way))
 
     def _policy(self, arrow: PolicyArrow) -> None:
         style = "fault" if arrow.shut else "allow"
@@ -207,30 +206,36 @@ class _Drawing:
 
 def _box_texts(service: ServiceBox) -> list[str]:
     portals = [f"portal {port}" for port in service.portals]
-    return [service.title, service.image, *(["router"] if service.router else []), *portals]
+    texts = [service.title, service.image, service.state, "router" if service.router else ""]
+    return [*filter(None, texts), *portals]
 
 
 def _network_notes(network: NetworkBar) -> list[str]:
     return [network.subnet, *([f"each: {network.access}"] if network.access else [])]
 
 
-def _link_text(link: LinkLine, way: str) -> str:
+def _link_text(link: LinkLine) -> str:
     """What stands over a link's lane, with its ends where one is a single pod."""
-    text = {"both": link.forward, "to": link.forward, "from": link.backward}[way] or "no effect"
     if (link.first, link.second) == (link.first_service, link.second_service):
-        return text
-    ends = (link.second, link.first) if way == "from" else (link.first, link.second)
-    return f"{' - '.join(ends)}: {text}"
+        return link.way_label
+    return f"{link.first} - {link.second}: {link.way_label}"
+
+
+def _link_style(link: LinkLine) -> str:
+    """How the lane of a link looks that goes from its first end to its second."""
+    if link.forward_barrier:
+        return "fault"
+    return "changed" if link.changed else "link"
 
 
 def _room_for_links(diagram: Diagram) -> float:
     """How wide columns have to be for what stands over links, within reason."""
     place = {service.name: index for index, service in enumerate(diagram.services)}
     needed = [
-        width_of(_link_text(link, way))
+        width_of(_link_text(way))
         / max(abs(place[link.first_service] - place[link.second_service]), 1)
         for link in diagram.links
-        for way in ("to", "from")
+        for way in (link, link.turned)
     ]
     return min(max(needed, default=0) + _MARGIN, _MOST_COLUMN)
 

@@ -55,18 +55,15 @@ def _service(service: ServiceBox, network: NetworkBar) -> str:
     elif others:
         notes.append(f"also on {', '.join(others)}")
     notes += [f"portal {port}" for port in service.portals]
+    notes += [f"[{service.state}]"] if service.state else []
     return "  ".join(notes)
 
 
 def _link_cells(link: LinkLine, service: ServiceBox) -> tuple[str, str]:
     """A link seen from one of its services: where it leads, and what it does."""
-    turned = link.first_service != service.name
-    own, other = (link.second, link.first) if turned else (link.first, link.second)
-    label = link.label
-    if turned and link.forward != link.backward:
-        label = f"-> {link.backward or 'no effect'}  <- {link.forward or 'no effect'}"
-    name = other if own == service.name else f"{own} to {other}"
-    return name, label + ("  (changed)" if link.changed else "")
+    seen = link if link.first_service == service.name else link.turned
+    name = seen.second if seen.first == service.name else f"{seen.first} to {seen.second}"
+    return name, seen.label
 
 
 def _policy(arrow: PolicyArrow) -> str:

@@ -23,6 +23,7 @@ _OUTCOMES = {
     EchoOutcome.TIMEOUT: pb.ECHO_OUTCOME_TIMEOUT,
     EchoOutcome.HOST_UNREACHABLE: pb.ECHO_OUTCOME_HOST_UNREACHABLE,
     EchoOutcome.NETWORK_UNREACHABLE: pb.ECHO_OUTCOME_NETWORK_UNREACHABLE,
+    EchoOutcome.DENIED: pb.ECHO_OUTCOME_DENIED,
 }
 
 
@@ -93,11 +94,12 @@ def echo_to_message(echo: NumberedEcho) -> pb.PingResponse:
         sequence=echo.sequence,
         outcome=_OUTCOMES[echo.result.outcome],
         rtt_ns=echo.result.rtt_ns,
+        policy=echo.result.policy,
     )
 
 
 def echo_from_message(message: pb.PingResponse) -> NumberedEcho:
     """Read what became of a request."""
     outcome = fields.named("outcome", _OUTCOMES, message.outcome)
-    result = EchoResult(outcome=outcome, rtt_ns=message.rtt_ns)
+    result = EchoResult(outcome=outcome, rtt_ns=message.rtt_ns, policy=message.policy)
     return NumberedEcho(sequence=message.sequence, result=result)

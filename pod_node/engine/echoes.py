@@ -17,8 +17,12 @@ from vnet.host.watches import Event
 from vnet.ping import EchoOutcome, EchoResult
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pod_node.engine.fabric import Fabric
     from vnet.host import Watches
+
+    Denier = Callable[[IPv4Address, IPv4Address], str]
 
 _RESULT = struct.Struct("<4I2Q")
 _BATCH = 256
@@ -28,6 +32,7 @@ REFUSALS = {
     errno.ENETUNREACH: EchoOutcome.NETWORK_UNREACHABLE,
     errno.EADDRNOTAVAIL: EchoOutcome.HOST_UNREACHABLE,
     errno.ENOBUFS: EchoOutcome.TIMEOUT,
+    errno.EACCES: EchoOutcome.DENIED,
 }
 """What it means that a request cannot be sent. Without memory it is lost, as on a full link; a
 source that no pod has now cannot be reached by an answer."""
@@ -36,8 +41,16 @@ source that no pod has now cannot be reached by an answer."""
 class Echoes:
     """Sends requests one by one; used on the event loop's thread."""
 
-    def __init__(self, fabric: Fabric, watches: Watches) -> None:
+    def __init__(self, fabric: Fabric, watches: Watches, denier: Denier) -> None:
+        """Take what they need.
+
+        Args:
+            fabric: Where requests are sent.
+            watches: Tell when there are results.
+            denier: Names the policy that denies echoes between two addresses.
+        """
         self._fabric = fabric
+        self._denier = denier
         self._watches = watches
         self._descriptor: int | None = None
         self._identifiers = itertools.count(1)
@@ -72,7 +85,9 @@ class Echoes:
         except OSError as error:
             if error.errno not in REFUSALS:
                 raise
-            return EchoResult(outcome=REFUSALS[error.errno])
+            denied = error.errno == errno.EACCES
+            policy = self._denier(source, target) if denied else ""
+            return EchoResult(outcome=REFUSALS[error.errno], policy=policy)
         finally:
             del self._waiting[identifier]
 

@@ -18,6 +18,7 @@ from pod_node.engine.errors import (
     TooManyNetworksError,
 )
 from pod_node.engine.flow_records import unpack_flows
+from pod_node.engine.interface_records import unpack_interfaces
 from pod_node.engine.network_tables import NetworkTables
 from pod_node.engine.policies import PolicyTables
 from pod_node.errors import NetworkConflictError, NetworkNotAttachedError
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from vnet.capture import CaptureBatch, CapturePlace
     from vnet.configuration import NetworkConfiguration
     from vnet.host import Watches
-    from vnet.statistics import FlowStatistics
+    from vnet.statistics import FlowStatistics, InterfaceStatistics
 
 
 class FabricNetwork:
@@ -114,6 +115,7 @@ class FabricNetwork:
         return NetworkStatistics(
             time_s=time.time(),
             links=tuple(self._tables.link_statistics()),
+            interfaces=tuple(sorted(self._interfaces(), key=lambda one: one.address)),
             policies=tuple(self._policies.statistics()),
             flows=tuple(self._flows()) if flows else (),
         )
@@ -126,6 +128,22 @@ class FabricNetwork:
             yield from flows
             if not cursor:
                 return
+
+    def _interfaces(self) -> Iterator[InterfaceStatistics]:
+        cursor, start, size = 0, self._fabric.staging, self._fabric.staging_size
+        networks = {number: name for name, number in self.numbers.items()}
+        while True:
+            self._fabric.call("host_interfaces", cursor, start, size)
+            cursor, interfaces = unpack_interfaces(
+                self._fabric.view[start : start + size], networks
+            )
+            yield from interfaces
+            if not cursor:
+                return
+
+    def echo_denier(self, source: IPv4Address, target: IPv4Address) -> str:
+        """Name the policy that denies echoes from one address to another; empty for none."""
+        return self._policies.echo_denier(source, target)
 
     async def capture(
         self, place: CapturePlace, *, snapshot_bytes: int

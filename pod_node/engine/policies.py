@@ -44,6 +44,11 @@ class Reason:
     rule: int | None
     """The rule that allows it, counted from 0; None when no rule of any policy does."""
 
+    @property
+    def denies(self) -> bool:
+        """Whether it is not allowed."""
+        return self.rule is None
+
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
@@ -57,6 +62,7 @@ class Ruling:
 _DIRECTIONS = {Direction.EGRESS: 0, Direction.INGRESS: 1}
 _DENIALS = {Denial.REJECT: Verdict.REJECT, Denial.DROP: Verdict.DROP}
 _PROTOCOLS = {Protocol.TCP: 6, Protocol.UDP: 17}
+_ICMP = 1
 _NONE = 0xFFFFFFFF
 _REASON = struct.Struct("<4I")
 
@@ -185,14 +191,24 @@ class PolicyTables:
         Raises:
             OSError: nobody has the source address, or is to have it (ENOENT).
         """
+        return self._explain(source, target, _PROTOCOLS[protocol], port)
+
+    def echo_denier(self, source: IPv4Address, target: IPv4Address) -> str:
+        """Name the policy that denies echoes, of both sides' the first one; empty for none.
+
+        Raises:
+            OSError: nobody has the source address, or is to have it (ENOENT).
+        """
+        ruling = self._explain(source, target, _ICMP, 0)
+        denying = {side.policy for side in (ruling.egress, ruling.ingress) if side and side.denies}
+        return next((name for name, _ in self._encoded if name in denying), "")
+
+    def _explain(
+        self, source: IPv4Address, target: IPv4Address, protocol: int, port: int
+    ) -> Ruling:
         fabric = self._fabric
         verdict = fabric.call(
-            "host_policy_explain",
-            int(source),
-            int(target),
-            _PROTOCOLS[protocol],
-            port,
-            fabric.staging,
+            "host_policy_explain", int(source), int(target), protocol, port, fabric.staging
         )
         numbers = _REASON.unpack_from(fabric.view, fabric.staging)
         egress, ingress = self._reason(*numbers[0::2]), self._reason(*numbers[1::2])

@@ -79,7 +79,7 @@ class EngineRuntime:
         self.fabric.ring(self._ring)
         self.fabric.pace()
         self._network = FabricNetwork(self.fabric, self._watches, self.gateway)
-        self._echoes = Echoes(self.fabric, self._watches)
+        self._echoes = Echoes(self.fabric, self._watches, self._network.echo_denier)
 
     @property
     def endpoint(self) -> HostEndpoint:

@@ -40,7 +40,7 @@ i32 host_policy_decide(u32 source, u32 target, u32 protocol, u32 port)
 {
 	struct address to = address_from_ipv4(target);
 	lock_acquire(&network_lock);
-	const struct interface *from = interface_find(address_from_ipv4(source));
+	struct interface *from = interface_find(address_from_ipv4(source));
 	i32 result = from ? (i32)policy_decide(from, interface_find(to), to, protocol, port) : -E_NOENT;
 	lock_release(&network_lock);
 	return result;

@@ -132,5 +132,6 @@ i32 host_fault_set(u32 index, u32 kind, uaddr ipv4s, u32 sources, u32 targets);
 void host_network_commit(void);
 i32 host_link_statistics(u32 id, u32 direction, uaddr at);
 i32 host_access_statistics(u32 group, uaddr at);
+i32 host_interfaces(u32 cursor, uaddr at, u32 size);
 
 #endif

@@ -4,21 +4,22 @@
 
 #include "tests/native/guest.h"
 
-#define SCENARIOS(SCENARIO) \
-	SCENARIO(streams)   \
-	SCENARIO(storm)     \
-	SCENARIO(pending)   \
-	SCENARIO(resets)    \
-	SCENARIO(kill)      \
-	SCENARIO(pause)     \
-	SCENARIO(ring)      \
-	SCENARIO(timers)    \
-	SCENARIO(starved)   \
-	SCENARIO(watch)     \
-	SCENARIO(names)     \
-	SCENARIO(policies)  \
-	SCENARIO(outside)   \
-	SCENARIO(datagrams) \
+#define SCENARIOS(SCENARIO)  \
+	SCENARIO(streams)    \
+	SCENARIO(storm)      \
+	SCENARIO(pending)    \
+	SCENARIO(resets)     \
+	SCENARIO(kill)       \
+	SCENARIO(pause)      \
+	SCENARIO(ring)       \
+	SCENARIO(timers)     \
+	SCENARIO(starved)    \
+	SCENARIO(watch)      \
+	SCENARIO(names)      \
+	SCENARIO(policies)   \
+	SCENARIO(outside)    \
+	SCENARIO(datagrams)  \
+	SCENARIO(interfaces) \
 	SCENARIO(memory)
 
 #define DECLARE_SCENARIO(name) void stress_##name(u64 seed, u32 rounds);

@@ -28,6 +28,7 @@ ROUNDS = {
     "policies": 4,
     "outside": 12,
     "datagrams": 2,
+    "interfaces": 6,
     "memory": 1,
 }
 """How often a scenario is repeated: about a second under ThreadSanitizer on two cores."""

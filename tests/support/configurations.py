@@ -35,18 +35,16 @@ def linked(
     forward: LinkParameters,
     backward: LinkParameters | None = None,
     faults: tuple[Fault, ...] = (),
+    network: str = "front",
 ) -> NetworkConfiguration:
-    """Two interfaces of `front` with a link in between; both directions alike by default."""
+    """Two interfaces of a network with a link in between; both directions alike by default."""
+    first, second = f"left@{network}", f"right@{network}"
     return NetworkConfiguration(
-        groups=(group("left@front", left), group("right@front", right)),
+        groups=(group(first, left), group(second, right)),
         links=(Link(name="left--right", forward=forward, backward=backward or forward),),
         routes=(
-            Route(source="left@front", target="right@front", hops=(Hop(link="left--right"),)),
-            Route(
-                source="right@front",
-                target="left@front",
-                hops=(Hop(link="left--right", backward=True),),
-            ),
+            Route(source=first, target=second, hops=(Hop(link="left--right"),)),
+            Route(source=second, target=first, hops=(Hop(link="left--right", backward=True),)),
         ),
         faults=faults,
     )

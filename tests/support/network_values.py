@@ -172,7 +172,12 @@ statistics = st.builds(
             pod=text,
             sent_bytes=counts,
             received_bytes=counts,
+            sent_datagrams=counts,
+            received_datagrams=counts,
             dropped_datagrams=counts,
+            sent_echoes=counts,
+            received_echoes=counts,
+            denied=counts,
         )
     ),
     policies=tuples(

@@ -144,6 +144,8 @@ class FakeRuntime:
     configurations: list[NetworkConfiguration] = field(default_factory=list)
     fault_refusal: str | None = None
     """Why no configuration with faults is taken; None takes them."""
+    echo_denier: str = ""
+    """A policy that denies every echo."""
     statistics: NetworkStatistics = field(default_factory=lambda: NetworkStatistics(time_s=0.0))
     seen: dict[CapturePlace, list[CaptureBatch]] = field(default_factory=dict)
     report: Callable[[EgressHappening], None] = lambda happening: None
@@ -196,6 +198,8 @@ class FakeRuntime:
     ) -> EchoResult:
         """Answer at once, each a simulated millisecond later than the one before."""
         faults = self.configurations[-1].faults if self.configurations else ()
+        if self.echo_denier:
+            return EchoResult(outcome=EchoOutcome.DENIED, policy=self.echo_denier)
         stopped = any(source in fault.sources and target in fault.targets for fault in faults)
         if stopped:
             return EchoResult(outcome=EchoOutcome.TIMEOUT)

@@ -110,6 +110,11 @@ def _interface_to_message(interface: InterfaceStatistics) -> pb.InterfaceStatist
         sent_bytes=interface.sent_bytes,
         received_bytes=interface.received_bytes,
         dropped_datagrams=interface.dropped_datagrams,
+        sent_datagrams=interface.sent_datagrams,
+        received_datagrams=interface.received_datagrams,
+        sent_echoes=interface.sent_echoes,
+        received_echoes=interface.received_echoes,
+        denied=interface.denied,
     )
 
 
@@ -121,6 +126,11 @@ def _interface_from_message(message: pb.InterfaceStatistics) -> InterfaceStatist
         sent_bytes=message.sent_bytes,
         received_bytes=message.received_bytes,
         dropped_datagrams=message.dropped_datagrams,
+        sent_datagrams=message.sent_datagrams,
+        received_datagrams=message.received_datagrams,
+        sent_echoes=message.sent_echoes,
+        received_echoes=message.received_echoes,
+        denied=message.denied,
     )
 
 

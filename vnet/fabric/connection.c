@@ -71,8 +71,23 @@ static void sever(struct connection *connection, u32 side, bool reset)
 	stream_set_flags(&connection->stream[1 - side], STREAM_FINISHED | flags);
 }
 
+void connection_count(struct socket *socket)
+{
+	const struct connection *connection = socket->connection;
+	struct interface *interface = pod_interface(socket->pod, socket->local);
+	if (!interface || pod_has_address(socket->pod, socket->remote))
+		return;
+	u64 received = stream_delivered(&connection->stream[socket->side]);
+	u64 sent = stream_written(&connection->stream[1 - socket->side]);
+	interface->counters.received_bytes += received - socket->counted_received;
+	interface->counters.sent_bytes += sent - socket->counted_sent;
+	socket->counted_received = received;
+	socket->counted_sent = sent;
+}
+
 void connection_close(struct connection *connection, u32 side, bool reset)
 {
+	connection_count(connection->ends[side]);
 	connection->ends[side] = NULL;
 	if (connection->stream[side].flow)
 		flow_close(connection, side, reset);

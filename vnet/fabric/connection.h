@@ -27,6 +27,8 @@ void connection_close(struct connection *connection, u32 side, bool reset);
 void connection_release(struct connection *connection);
 /* That side learns that the connection is over. */
 void connection_abort(struct connection *connection, u32 side, u32 error);
+/* Under network_lock. Let the interface of an established socket count what has gone through since it last did. */
+void connection_count(struct socket *socket);
 /* The error of a reset that comes to that side. */
 u32 connection_reset_error(const struct connection *connection, u32 side);
 

@@ -104,9 +104,34 @@ static struct endpoint target_of(const struct packet *packet)
 	return (struct endpoint){packet->target, packet->datagram.target_port};
 }
 
+/* Of interfaces, those within a pod are NULL. */
+static void count_sent(struct interface *from, u32 size)
+{
+	if (!from)
+		return;
+	from->counters.sent_datagrams++;
+	from->counters.sent_bytes += size;
+}
+
+static void count_arrived(struct interface *at, u32 size, bool taken)
+{
+	if (!at)
+		return;
+	at->counters.received_datagrams += taken;
+	at->counters.received_bytes += taken ? size : 0;
+	at->counters.dropped_datagrams += !taken;
+}
+
+/* Give a packet that has come to the interface to its receiver. */
+static void hand_over(struct interface *at, struct socket *receiver, struct packet *packet)
+{
+	u32 size = packet->payload_size;
+	count_arrived(at, size, datagram_enqueue(receiver, packet));
+}
+
 /* Policies are asked when two begin to speak; what follows, in both directions, passes. */
-static enum verdict permitted(struct endpoint source, struct endpoint target, const struct interface *from,
-			      const struct interface *to)
+static enum verdict permitted(struct endpoint source, struct endpoint target, struct interface *from,
+			      struct interface *to)
 {
 	if (!from || !policies_any())
 		return VERDICT_ALLOW;
@@ -140,18 +165,24 @@ static struct packet *copy_of(const struct packet *packet, struct account *accou
 	return copy;
 }
 
-/* Give a copy of a broadcast to every socket of the pod that hears it. */
-static void broadcast_deliver(struct pod *pod, const struct packet *packet)
+/* Give a copy of a broadcast to every socket of the pod that hears it. To the interface, all of them are one. */
+static void broadcast_deliver(struct interface *at, const struct packet *packet)
 {
 	u32 port = packet->datagram.target_port;
+	bool heard = false, taken = false;
+	struct pod *pod = at->pod;
 	for (struct socket *socket = NULL; (socket = port_next(pod, SOCKET_DATAGRAM, port, socket));) {
-		struct packet *copy = hears(socket, packet) ? copy_of(packet, pod->account) : NULL;
-		if (copy)
-			datagram_enqueue(socket, copy);
+		if (!hears(socket, packet))
+			continue;
+		struct packet *copy = copy_of(packet, pod->account);
+		heard = true;
+		taken |= copy && datagram_enqueue(socket, copy);
 	}
+	if (heard && !pod_has_address(pod, packet->source))
+		count_arrived(at, packet->payload_size, taken);
 }
 
-static const struct interface *interface_on(const struct pod *pod, u32 network)
+static struct interface *interface_on(const struct pod *pod, u32 network)
 {
 	for (u32 i = 0; i < pod->interface_count; i++)
 		if (pod->interfaces[i]->network == network)
@@ -160,13 +191,13 @@ static const struct interface *interface_on(const struct pod *pod, u32 network)
 }
 
 /* To each pod once, by its path if it has one. */
-static void broadcast_send(const struct packet *packet, const struct interface *from)
+static void broadcast_send(const struct packet *packet, struct interface *from)
 {
 	last_broadcast++;
 	for (struct socket *socket = *bucket_of(packet->datagram.target_port); socket;
 	     socket = socket->next_by_number) {
 		struct pod *pod = socket->pod;
-		const struct interface *to = interface_on(pod, from->network);
+		struct interface *to = interface_on(pod, from->network);
 		if (!to || pod->last_broadcast == last_broadcast)
 			continue;
 		pod->last_broadcast = last_broadcast;
@@ -177,28 +208,30 @@ static void broadcast_send(const struct packet *packet, const struct interface *
 		if (copy)
 			send_paced(copy, from, to);
 		else
-			broadcast_deliver(pod, packet);
+			broadcast_deliver(to, packet);
 	}
 }
 
-static int send_broadcast(struct packet *packet, const struct interface *from, struct endpoint to)
+static int send_broadcast(struct packet *packet, struct interface *from, struct endpoint to)
 {
 	bool fits = packet->payload_size <= BROADCAST_MOST;
 	packet->datagram.broadcast = true;
 	packet->datagram.to = to.address;
-	if (fits)
+	if (fits) {
+		count_sent(from, packet->payload_size);
 		broadcast_send(packet, from);
+	}
 	packet_free(packet);
 	return fits ? 0 : -E_MSGSIZE;
 }
 
 /* To the pod at once, without a path. */
-static void deliver(struct pod *sender, struct pod *pod, struct packet *packet)
+static void deliver(struct pod *sender, const struct route *route, struct packet *packet)
 {
 	struct endpoint source = source_of(packet), target = target_of(packet);
-	struct socket *receiver = port_receiver(pod, target, source);
+	struct socket *receiver = port_receiver(route->pod, target, source);
 	if (receiver) {
-		datagram_enqueue(receiver, packet);
+		hand_over(route->to, receiver, packet);
 		return;
 	}
 	packet_free(packet);
@@ -215,8 +248,9 @@ static void send_to_one(struct pod *sender, struct packet *packet, const struct 
 			datagram_refused(sender, source, target);
 		return;
 	}
+	count_sent(route->from, packet->payload_size);
 	if (!send_paced(packet, route->from, route->to))
-		deliver(sender, route->pod, packet);
+		deliver(sender, route, packet);
 }
 
 int datagram_send(struct socket *socket, struct packet *packet, struct endpoint to)
@@ -239,24 +273,23 @@ int datagram_send(struct socket *socket, struct packet *packet, struct endpoint 
 
 void datagram_receive(struct packet *packet, u64 now)
 {
-	const struct interface *interface = interface_find(packet->target);
-	struct pod *pod = interface ? interface->pod : NULL;
-	if (!pod) {
+	struct interface *interface = interface_find(packet->target);
+	if (!interface || !interface->pod) {
 		packet_free(packet);
 		return;
 	}
 	bool sound = !(packet->flags & PACKET_CORRUPT);
 	if (packet->datagram.broadcast) {
 		if (sound)
-			broadcast_deliver(pod, packet);
+			broadcast_deliver(interface, packet);
 		packet_free(packet);
 		return;
 	}
-	struct socket *receiver = port_receiver(pod, target_of(packet), source_of(packet));
+	struct socket *receiver = port_receiver(interface->pod, target_of(packet), source_of(packet));
 	if (!sound && !(receiver && atomic_load(&receiver->no_check)))
 		packet_free(packet); /* its checksum is wrong */
 	else if (receiver)
-		datagram_enqueue(receiver, packet);
+		hand_over(interface, receiver, packet);
 	else
 		echo_unreachable(packet, now);
 }

@@ -16,7 +16,7 @@ void datagram_unlisten(struct socket *socket);
  * `broadcast` the interface that a broadcast leaves by, or NULL. 0, -E_NETUNREACH, -E_ACCES (no SO_BROADCAST). */
 struct datagram_route {
 	struct route route;
-	const struct interface *broadcast;
+	struct interface *broadcast;
 };
 int datagram_route(const struct socket *socket, struct address to, struct datagram_route *found);
 

@@ -31,7 +31,7 @@ static void append(struct datagram_queue *queue, struct packet *packet)
 	queue->count++;
 }
 
-void datagram_enqueue(struct socket *socket, struct packet *packet)
+bool datagram_enqueue(struct socket *socket, struct packet *packet)
 {
 	struct datagram_queue *queue = &socket->incoming;
 	lock_acquire(&queue->lock);
@@ -45,6 +45,7 @@ void datagram_enqueue(struct socket *socket, struct packet *packet)
 		waitq_wake(&socket->changes);
 	else
 		packet_free(packet);
+	return room;
 }
 
 /* Under the queue's lock. */

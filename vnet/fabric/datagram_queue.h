@@ -10,8 +10,8 @@
 #include "vnet/fabric/packet.h"
 #include "vnet/fabric/socket.h"
 
-/* Put a packet (consumed) into the socket's queue and wake whoever waits. */
-void datagram_enqueue(struct socket *socket, struct packet *packet);
+/* Put a packet (consumed) into the socket's queue and wake whoever waits. False when it had no room. */
+bool datagram_enqueue(struct socket *socket, struct packet *packet);
 /* The oldest one, now the caller's; NULL when there is none. */
 struct packet *datagram_dequeue(struct socket *socket);
 /* Call `look(packet, argument)` on the oldest one under the queue's lock and leave it there. False when there is none. */

@@ -83,14 +83,32 @@ static void fill(struct packet *packet)
 		packet->payload[i] = (u8)i;
 }
 
-/* Under network_lock. A request that a policy drops is lost; one that it rejects is told to be. */
-static bool permitted(struct packet *packet, const struct route *route)
+/* What a pod asks itself goes through no interface. */
+static bool is_within_pod(const struct packet *packet)
 {
-	enum verdict verdict =
-		route->from ? policy_decide(route->from, route->to, packet->target, POLICY_ICMP, 0) : VERDICT_ALLOW;
-	if (verdict == VERDICT_REJECT)
-		report(packet, E_HOSTUNREACH, packet->echo.started);
-	return verdict == VERDICT_ALLOW;
+	return address_equal(packet->source, packet->target);
+}
+
+static void count_sent(const struct packet *packet, struct interface *from)
+{
+	if (is_within_pod(packet))
+		return;
+	from->counters.sent_echoes++;
+	from->counters.sent_bytes += packet->payload_size;
+}
+
+static void count_received(const struct packet *packet, struct interface *at)
+{
+	if (is_within_pod(packet))
+		return;
+	at->counters.received_echoes++;
+	at->counters.received_bytes += packet->payload_size;
+}
+
+/* Under network_lock. */
+static bool permitted(const struct route *route, struct address target)
+{
+	return !route->from || policy_decide(route->from, route->to, target, POLICY_ICMP, 0) == VERDICT_ALLOW;
 }
 
 /* Under network_lock. The packet stays the caller's when it cannot be sent. */
@@ -99,16 +117,16 @@ static int send_request(struct packet *packet, struct address source, struct add
 	const struct interface *interface = interface_find(source);
 	struct route route;
 	int result = interface && interface->pod ? route_find(interface->pod, target, &route) : -E_ADDRNOTAVAIL;
+	if (result == 0 && !permitted(&route, target))
+		result = -E_ACCES;
 	if (result < 0)
 		return result;
 	packet->source = route.to ? route.source : source;
 	packet->target = route.to ? target : source; /* a pod asks itself: 127.0.0.1 among others */
+	count_sent(packet, route.from);
 	pacer_acquire();
 	packet->echo.started = pacer_time();
-	if (permitted(packet, &route))
-		echo_dispatch(packet, packet->echo.started);
-	else
-		packet_free(packet);
+	echo_dispatch(packet, packet->echo.started);
 	pacer_release();
 	return 0;
 }
@@ -181,7 +199,7 @@ static void refused(const struct packet *message, u64 now)
 
 static void answer(struct packet *request, u64 now)
 {
-	const struct interface *interface = interface_find(request->target);
+	struct interface *interface = interface_find(request->target);
 	struct address source = request->source;
 	if (!interface || !interface->pod) {
 		echo_unreachable(request, now);
@@ -191,10 +209,20 @@ static void answer(struct packet *request, u64 now)
 		packet_free(request);
 		return;
 	}
+	count_received(request, interface);
 	request->source = request->target;
 	request->target = source;
 	request->echo.reply = true;
+	count_sent(request, interface);
 	echo_dispatch(request, now);
+}
+
+static void replied(const struct packet *reply, u64 now)
+{
+	struct interface *interface = interface_find(reply->target);
+	if (interface && interface->pod)
+		count_received(reply, interface);
+	report(reply, 0, now);
 }
 
 void echo_receive(struct packet *packet, u64 now)
@@ -206,6 +234,6 @@ void echo_receive(struct packet *packet, u64 now)
 	if (packet->echo.refused)
 		refused(packet, now);
 	else
-		report(packet, 0, now);
+		replied(packet, now);
 	packet_free(packet);
 }

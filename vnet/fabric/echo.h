@@ -24,7 +24,7 @@ struct socket *echo_open(struct pod *host);
 void echo_close(struct socket *socket);
 
 /* Send an echo from the pod that has `source`. 0, -E_ADDRNOTAVAIL (no pod has it), -E_HOSTUNREACH, -E_NETUNREACH,
- * -E_MSGSIZE, -E_NOBUFS. */
+ * -E_ACCES (a policy denies it), -E_MSGSIZE, -E_NOBUFS. */
 int echo_send(struct address source, struct address target, u32 identifier, u32 sequence, u32 size);
 
 /* Under network_lock and the pacer's lock. Tell the sender of `packet` (consumed) that nobody was at its target. */

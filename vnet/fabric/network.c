@@ -4,7 +4,6 @@
 #include "vnet/fabric/groups.h"
 #include "vnet/fabric/text.h"
 
-#define INTERFACE_BUCKETS 4096u
 #define FIRST_EPHEMERAL 32768u /* Linux's default range is 32768 to 60999 */
 
 struct lock network_lock;
@@ -24,6 +23,11 @@ struct interface *interface_find(struct address address)
 	while (interface && !address_equal(interface->address, address))
 		interface = interface->next;
 	return interface;
+}
+
+struct interface *interface_first(u32 bucket)
+{
+	return interfaces[bucket];
 }
 
 struct pod *pod_create(const char *hostname, u64 byte_limit, u32 socket_limit)
@@ -122,12 +126,17 @@ void pod_detach_all(struct pod *pod)
 	lock_release(&network_lock);
 }
 
-bool pod_has_address(const struct pod *pod, struct address address)
+struct interface *pod_interface(const struct pod *pod, struct address address)
 {
 	for (u32 i = 0; i < pod->interface_count; i++)
 		if (address_equal(pod->interfaces[i]->address, address))
-			return true;
-	return address_is_loopback(address);
+			return pod->interfaces[i];
+	return NULL;
+}
+
+bool pod_has_address(const struct pod *pod, struct address address)
+{
+	return pod_interface(pod, address) || address_is_loopback(address);
 }
 
 /* The pod's interface on the target's network, or else the first with a route to the target. */

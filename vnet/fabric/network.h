@@ -11,6 +11,7 @@
 #define HOSTNAME_SIZE 64u /* a DNS label and its NUL */
 #define INTERFACES_MOST 8u /* of a guest's pod */
 #define NETWORKS_MOST 64u  /* of a node: its host has an interface on each */
+#define INTERFACE_BUCKETS 4096u
 
 struct address {
 	u64 high, low;
@@ -54,6 +55,16 @@ static inline bool address_is_synthetic(struct address address)
 	return address_is_ipv4(address) && (address_to_ipv4(address) & 0xfffe0000u) == 0xc6120000u;
 }
 
+/* What has gone through an interface since it exists. What a pod says to itself does not. Bytes are payload; those of
+ * open connections are added when somebody asks (connection.h). */
+struct interface_counters {
+	u64 received_bytes, sent_bytes; /* of TCP, UDP and echoes */
+	u64 received_datagrams, sent_datagrams;
+	u64 received_echoes, sent_echoes; /* requests and replies */
+	u64 dropped_datagrams;            /* their receiver had no room */
+	u64 denied; /* connections, first datagrams and echoes that it was an end of, by policies */
+};
+
 /* A place on a network. One that the configuration declares outlives the pods that have it in turn. */
 struct interface {
 	struct interface *next; /* in its hash chain */
@@ -67,13 +78,14 @@ struct interface {
 	struct link *access; /* its own link, crossed by what it sends, or NULL */
 	u64 fault_sources, fault_targets; /* one bit for each fault on whose sides it is */
 	u32 captures; /* that listen to it, as a mask */
+	struct interface_counters counters; /* under network_lock alone */
 };
 
 /* One network identity: what a service's replica is on the wire. Counted: sockets outlive processes briefly. */
 struct pod {
 	_Atomic u32 references;
 	u32 id;
-	bool is_node;       /* of the node itself: policies do not concern it; fixed at creation */
+	bool is_node; /* of the node itself: policies do not concern it; fixed at creation */
 	_Atomic u32 paused; /* its processes do not run; set and cleared by the node */
 	u16 next_ephemeral; /* under network_lock */
 	u32 last_broadcast; /* the latest that was sent to it; under network_lock */
@@ -99,15 +111,19 @@ void interfaces_forget_captures(u32 mask);
 /* Under network_lock. The interface that `pod` reaches `to` from, and the pod that has `to`.
  * 0, -E_HOSTUNREACH (nobody has it), -E_NETUNREACH (no network in common, no route). */
 struct route {
-	struct pod *pod;       /* where `to` is */
+	struct pod *pod; /* where `to` is */
 	struct address source; /* the address to speak from */
 	struct interface *from, *to; /* NULL within a pod */
 };
 int route_find(struct pod *pod, struct address to, struct route *route);
 bool pod_has_address(const struct pod *pod, struct address address);
+/* Under network_lock. The pod's interface with this address, or NULL. */
+struct interface *pod_interface(const struct pod *pod, struct address address);
 
 /* Under network_lock. Whoever has or is to have this address, or NULL. */
 struct interface *interface_find(struct address address);
+/* For going through all: the first interface of a bucket; `next` leads on. */
+struct interface *interface_first(u32 bucket);
 /* The interface, found or made, for somebody to declare; NULL when the fabric is full. */
 struct interface *interface_declare(u32 network, struct address address);
 /* Free an interface that is not declared any more, unless a pod has it. */

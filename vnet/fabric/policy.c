@@ -179,13 +179,18 @@ bool policies_any(void)
 	return policy_table;
 }
 
-enum verdict policy_decide(const struct interface *source, const struct interface *target, struct address to,
-			   u32 protocol, u32 port)
+enum verdict policy_decide(struct interface *source, struct interface *target, struct address to, u32 protocol,
+			   u32 port)
 {
 	const struct answer *answer = find_answer(source, target, to, protocol, port);
 	if (!answer)
 		return VERDICT_ALLOW;
 	count(answer);
+	if (answer->verdict != VERDICT_ALLOW) {
+		source->counters.denied++;
+		if (target)
+			target->counters.denied++;
+	}
 	return answer->verdict;
 }
 

@@ -34,8 +34,8 @@ struct policy_reason {
 /* Whether there are policies at all. */
 bool policies_any(void);
 /* Whether `source` may speak to `target`, which is NULL when `to` is outside of every network. Counts. */
-enum verdict policy_decide(const struct interface *source, const struct interface *target, struct address to,
-			   u32 protocol, u32 port);
+enum verdict policy_decide(struct interface *source, struct interface *target, struct address to, u32 protocol,
+			   u32 port);
 /* The same without counting. */
 enum verdict policy_explain(const struct interface *source, const struct interface *target, struct address to,
 			    u32 protocol, u32 port, struct policy_reason *reason);

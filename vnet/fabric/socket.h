@@ -65,10 +65,11 @@ struct socket {
 			_Atomic u32 keep_idle, keep_interval, keep_count; /* set by the owner */
 			u32 side;
 			struct connection *connection; /* held, once established */
+			u64 counted_received, counted_sent; /* bytes that its interface knows of; under network_lock */
 			struct socket *twin; /* of a fresh pair: the end that nobody has opened yet; owner */
 			/* A listener's queues, and a queued socket's place in one; under network_lock. */
 			u32 backlog;
-			_Atomic u32 queued;  /* length of the accept queue; read without the lock */
+			_Atomic u32 queued; /* length of the accept queue; read without the lock */
 			_Atomic u32 pending; /* how many connects wait for room in it; read without the lock */
 			struct socket *accept_first, *accept_last;
 			struct socket *pending_first, *pending_last;
@@ -78,7 +79,7 @@ struct socket {
 			u64 connect_deadline;
 		};
 		struct { /* SOCKET_DATAGRAM, and of SOCKET_ECHO the queue */
-			bool headers;  /* reads and writes carry the other end's address; owner */
+			bool headers; /* reads and writes carry the other end's address; owner */
 			_Atomic bool no_check; /* takes what fails its checksum; set by the owner */
 			struct address bound_address; /* what bind gave; `local` while there is no peer; owner */
 			struct datagram_queue incoming;

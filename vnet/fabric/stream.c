@@ -147,9 +147,10 @@ static void stream_grow(struct stream *stream, u32 wanted)
 /* Under write_lock. */
 static void publish(struct stream *stream, u32 head)
 {
-	if (head < atomic_load_explicit(&stream->head, memory_order_relaxed))
-		atomic_fetch_add(&stream->wraps, 1);
+	u32 before = atomic_load_explicit(&stream->head, memory_order_relaxed);
 	atomic_store(&stream->head, head);
+	if ((before ^ head) >> 31)
+		atomic_fetch_add(&stream->halves, 1);
 	if (!stream->flow)
 		waitq_wake(&stream->readers);
 }

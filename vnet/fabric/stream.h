@@ -38,7 +38,7 @@ struct stream {
 	u32 capacity;     /* 0 or a power of two */
 	_Atomic u32 limit; /* capacity may grow to this; lowered when growing was refused; under write_lock */
 	struct account *account; /* the writers' account pays for the buffer; held */
-	_Atomic u32 wraps; /* of `head`; under write_lock */
+	_Atomic u32 halves; /* how often `head` has gone on by 2^31, a moment later; under write_lock */
 	_Atomic u32 released; /* paced: readers see bytes up to here; under the pacer's lock */
 	_Atomic u32 acknowledged; /* paced: bytes up to here need not be kept; the same */
 	_Atomic u32 send_limit; /* paced: bytes that may be unacknowledged; the same */
@@ -84,19 +84,27 @@ static inline u32 stream_unread(const struct stream *stream)
 	return end - atomic_load(&stream->tail);
 }
 
-/* All bytes that were ever written; wrong for an instant while `head` wraps. */
+/* All bytes that were ever written. */
 static inline u64 stream_written(const struct stream *stream)
 {
-	u32 wraps = atomic_load_explicit(&stream->wraps, memory_order_relaxed);
-	return (u64)wraps << 32 | atomic_load(&stream->head);
+	u32 halves, head;
+	do {
+		halves = atomic_load(&stream->halves);
+		head = atomic_load(&stream->head);
+	} while (halves != atomic_load(&stream->halves));
+	halves += (halves ^ head >> 31) & 1; /* `head` is there already */
+	return (u64)halves << 31 | (head & (UINT32_MAX >> 1));
 }
 
-/* All bytes that have ever come to where they can be read. */
+/* All bytes that have ever come to where they can be read. Under network_lock, so that the stream stays paced or direct;
+ * what was released was written before. */
 static inline u64 stream_delivered(const struct stream *stream)
 {
-	u32 head = atomic_load(&stream->head);
-	u32 end = atomic_load_explicit(&stream->paced, memory_order_relaxed) ? atomic_load(&stream->released) : head;
-	return stream_written(stream) - (head - end);
+	if (!atomic_load_explicit(&stream->paced, memory_order_relaxed))
+		return stream_written(stream);
+	u32 end = atomic_load(&stream->released);
+	u64 written = stream_written(stream);
+	return written - ((u32)written - end);
 }
 
 /* Bytes that occupy the ring. */

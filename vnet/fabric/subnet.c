@@ -7,10 +7,10 @@ static u32 host_part(const struct interface *interface)
 	return interface->prefix < 32 ? UINT32_MAX >> interface->prefix : 0;
 }
 
-const struct interface *subnet_interface(const struct pod *pod, struct address address)
+struct interface *subnet_interface(const struct pod *pod, struct address address)
 {
 	for (u32 i = 0; i < pod->interface_count; i++) {
-		const struct interface *interface = pod->interfaces[i];
+		struct interface *interface = pod->interfaces[i];
 		u32 difference = address_to_ipv4(interface->address) ^ address_to_ipv4(address);
 		if (address_is_ipv4(address) && (difference & ~host_part(interface)) == 0)
 			return interface;
@@ -18,19 +18,17 @@ const struct interface *subnet_interface(const struct pod *pod, struct address a
 	return NULL;
 }
 
-static const struct interface *interface_of(const struct pod *pod, struct address local)
+static struct interface *interface_of(const struct pod *pod, struct address local)
 {
-	for (u32 i = 0; i < pod->interface_count; i++)
-		if (address_equal(pod->interfaces[i]->address, local))
-			return pod->interfaces[i];
-	return pod->interface_count ? pod->interfaces[0] : NULL;
+	struct interface *interface = pod_interface(pod, local);
+	return interface || !pod->interface_count ? interface : pod->interfaces[0];
 }
 
-const struct interface *broadcast_interface(const struct pod *pod, struct address local, struct address address)
+struct interface *broadcast_interface(const struct pod *pod, struct address local, struct address address)
 {
 	if (address_equal(address, ADDRESS_BROADCAST))
 		return interface_of(pod, local);
-	const struct interface *interface = subnet_interface(pod, address);
+	struct interface *interface = subnet_interface(pod, address);
 	if (!interface || interface->prefix > PREFIX_MOST)
 		return NULL;
 	return (address_to_ipv4(address) & host_part(interface)) == host_part(interface) ? interface : NULL;

@@ -12,9 +12,9 @@ static inline bool address_is_multicast(struct address address)
 }
 
 /* The pod's interface in whose subnet `address` is, or NULL. */
-const struct interface *subnet_interface(const struct pod *pod, struct address address);
+struct interface *subnet_interface(const struct pod *pod, struct address address);
 /* The pod's interface whose network hears a broadcast to `address`; NULL when that is no broadcast address of its.
  * RFC 919: 255.255.255.255 is heard on one network, here that of `local`, or the pod's first. */
-const struct interface *broadcast_interface(const struct pod *pod, struct address local, struct address address);
+struct interface *broadcast_interface(const struct pod *pod, struct address local, struct address address);
 
 #endif

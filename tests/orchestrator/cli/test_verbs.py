@@ -187,6 +187,19 @@ def test_a_ping_that_nobody_answers_has_status_one(capsys: Output) -> None:
     assert json.loads(out)["rtt_ns"] is None
 
 
+def test_a_ping_that_a_policy_denies_says_which(
+    capsys: Output, deployment: RunningDeployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deployment.runtime, "echo_denier", "policies[0].ingress")
+    status, out, _ = run(capsys, "ping", "web", "api", "-c", "1")
+    assert status == 1
+    assert "\nseq=1 denied by policy policies[0].ingress\n" in out
+    _, out, _ = run(capsys, "ping", "web", "api", "-c", "1", "--format", "json")
+    assert json.loads(out)["echoes"] == [
+        {"sequence": 1, "outcome": "denied", "policy": "policies[0].ingress"}
+    ]
+
+
 def test_counters_are_tables(capsys: Output) -> None:
     flows = good(capsys, "netstat")
     assert "web-1  tcp    0       0       10.10.0.2:40000" in flows
@@ -194,7 +207,8 @@ def test_counters_are_tables(capsys: Output) -> None:
     assert "api-1" not in good(capsys, "netstat", "web")
     tables = good(capsys, "netstat", "--links", "--interfaces", "--rules")
     assert "web--gw@front  forward  70       4.0 KiB  3" in tables
-    assert "10.10.0.2  front    web-1  0 B       2.0 KiB  0" in tables
+    assert "UDP DROPPED  ECHOES IN  ECHOES OUT  DENIED" in tables
+    assert "10.10.0.2  front    web-1  0 B       2.0 KiB  0       0        0 " in tables
     assert "web@front; ports 8000, 53/udp  9" in tables
     assert "anything else                           4" in tables
 

@@ -29,7 +29,7 @@ steps = st.builds(
 ) | st.builds(
     NumberedEcho,
     sequence=small,
-    result=st.builds(EchoResult, outcome=st.sampled_from(EchoOutcome), rtt_ns=counts),
+    result=st.builds(EchoResult, outcome=st.sampled_from(EchoOutcome), rtt_ns=counts, policy=text),
 )
 
 

@@ -63,7 +63,7 @@ def test_the_text_is_a_tree_of_networks() -> None:
         "",
         "front  10.1.0.0/24",
         "├─ web \N{MULTIPLICATION SIGN}3  portal 80:8080",
-        "│  └╌ gw  -> 20ms  <- no effect",
+        "│  └╌ gw  -> 20ms (partly cut)  <- no effect (partly cut)",
         "└─ gw  routes to back",
         "",
         "back  10.2.0.0/24  each interface: 1ms",
@@ -112,6 +112,14 @@ def test_the_svg_shows_everything_and_nothing_beyond_its_edge() -> None:
             assert 0 <= float(element.attrib.get(key, "0")) <= height
 
 
+def test_the_svg_shows_changed_links_and_cut_ones_in_colours_of_their_own() -> None:
+    root = ElementTree.fromstring(draw_svg(diagram()))
+    lines = [e.attrib["class"] for e in root.iter("{http://www.w3.org/2000/svg}line")]
+    assert lines.count("lane changed") == 1
+    assert lines.count("lane fault") == 2 + 1 + 2  # both ways of a link, a fault, shut policies
+    assert lines.count("lane link") == 1
+
+
 def test_the_svg_has_colours_for_light_and_for_dark_pages() -> None:
     assert "prefers-color-scheme: dark" in draw_svg(diagram())
 
@@ -151,6 +159,7 @@ def test_graphviz_gets_every_edge() -> None:
     assert '"service web" -> "service api" [style=dashed' in text
     assert '"service web" -> "network front" [dir=none' in text
     assert text.count("color=darkorange") == 1
+    assert 'label="partition-1 (partition): web-1 | gw, api"' in text
 
 
 def test_mermaid_gets_every_edge() -> None:
@@ -158,8 +167,9 @@ def test_mermaid_gets_every_edge() -> None:
     assert lines[0] == "flowchart LR"
     assert '  s1[/"gw<br>router"\\]' in lines
     assert "  s0 --- n0" in lines
-    assert '  s1 <== "5ms, loss 1%<br>gw to api-2 on back" ==> s2' in lines
+    assert '  s1 <== "5ms, loss 1%  (changed)<br>gw to api-2 on back" ==> s2' in lines
     assert '  s0 -. "allow 80, else rejected" .-> s2' in lines
+    assert '  f0>"partition-1 (partition)<br>web-1 #124; gw, api"]' in lines
 
 
 @pytest.mark.parametrize("draw", [draw_text, draw_svg, draw_dot, draw_mermaid])
@@ -187,6 +197,7 @@ def hostile_diagrams(draw: st.DrawFn) -> Diagram:
             networks=(network.name,),
             router=draw(st.booleans()),
             portals=(draw(HOSTILE),),
+            state=draw(HOSTILE),
         )
         for name in names
     )
@@ -199,6 +210,8 @@ def hostile_diagrams(draw: st.DrawFn) -> Diagram:
         forward=draw(HOSTILE),
         backward=draw(HOSTILE),
         changed=draw(st.booleans()),
+        forward_barrier=draw(HOSTILE),
+        backward_barrier=draw(HOSTILE),
     )
     arrow = PolicyArrow(
         policy="p",
