@@ -28,6 +28,8 @@ MEASURES = (
     "connections",
     "policy",
     "network_truth",
+    "datagrams",
+    "determinism",
     "serving",
 )
 RESULT = ROOT / "build" / "bench.json"
