@@ -30,6 +30,8 @@ MEASURES = (
     "network_truth",
     "datagrams",
     "determinism",
+    "bystanders",
+    "pacing",
     "serving",
 )
 RESULT = ROOT / "build" / "bench.json"
