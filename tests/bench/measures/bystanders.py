@@ -40,8 +40,8 @@ BYSTANDERS = 200
 """More than a measure boots."""
 LINK = "left--right"
 NOTE = (
-    f"best of {ROUNDS} rounds between two pods, while links, routes, faults, policies and a capture concern others; "
-    "baseline: the same node without any of it"
+    f"best of {ROUNDS} rounds between two pods, while links, routes, faults, policies and a "
+    "capture concern others; baseline: the same node without any of it"
 )
 
 
