@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.serving import short_folder
-from tests.support.up import Up, podnet, podnet_up
+from tests.support.up import Up, podnet, podnet_up, write_outage
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import Iterator
 
-FOLDER = Path(__file__).parents[2] / "topologies" / "outage"
 PCAPNG = bytes.fromhex("0a0d0d0a")
 """How a file begins."""
 REFUSALS = (
@@ -52,10 +51,7 @@ def state() -> Iterator[Path]:
 @pytest.fixture
 def outage(tmp_path: Path) -> Path:
     """The example whose client asks its servers over slow links, without its schedule."""
-    text = (FOLDER / "outage.yaml").read_text().replace("./app", str(FOLDER / "app"))
-    file = tmp_path / "outage.yaml"
-    file.write_text(text.partition("schedule:")[0])
-    return file
+    return write_outage(tmp_path)
 
 
 @asynccontextmanager

@@ -39,10 +39,6 @@ CONCERNED = 8
 BYSTANDERS = 200
 """More than a measure boots."""
 LINK = "left--right"
-NOTE = (
-    f"best of {ROUNDS} rounds between two pods, while links, routes, faults, policies and a "
-    "capture concern others; baseline: the same node without any of it"
-)
 
 
 def measure() -> list[Row]:
@@ -51,25 +47,28 @@ def measure() -> list[Row]:
         streams = _compare(node, stream_case(SECONDS), lambda r: bytes_per_second(r) / 1e6)
         round_trips = _compare(node, round_trip_case(SECONDS), median_us)
     return [
-        Row(
-            name="one TCP stream beside others' links and faults",
-            unit="MB/s",
-            value=max(streams.measured),
-            baseline=max(streams.baseline),
-            bound=Bound(0.95, at_least=True),
-            spread=streams.spread,
-            note=NOTE,
-        ),
-        Row(
-            name="1-byte round trip beside others' links and faults",
-            unit="us",
-            value=min(round_trips.measured),
-            baseline=min(round_trips.baseline),
-            bound=Bound(1.05, at_least=False),
-            spread=round_trips.spread,
-            note=NOTE,
-        ),
+        _row("one TCP stream", "MB/s", streams, max, Bound(0.95, at_least=True)),
+        _row("1-byte round trip", "us", round_trips, min, Bound(1.05, at_least=False)),
     ]
+
+
+def _row(
+    what: str,
+    unit: str,
+    samples: Samples,
+    best: Callable[[Sequence[float]], float],
+    bound: Bound,
+) -> Row:
+    return Row(
+        name=f"{what} beside others' links and faults",
+        unit=unit,
+        value=best(samples.measured),
+        baseline=best(samples.baseline),
+        bound=bound,
+        spread=samples.spread,
+        note=f"best of {ROUNDS} rounds between two pods, while links, routes, faults, policies "
+        "and a capture concern others; baseline: the same node without any of it",
+    )
 
 
 def _compare(node: PodNode, case: Case, figure: Callable[[list[Report]], float]) -> Samples:

@@ -57,12 +57,9 @@ def measure() -> list[Row]:
 
 
 def _row(how: str, samples: Samples, note: str) -> Row:
-    return Row(
+    return samples.row(
         name=f"one TCP stream, {how}",
         unit="MB/s",
-        value=samples.value,
-        baseline=samples.reference,
-        spread=samples.spread,
         note=f"{note}; baseline: the same with nothing in between",
     )
 

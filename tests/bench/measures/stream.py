@@ -39,13 +39,10 @@ def measure() -> list[Row]:
             ROUNDS,
         )
     return [
-        Row(
+        samples.row(
             name="one TCP stream, C to C",
             unit="MB/s",
-            value=samples.value,
-            baseline=samples.reference,
             bound=Bound(3.0, at_least=True),
-            spread=samples.spread,
             note=f"{CHUNK_BYTES} bytes a write, {SECONDS} s; baseline: the same over loopback",
         )
     ]
