@@ -28,6 +28,10 @@ MEASURES = (
     "connections",
     "policy",
     "network_truth",
+    "datagrams",
+    "determinism",
+    "bystanders",
+    "pacing",
     "serving",
 )
 RESULT = ROOT / "build" / "bench.json"

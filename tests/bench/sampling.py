@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from tests.bench.rows import Bound, Row
+
 
 @dataclass(frozen=True, slots=True)
 class Samples:
@@ -28,6 +30,18 @@ class Samples:
     def spread(self) -> str:
         """Lowest to highest round of each."""
         return f"{span(self.measured)} against {span(self.baseline)}"
+
+    def row(self, *, name: str, unit: str, bound: Bound | None = None, note: str = "") -> Row:
+        """Make a line of the table that compares the medians."""
+        return Row(
+            name=name,
+            unit=unit,
+            value=self.value,
+            baseline=self.reference,
+            bound=bound,
+            spread=self.spread,
+            note=note,
+        )
 
 
 def span(figures: Sequence[float]) -> str:

@@ -54,3 +54,5 @@ def test_baseline_and_measured_take_turns_and_medians_are_compared() -> None:
     assert order == ["baseline", "measured"] * 3
     assert (samples.reference, samples.value) == (2.0, 20.0)
     assert samples.spread == "10..30 against 1..3"
+    row = samples.row(name="n", unit="u", bound=Bound(9.0, at_least=True))
+    assert (row.ratio, row.ok, row.spread) == (10.0, True, samples.spread)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 START_S = 120.0
 """The first start on a machine fetches and compiles the image."""
+OUTAGE = Path(__file__).parents[2] / "topologies" / "outage"
 URL = re.compile(r"http://\S+localhost:[0-9]+/")
 
 
@@ -90,6 +91,16 @@ async def podnet_up(topology: Path, state: Path) -> AsyncIterator[Up]:
                     process.kill()
                 await process.wait()
         assert not list(temporary.iterdir()), "no file is left outside the state folder"
+
+
+def write_outage(folder: Path, schedule: str = "") -> Path:
+    """Write the example with slow links into a folder, with another schedule, and say where."""
+    text = (OUTAGE / "outage.yaml").read_text().replace("./app", str(OUTAGE / "app"))
+    declared, found, _ = text.partition("schedule:")
+    assert found
+    file = folder / "outage.yaml"
+    file.write_text(declared + schedule)
+    return file
 
 
 @dataclass(frozen=True)

@@ -28,13 +28,10 @@ def measure() -> list[Row]:
         run_bare()
         samples = alternate(boot_pod, run_bare, ROUNDS)
     return [
-        Row(
+        samples.row(
             name="CPython pod, boot to first line",
             unit="ms",
-            value=samples.value,
-            baseline=samples.reference,
             bound=Bound(1.2, at_least=False),
-            spread=samples.spread,
             note=(
                 "python -c \"print('up')\", warm; baseline: Store, WasiConfig, Linker.instantiate "
                 "and _start of the same module in wasmtime, in a process that has done so before"

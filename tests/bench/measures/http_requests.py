@@ -34,12 +34,9 @@ def measure() -> list[Row]:
 def _measure_way(node: PodNode, way: str, words: str) -> Row:
     case = _case(way)
     samples = alternate(lambda: _rate(node.run(case)), lambda: _rate(run_natively(case)), ROUNDS)
-    return Row(
+    return samples.row(
         name=f"HTTP requests, CPython to CPython, {words}",
         unit="1/s",
-        value=samples.value,
-        baseline=samples.reference,
         bound=Bound(0.8, at_least=True),
-        spread=samples.spread,
         note=f"{SECONDS} s after a warm-up; baseline: the same two files run by the host's CPython",
     )

@@ -1,5 +1,5 @@
 """Whether links do what they are told, as C programs in pods see it: TCP against theory, rates,
-fairness, delays, losses.
+fairness, delays.
 
 All cells of a scene run at the same time in one node, each pair of pods with a link of its own.
 """
@@ -28,13 +28,11 @@ RATES_BIT_S = (1_000_000, 10_000_000, 100_000_000)
 FLOWS = 8
 PINGS = 20
 PING_DELAYS_MS = (5, 20, 80, 200)
-DATAGRAMS = 5000
-DATAGRAM_LOSSES = (0.01, 0.05, 0.2)
 LARGE_WINDOW = 1 << 20
 
 
 def measure() -> list[Row]:
-    return [*_tcp_rows(), *_rate_rows(), _fairness_row(), _delay_row(), _loss_row()]
+    return [*_tcp_rows(), *_rate_rows(), _fairness_row(), _delay_row()]
 
 
 def _transfer(link: LinkParameters, window: int, seconds: float = SECONDS) -> Cell:
@@ -150,27 +148,4 @@ def _delay_row() -> Row:
         bound=Bound(1.0, at_least=False),
         spread=span(errors),
         note=f"the worst median of {PINGS} at delays of {PING_DELAYS_MS} ms one way",
-    )
-
-
-def _loss_row() -> Row:
-    cells = [
-        Cell(
-            link=LinkParameters(delay_ns=MS, loss=loss),
-            server=("truth", "count", "2"),
-            client=("truth", "spray", "{address}", "{port}", str(DATAGRAMS)),
-        )
-        for loss in DATAGRAM_LOSSES
-    ]
-    deviations = []
-    for loss, report in zip(DATAGRAM_LOSSES, run_cells(cells), strict=True):
-        deviation = sqrt(DATAGRAMS * loss * (1 - loss))
-        deviations.append((DATAGRAMS - report["datagrams"] - DATAGRAMS * loss) / deviation)
-    return Row(
-        name="losses, off by",
-        unit="deviations",
-        value=max(map(abs, deviations)),
-        bound=Bound(4.0, at_least=False),
-        spread=span(deviations),
-        note=f"standard deviations of the binomial; {DATAGRAMS} datagrams at {DATAGRAM_LOSSES}",
     )

@@ -37,30 +37,21 @@ def measure() -> list[Row]:
     medians = Samples([median_us(r) for r in pods], [median_us(r) for r in native])
     rates = Samples([_rounds_per_second(r) for r in pods], [_rounds_per_second(r) for r in native])
     return [
-        Row(
+        streams.row(
             name=f"{PAIRS} TCP streams at once, sum",
             unit="MB/s",
-            value=streams.value,
-            baseline=streams.reference,
             bound=Bound(2.0, at_least=True),
-            spread=streams.spread,
             note="all pairs begin at one instant; baseline: as many pairs over loopback",
         ),
-        Row(
+        medians.row(
             name=f"{PAIRS} round trips at once, median",
             unit="us",
-            value=medians.value,
-            baseline=medians.reference,
             bound=Bound(1.0, at_least=False),
-            spread=medians.spread,
             note="median over the pairs of each pair's median",
         ),
-        Row(
+        rates.row(
             name=f"{PAIRS} round trips at once, sum of rates",
             unit="1/s",
-            value=rates.value,
-            baseline=rates.reference,
-            spread=rates.spread,
         ),
     ]
 

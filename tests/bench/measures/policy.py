@@ -85,21 +85,15 @@ def measure() -> list[Row]:
         again = alternate(lambda: repeated(policies), lambda: repeated(()), ROUNDS)
         first = alternate(lambda: scanned(policies), lambda: scanned(()), ROUNDS)
     return [
-        Row(
+        again.row(
             name=f"a new connection under {POLICIES * RULES:,} policy rules",
             unit="us",
-            value=again.value,
-            baseline=again.reference,
             bound=Bound(1.1, at_least=False),
-            spread=again.spread,
             note="between two pods, opened and closed; baseline: without policies",
         ),
-        Row(
+        first.row(
             name="the same, each to another port, where nobody listens",
             unit="us",
-            value=first.value,
-            baseline=first.reference,
-            spread=first.spread,
             note="no verdict is remembered: every rule is looked at each time",
         ),
     ]

@@ -13,11 +13,17 @@ from tests.bench.sampling import Samples
 ROUNDS = 5
 SECONDS = 1.0
 
-ROUND_TRIP = Case(
-    server=("round_trip", "answer"),
-    client=("round_trip", "ask", "{address}", "{port}", str(SECONDS), "{start_ns}"),
-    reporter=Side.CLIENT,
-)
+
+def round_trip_case(seconds: float) -> Case:
+    """Round trips back to back for so long."""
+    return Case(
+        server=("round_trip", "answer"),
+        client=("round_trip", "ask", "{address}", "{port}", str(seconds), "{start_ns}"),
+        reporter=Side.CLIENT,
+    )
+
+
+ROUND_TRIP = round_trip_case(SECONDS)
 
 
 def median_us(reports: list[Report]) -> float:
@@ -35,20 +41,14 @@ def measure() -> list[Row]:
     medians = Samples([median_us(r) for r in pods], [median_us(r) for r in native])
     tails = Samples([r[0]["p99_ns"] / 1e3 for r in pods], [r[0]["p99_ns"] / 1e3 for r in native])
     return [
-        Row(
+        medians.row(
             name="1-byte round trip, C to C, median",
             unit="us",
-            value=medians.value,
-            baseline=medians.reference,
             bound=Bound(0.1, at_least=False),
-            spread=medians.spread,
             note=f"back to back for {SECONDS} s; baseline: the same program over loopback",
         ),
-        Row(
+        tails.row(
             name="1-byte round trip, C to C, 99th percentile",
             unit="us",
-            value=tails.value,
-            baseline=tails.reference,
-            spread=tails.spread,
         ),
     ]

@@ -12,11 +12,18 @@ ROUNDS = 5
 SECONDS = 1.0
 CHUNK_BYTES = 128 * 1024
 
-STREAM = Case(
-    server=("stream", "receive"),
-    client=("stream", "send", "{address}", "{port}", str(SECONDS), str(CHUNK_BYTES), "{start_ns}"),
-    reporter=Side.SERVER,
-)
+
+def stream_case(seconds: float) -> Case:
+    """One stream for so long."""
+    sizes = (str(seconds), str(CHUNK_BYTES))
+    return Case(
+        server=("stream", "receive"),
+        client=("stream", "send", "{address}", "{port}", *sizes, "{start_ns}"),
+        reporter=Side.SERVER,
+    )
+
+
+STREAM = stream_case(SECONDS)
 
 
 def bytes_per_second(reports: list[Report]) -> float:
@@ -32,13 +39,10 @@ def measure() -> list[Row]:
             ROUNDS,
         )
     return [
-        Row(
+        samples.row(
             name="one TCP stream, C to C",
             unit="MB/s",
-            value=samples.value,
-            baseline=samples.reference,
             bound=Bound(3.0, at_least=True),
-            spread=samples.spread,
             note=f"{CHUNK_BYTES} bytes a write, {SECONDS} s; baseline: the same over loopback",
         )
     ]

@@ -3,15 +3,10 @@
  *   truth receive WINDOW SECONDS PORT    reads for so long from the first byte; prints {"bytes": N, "seconds": S}
  *   truth send ADDRESS PORT              writes until nobody reads
  *   truth echo PORT
- *   truth ping ADDRESS PORT COUNT        prints {"median_ns": M, "least_ns": L} of round trips of a byte
- *   truth count QUIET_SECONDS PORT       counts datagrams until there are none for so long; prints {"datagrams": N}
- *   truth spray ADDRESS PORT COUNT       sends datagrams, one a millisecond */
-#include <poll.h>
-
+ *   truth ping ADDRESS PORT COUNT        prints {"median_ns": M, "least_ns": L} of round trips of a byte */
 #include "program.h"
 
 #define BUFFER (64 * 1024)
-#define DATAGRAM 100
 #define MOST_PINGS 1000
 
 static char buffer[BUFFER];
@@ -71,48 +66,13 @@ static int ping(int fd, int count) {
   return 0;
 }
 
-static int datagram_socket(void) {
-  int fd = socket(AF_INET, SOCK_DGRAM, 0);
-  if (fd < 0) fail("socket");
-  return fd;
-}
-
-static int count(const char *port, int quiet_seconds) {
-  int fd = datagram_socket(), silence = -1;
-  unsigned long datagrams = 0;
-  struct sockaddr_in e = endpoint("0.0.0.0", port);
-  struct pollfd wait = {.fd = fd, .events = POLLIN};
-  if (bind(fd, (struct sockaddr *)&e, sizeof e) != 0) fail("bind");
-  printf("listening %s\n", port);
-  fflush(stdout);
-  while (poll(&wait, 1, silence) == 1) {
-    if (recv(fd, buffer, sizeof buffer, 0) < 0) fail("recv");
-    datagrams++;
-    silence = quiet_seconds * 1000;
-  }
-  printf("{\"datagrams\": %lu}\n", datagrams);
-  return 0;
-}
-
-static int spray(const char *address, const char *port, int datagrams) {
-  int fd = datagram_socket();
-  struct sockaddr_in e = endpoint(address, port);
-  for (int i = 0; i < datagrams; i++) {
-    if (sendto(fd, buffer, DATAGRAM, 0, (struct sockaddr *)&e, sizeof e) != DATAGRAM) fail("sendto");
-    sleep_ns(1000000);
-  }
-  return 0;
-}
-
 int main(int argc, char **argv) {
   const char *verb = argc > 1 ? argv[1] : "";
   if (argc == 5 && strcmp(verb, "receive") == 0) return receive(argv[4], atoi(argv[2]), atof(argv[3]));
   if (argc == 4 && strcmp(verb, "send") == 0) return send_on(dial(argv[2], argv[3]));
   if (argc == 3 && strcmp(verb, "echo") == 0) return echo(argv[2]);
   if (argc == 5 && strcmp(verb, "ping") == 0) return ping(dial(argv[2], argv[3]), atoi(argv[4]));
-  if (argc == 4 && strcmp(verb, "count") == 0) return count(argv[3], atoi(argv[2]));
-  if (argc == 5 && strcmp(verb, "spray") == 0) return spray(argv[2], argv[3], atoi(argv[4]));
-  fprintf(stderr, "usage: truth receive WINDOW SECONDS PORT | send ADDRESS PORT | echo PORT | ping ADDRESS PORT COUNT | "
-                  "count QUIET_SECONDS PORT | spray ADDRESS PORT COUNT\n");
+  fprintf(stderr,
+          "usage: truth receive WINDOW SECONDS PORT | send ADDRESS PORT | echo PORT | ping ADDRESS PORT COUNT\n");
   return 2;
 }

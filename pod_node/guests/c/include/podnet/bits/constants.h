@@ -38,6 +38,7 @@
 #define SO_SNDTIMEO 21
 #endif
 #define SO_BROADCAST 6
+#define SO_NO_CHECK 11
 #define SO_LINGER 13
 #define SO_REUSEPORT 15
 
