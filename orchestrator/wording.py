@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from orchestrator.topology.link_text import summary
 from vnet.configuration import FaultKind
-from vnet.gateway.attempts import EgressAttempt
+from vnet.egress import EgressAttempt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from orchestrator.schedule import PodVerb
+    from orchestrator.changes import PodVerb
     from orchestrator.views import FaultView, LinkView
-    from vnet.gateway import EgressHappening
+    from vnet.egress import EgressHappening
 
 _MINUTE_S = 60
 _PAST = {"kill": "killed", "pause": "paused", "resume": "resumed"}

@@ -20,9 +20,14 @@ if TYPE_CHECKING:
 
     from orchestrator.faults import FaultState
     from orchestrator.plan import Plan
-    from orchestrator.topology import Topology
     from orchestrator.topology.links import LinkState
-    from orchestrator.topology.schema import EgressRule, IngressRule, PeerEntry, PolicySection
+    from orchestrator.topology.schema import (
+        EgressRule,
+        IngressRule,
+        PeerEntry,
+        PolicySection,
+        Topology,
+    )
 
 _NOBODY = "nobody"
 """The other side of a policy without rules."""

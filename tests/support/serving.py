@@ -13,8 +13,9 @@ from grpc import aio
 
 from orchestrator.backends.backend import NodeDiedError
 from orchestrator.codec import NodeClient
-from pod_node.images import CompiledImage, ImageError, OnProgress, Phase, Progress
+from pod_node.images import CompiledImage, ImageError
 from pod_node.node import Node
+from pod_node.progress import OnProgress, Phase, Progress
 from pod_node.service import PodNodeService, create_server
 from pod_node.shelf import ImageShelf
 from protos.node.v1.node_pb2_grpc import PodNodeServiceStub

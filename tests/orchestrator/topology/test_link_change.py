@@ -10,8 +10,8 @@ from orchestrator.topology.link_change import (
     LinkChangeError,
     contradictions,
     feasible,
-    parse_change,
 )
+from orchestrator.topology.link_options import parse_change
 from orchestrator.topology.link_text import parameter_texts, summary
 from vnet.configuration import Distribution, GilbertElliott, LinkParameters
 
