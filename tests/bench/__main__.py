@@ -29,6 +29,7 @@ MEASURES = (
     "policy",
     "network_truth",
     "serving",
+    "cli_start",
 )
 RESULT = ROOT / "build" / "bench.json"
 
