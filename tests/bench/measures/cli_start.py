@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from tests.bench.rows import Bound, Row
@@ -63,11 +63,17 @@ def _time_ms(command: list[str], environment: dict[str, str]) -> float:
     return (time.perf_counter() - begin) * 1e3
 
 
+def _installed(environment: Mapping[str, str], folder: str) -> dict[str, str]:
+    """Let bytecode be kept, as it is for whoever has podnet installed, but not in the tree."""
+    kept = {name: value for name, value in environment.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return kept | {"PYTHONPYCACHEPREFIX": f"{folder}/bytecode"}
+
+
 @contextmanager
 def _deployment() -> Iterator[dict[str, str]]:
     """Run a deployment; yields the environment in which commands find it."""
     with tempfile.TemporaryDirectory(prefix="pn") as state:
-        environment = os.environ | {"PODNET_STATE": state}
+        environment = _installed(os.environ, state) | {"PODNET_STATE": state}
         up = [sys.executable, "-m", "orchestrator.cli.main", "up", "-"]
         with subprocess.Popen(
             up,
