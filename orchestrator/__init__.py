@@ -4,7 +4,8 @@
 - `plan.py`, `deploy.py`, `restart.py` pure cores: what should run, and the next steps towards it.
 - `launch.py` the shell around them; `codec.py` its way to a pod node.
 - `network.py` the network that a node applies, from `groups.py`, `routing.py`, `faults.py` and
-  `policies.py`; `impairments.py` run-time changes of it; `schedule.py` those that are declared.
+  `policies.py`; `changes.py` what can be done to it at run time, `impairments.py` what comes of
+  that; `schedule.py` changes that are declared.
 - `graph/` pictures of a topology; `adjacency.py` and `names.py` what is found from where.
 - `reachable.py` which names and portals lead to pods; `phases.py` where a pod is, in words.
 - `state.py` the folder of a deployment; `backends/` where pod nodes run.

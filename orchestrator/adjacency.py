@@ -16,7 +16,7 @@ from orchestrator.topology.problems import Problem, Severity
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.topology import Topology
+    from orchestrator.topology.schema import Topology
 
 _PAIRS_SHOWN = 8
 

@@ -13,11 +13,12 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from orchestrator.changes import PodAction, PodVerb
 from orchestrator.codec import NodeLostError
 from orchestrator.errors import OrchestratorError
 from orchestrator.events import EventLog
 from orchestrator.phases import PodView
-from orchestrator.schedule import PodAction, PodVerb, Schedule
+from orchestrator.schedule import Schedule
 from orchestrator.shaping import Shaping
 from orchestrator.targets import ALIVE, RUNNING, TargetError, Targets
 from orchestrator.views import DeploymentView, LinkAim, PodShown, Remarked
@@ -27,15 +28,14 @@ from vnet.capture import CaptureWish, InterfacePlace
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 
+    from orchestrator.changes import Change, Impairment
     from orchestrator.codec import NodeClient
-    from orchestrator.impairments import Impairment
     from orchestrator.plan import Plan
-    from orchestrator.schedule import Change
-    from orchestrator.topology import Topology
+    from orchestrator.topology.schema import Topology
     from orchestrator.views import CaptureOrder, PingStep
     from pod_node.status import OpenPortal
     from vnet.capture import CaptureBatch, CapturePlace
-    from vnet.gateway import EgressHappening
+    from vnet.egress import EgressHappening
     from vnet.ping import PingPlan
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from orchestrator.views import DeploymentEvent, DeploymentHappening, PodShown
 from pod_node.fanout import Fanout
 from pod_node.status import EventsLost
-from vnet.gateway.attempts import Decision, EgressAttempt, EgressEnded
+from vnet.egress import Decision, EgressAttempt, EgressEnded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Address
 
     from orchestrator.plan import Plan
-    from orchestrator.topology import Topology
     from orchestrator.topology.links import LinkState
+    from orchestrator.topology.schema import Topology
 
 
 @dataclass(frozen=True, slots=True)

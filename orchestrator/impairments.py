@@ -1,37 +1,35 @@
 """What was done to a deployment's network while it runs: links changed, pods parted, packets held.
 
-Owns the changes that there are, their effect on each other, and when temporary ones end. Pure: time
-is an argument, in seconds on any clock. A change that makes no sense in the topology is refused and
-changes nothing. Telling a node is the caller's business: whatever changed, `configuration` is what
-the network is like now.
+Owns the effect of changes on each other, and when temporary ones end. Pure: time is an argument, in
+seconds on any clock. A change that makes no sense in the topology is refused and changes nothing.
+Telling a node is the caller's business: whatever changed, `configuration` is what the network is
+like now.
 """
 
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING, TypeAlias, assert_never
+from typing import TYPE_CHECKING, assert_never
 
+from orchestrator.changes import Impairment, Mend, Part, ResetLink, ResetLinks, SetLink
 from orchestrator.errors import OrchestratorError
 from orchestrator.faults import FaultState
 from orchestrator.network import network_configuration
 from orchestrator.topology.forms import fault_name
-from orchestrator.topology.link_change import LinkChange
 from orchestrator.topology.link_table import LinkTable
 from orchestrator.topology.links import LinkEnds, covering, declared_links
 from orchestrator.topology.members import Roster
 from orchestrator.topology.problems import quoted, suggestion
-from orchestrator.topology.schema import LinkDirection
 from vnet.configuration import FAULTS_MOST, FaultKind
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from orchestrator.plan import Plan
-    from orchestrator.topology import Topology
     from orchestrator.topology.links import LinkState
     from orchestrator.topology.members import Member
+    from orchestrator.topology.schema import Topology
     from vnet.configuration import NetworkConfiguration
 
 _WORDS = {FaultKind.CUT: "partition", FaultKind.HOLD: "hold"}
@@ -39,60 +37,6 @@ _WORDS = {FaultKind.CUT: "partition", FaultKind.HOLD: "hold"}
 
 class ImpairmentError(OrchestratorError):
     """A change of the network that makes no sense in this topology."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetLink:
-    """Change the link between two services or pods; one that is not there comes to be."""
-
-    first: str
-    second: str
-    change: LinkChange
-    network: str | None = None
-    """None where the two share only one."""
-    direction: LinkDirection = LinkDirection.BOTH
-    duration_s: float | None = None
-    """None for good."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResetLink:
-    """Make a link what the topology says."""
-
-    first: str
-    second: str
-    network: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResetLinks:
-    """Make all links what the topology says."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """Lose, or hold, whatever groups of services and pods send to each other."""
-
-    kind: FaultKind
-    groups: tuple[tuple[str, ...], ...]
-    oneway: bool = False
-    """Only what the first group sends to the second."""
-    name: str | None = None
-    """None for `partition-1` and so on."""
-    duration_s: float | None = None
-    """None until somebody ends it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mend:
-    """End a partition or let held packets go."""
-
-    kind: FaultKind
-    name: str | None = None
-    """None for all of the kind."""
-
-
-Impairment: TypeAlias = SetLink | ResetLink | ResetLinks | Part | Mend
 
 
 class Impairments:

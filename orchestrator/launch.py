@@ -29,7 +29,7 @@ from orchestrator.deploy import (
 from orchestrator.errors import OrchestratorError
 from orchestrator.phases import Phase
 from orchestrator.reachable import portal_backends, reachable_names, ready_pods
-from pod_node.images import Phase as ImagePhase
+from pod_node.progress import Phase as ImagePhase
 from pod_node.status import (
     EventsLost,
     LogNotice,
@@ -39,7 +39,7 @@ from pod_node.status import (
     PodStateChanged,
     Synced,
 )
-from vnet.gateway.attempts import EgressAttempt, EgressEnded
+from vnet.egress import EgressAttempt, EgressEnded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -49,11 +49,11 @@ if TYPE_CHECKING:
     from orchestrator.phases import PodView
     from orchestrator.plan import Plan, PlannedPortal
     from orchestrator.reachable import Names
-    from pod_node.images import Progress
+    from pod_node.progress import Progress
     from pod_node.records import LogLines
     from pod_node.spec import PodSpec
     from pod_node.status import NodeEvent, OpenPortal, PortalBackend
-    from vnet.gateway import EgressHappening
+    from vnet.egress import EgressHappening
 
 LAST_LINES_S = 2.0
 """How long the end of a pod waits for its last lines; a slow reader may have lost their end."""

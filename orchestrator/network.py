@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from orchestrator.faults import FaultState
     from orchestrator.plan import Plan
-    from orchestrator.topology import Topology
     from orchestrator.topology.links import LinkState
+    from orchestrator.topology.schema import Topology
 
 
 def network_configuration(

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from orchestrator.groups import Unit
-    from orchestrator.topology import Topology
-    from orchestrator.topology.schema import EgressRule, IngressRule, PolicySection
+    from orchestrator.topology.schema import EgressRule, IngressRule, PolicySection, Topology
 
 
 def policies_of(topology: Topology, units: Sequence[Unit]) -> Iterator[Policy]:

@@ -7,11 +7,19 @@ any clock. Making the changes is the caller's business.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 from itertools import chain
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
-from orchestrator.impairments import Impairment, Mend, Part, ResetLink, SetLink
+from orchestrator.changes import (
+    Change,
+    Impairment,
+    Mend,
+    Part,
+    PodAction,
+    PodVerb,
+    ResetLink,
+    SetLink,
+)
 from orchestrator.topology.link_change import change_from
 from orchestrator.topology.members import Roster
 from orchestrator.topology.schema import ALL
@@ -20,27 +28,7 @@ from vnet.configuration import FaultKind
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.topology import Topology
-    from orchestrator.topology.schema import ScheduleEntry
-
-
-class PodVerb(Enum):
-    """What can be done to pods."""
-
-    KILL = "kill"
-    PAUSE = "pause"
-    RESUME = "resume"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PodAction:
-    """Do something to pods."""
-
-    verb: PodVerb
-    pods: tuple[str, ...]
-
-
-Change: TypeAlias = Impairment | PodAction
+    from orchestrator.topology.schema import ScheduleEntry, Topology
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

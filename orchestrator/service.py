@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 import grpc
 from grpc import aio
 
+from orchestrator.changes import PodVerb
 from orchestrator.codec import NodeLostError
 from orchestrator.codec.changes import (
     mend_from_message,
@@ -30,7 +31,6 @@ from orchestrator.codec.looking import batch_to_message, order_from_message, pin
 from orchestrator.codec.times import duration_from_us
 from orchestrator.errors import OrchestratorError
 from orchestrator.impairments import ImpairmentError
-from orchestrator.schedule import PodVerb
 from orchestrator.topology.link_change import LinkChangeError
 from orchestrator.topology.members import UnknownMemberError
 from pod_node.codec import plan_from_message, usage_to_message
@@ -47,8 +47,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
     from pathlib import Path
 
+    from orchestrator.changes import Part
     from orchestrator.control import Control
-    from orchestrator.impairments import Part
     from orchestrator.views import FaultView
 
 _Request = TypeVar("_Request")

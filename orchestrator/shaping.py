@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.impairments import Impairments
 from orchestrator.topology.links import turned
-from orchestrator.topology.schema import LinkDirection
+from orchestrator.topology.values import LinkDirection
 from orchestrator.views import FaultBegun, FaultEnded, FaultView, LinkShown, LinkView, Remarked
 from orchestrator.wording import ended_text, fault_text, link_text
 from vnet.capture import LinkPlace
@@ -19,13 +19,13 @@ from vnet.capture import LinkPlace
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
+    from orchestrator.changes import Impairment
     from orchestrator.codec import NodeClient
     from orchestrator.events import EventLog
     from orchestrator.faults import FaultState
-    from orchestrator.impairments import Impairment
     from orchestrator.plan import Plan
-    from orchestrator.topology import Topology
     from orchestrator.topology.links import LinkState
+    from orchestrator.topology.schema import Topology
     from orchestrator.views import LinkAim
     from vnet.configuration import NetworkConfiguration
 

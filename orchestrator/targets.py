@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from orchestrator.phases import PodView
     from orchestrator.plan import Plan, PlannedPod
-    from orchestrator.topology import Topology
+    from orchestrator.topology.schema import Topology
 
 ALIVE = (Phase.STARTING, Phase.RUNNING, Phase.HEALTHY, Phase.UNHEALTHY)
 RUNNING = (Phase.RUNNING, Phase.HEALTHY, Phase.UNHEALTHY)

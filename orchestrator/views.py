@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from orchestrator.topology.schema import LinkDirection
+from orchestrator.topology.values import LinkDirection
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from orchestrator.phases import PodView
     from pod_node.status import EventsLost, OpenPortal
     from vnet.configuration import FaultKind, LinkParameters, NetworkConfiguration
-    from vnet.gateway import EgressHappening
+    from vnet.egress import EgressHappening
     from vnet.ping import NumberedEcho
 
 

@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING
 
 from orchestrator.topology.link_text import summary
 from vnet.configuration import FaultKind
-from vnet.gateway.attempts import EgressAttempt
+from vnet.egress import EgressAttempt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from orchestrator.schedule import PodVerb
+    from orchestrator.changes import PodVerb
     from orchestrator.views import FaultView, LinkView
-    from vnet.gateway import EgressHappening
+    from vnet.egress import EgressHappening
 
 _MINUTE_S = 60
+_HOUR_MINUTES = 60
 _PAST = {"kill": "killed", "pause": "paused", "resume": "resumed"}
 _ENDED = {FaultKind.CUT: "healed", FaultKind.HOLD: "released"}
 
@@ -65,12 +66,15 @@ def egress_text(happening: EgressHappening) -> str:
 
 def rounded_duration(seconds: float) -> str:
     """Write a time that is left, as exactly as a person wants to know it."""
-    if seconds < 1:
+    # What is rounded up to the next unit is written in it: 59.97 s are a minute.
+    if round(seconds * 1000) < 1000:
         return f"{seconds * 1000:.0f}ms"
-    if seconds < _MINUTE_S:
+    if round(seconds, 1) < _MINUTE_S:
         return f"{round(seconds, 1):g}s"
     minutes, rest = divmod(round(seconds), _MINUTE_S)
-    return f"{minutes}m{rest}s" if rest else f"{minutes}m"
+    hours, minutes = divmod(minutes, _HOUR_MINUTES)
+    parts = ((hours, "h"), (minutes, "m"), (rest, "s"))
+    return "".join(f"{number}{unit}" for number, unit in parts if number)
 
 
 def _for(seconds: float | None) -> str:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING
 
-from vnet.gateway import EgressHappening, Gateway, MachineResolver, Resident
+from vnet.egress import EgressHappening
+from vnet.gateway import Gateway, MachineResolver, Resident
 from vnet.names import Answerer, Directory, NameServer, Zone
 
 if TYPE_CHECKING:

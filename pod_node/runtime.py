@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pod_node.usage import PodUsage
     from vnet.capture import CaptureBatch, CapturePlace
     from vnet.configuration import NetworkConfiguration
-    from vnet.gateway import EgressHappening
+    from vnet.egress import EgressHappening
     from vnet.ping import EchoResult
     from vnet.statistics import NetworkStatistics
 

@@ -40,8 +40,8 @@ from pod_node.errors import (
     UnknownPodError,
     UnknownPortalError,
 )
-from pod_node.images import Phase
 from pod_node.images.errors import CacheFullError, UnknownImageError
+from pod_node.progress import Phase
 from pod_node.usage import NodeUsage, process_usage
 from protos.node.v1 import node_pb2 as pb
 from protos.node.v1.node_pb2_grpc import (

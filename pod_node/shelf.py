@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from pod_node.errors import PreparationCancelledError
 from pod_node.fanout import Subscription
-from pod_node.images import CompiledImage, OnProgress, Phase, Progress
+from pod_node.images import CompiledImage
+from pod_node.progress import OnProgress, Phase, Progress
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable

@@ -11,7 +11,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
 from pod_node.spec import ExitKind, PodExit, PodSpec
-from vnet.gateway.attempts import EgressAttempt, EgressEnded
+from vnet.egress import EgressAttempt, EgressEnded
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address

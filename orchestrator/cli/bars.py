@@ -12,12 +12,12 @@ from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColum
 from rich.progress import Progress as Bars
 
 from orchestrator.cli.screen import image_step
-from pod_node.images import Phase as ImagePhase
+from pod_node.progress import Phase as ImagePhase
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-    from pod_node.images import Progress
+    from pod_node.progress import Progress
 
 
 class BarSteps:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -33,9 +34,10 @@ def command(reach: Reach, form: str) -> None:
 
 
 async def _follow(client: DeploymentClient, form: str) -> None:
-    async with aclosing(client.events()) as events:
-        async for event in events:
-            click.echo(_json(event) if form == "json" else _line(event))
+    with suppress(asyncio.CancelledError):  # Ctrl-C is how it is meant to end
+        async with aclosing(client.events()) as events:
+            async for event in events:
+                click.echo(_json(event) if form == "json" else _line(event))
 
 
 def _line(event: DeploymentEvent) -> str:

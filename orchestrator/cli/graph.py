@@ -74,8 +74,8 @@ def command(context: click.Context, file: str | None, deployment: str | None, fo
 def _declared(file: str) -> Diagram | None:
     from orchestrator.graph import make_diagram
     from orchestrator.plan import make_plan
-    from orchestrator.topology import read_topology
     from orchestrator.topology.links import declared_links
+    from orchestrator.topology.loader import read_topology
     from orchestrator.topology.render import render_problems
 
     reading = read_topology(file, os.environ)

@@ -18,15 +18,12 @@ import click
 from pod_node.images import (
     CacheFolder,
     ModuleStore,
-    OnProgress,
-    Phase,
-    Progress,
-    Reporter,
     absolute_reference,
     cache_root,
     find_manifest,
     known_images,
 )
+from pod_node.progress import OnProgress, Phase, Progress, Reporter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -24,6 +24,6 @@ def command(reach: Reach, targets: tuple[str, ...], form: str) -> None:
     A service stands for all of its pods that run. Their connections are reset, and whether they
     start again is for the restart policy of their service to say.
     """
-    from orchestrator.schedule import PodVerb
+    from orchestrator.changes import PodVerb
 
     act(reach, PodVerb.KILL, targets, form=form)

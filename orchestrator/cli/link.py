@@ -88,9 +88,9 @@ def set_link(
     Only what is given changes; 0 switches a parameter off. Where the topology declares no link, one
     is made, as long as the two share a network.
     """
-    from orchestrator.impairments import SetLink
-    from orchestrator.topology.link_change import parse_change
-    from orchestrator.topology.schema import LinkDirection
+    from orchestrator.changes import SetLink
+    from orchestrator.topology.link_options import parse_change
+    from orchestrator.topology.values import LinkDirection
     from orchestrator.wording import link_text
 
     given = {name: text for name, text in parameters.items() if text is not None}
@@ -157,7 +157,7 @@ def reset_links(
     form: str,
 ) -> None:
     """Give the link between A and B, or all, the parameters that the topology declares."""
-    from orchestrator.impairments import ResetLink, ResetLinks
+    from orchestrator.changes import ResetLink, ResetLinks
 
     if every is (first is not None):
         raise click.UsageError("give either the two ends of a link or --all")

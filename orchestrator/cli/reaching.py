@@ -143,7 +143,7 @@ def _answers(control: Path) -> bool:
 
 
 def _name_in(file: str) -> str:
-    from orchestrator.topology import read_topology
+    from orchestrator.topology.loader import read_topology
     from orchestrator.topology.render import render_problems
 
     reading = read_topology(file, os.environ)

@@ -24,14 +24,14 @@ from orchestrator.cli.pictures import (
     table,
 )
 from orchestrator.phases import Phase
-from pod_node.images import Phase as ImagePhase
+from pod_node.progress import Phase as ImagePhase
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from orchestrator.cli.printer import Printer
     from orchestrator.phases import PodView
-    from pod_node.images import Progress
+    from pod_node.progress import Progress
     from pod_node.records import LogLines
     from pod_node.status import OpenPortal
 

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from orchestrator.errors import OrchestratorError
     from orchestrator.phases import PodView
     from orchestrator.plan import Plan
-    from orchestrator.topology import Reading, Topology
+    from orchestrator.topology.loader import Reading
+    from orchestrator.topology.schema import Topology
 
 FLUSH_S = 0.5
 """How long the end waits for a terminal that does not take what is left to print."""
@@ -60,7 +61,7 @@ def command(context: click.Context, file: str, qr: bool | None) -> None:
 
 
 def _load(file: str) -> Reading:
-    from orchestrator.topology import read_topology
+    from orchestrator.topology.loader import read_topology
     from orchestrator.topology.render import count, render_problems
     from pod_node.images import absolute_reference
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from orchestrator.changes import Mend, Part, ResetLink, ResetLinks, SetLink
 from orchestrator.codec.times import duration_from_us, duration_to_us
-from orchestrator.impairments import Mend, Part, ResetLink, ResetLinks, SetLink
 from orchestrator.topology.link_change import LinkChange
-from orchestrator.topology.schema import LinkDirection
+from orchestrator.topology.values import LinkDirection
 from protos.orchestrator.v1 import orchestrator_pb2 as pb
 from protos.vnet.v1 import links_pb2
 from vnet.codec import fields

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
+from orchestrator.changes import PodVerb
 from orchestrator.codec.calls import cancelled, open_channel, translated
 from orchestrator.codec.changes import (
     ends_to_message,
@@ -28,7 +29,6 @@ from orchestrator.codec.looking import (
     ping_step_from_message,
 )
 from orchestrator.codec.times import duration_to_us
-from orchestrator.schedule import PodVerb
 from pod_node.codec import plan_to_message, usage_from_message
 from protos.orchestrator.v1 import orchestrator_pb2 as pb
 from protos.orchestrator.v1.orchestrator_pb2_grpc import DeploymentServiceStub
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from orchestrator.impairments import Mend, Part, ResetLink, ResetLinks, SetLink
+    from orchestrator.changes import Mend, Part, ResetLink, ResetLinks, SetLink
     from orchestrator.views import (
         CaptureOrder,
         DeploymentEvent,

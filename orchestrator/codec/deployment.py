@@ -43,8 +43,8 @@ from vnet.codec.configuration import (
     parameters_from_message,
     parameters_to_message,
 )
+from vnet.egress import EgressAttempt, EgressEnded
 from vnet.errors import InvalidMessageError
-from vnet.gateway.attempts import EgressAttempt, EgressEnded
 
 _PHASES = {
     Phase.WAITING: pb.PHASE_WAITING,

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from pod_node.images import Progress
+    from pod_node.progress import Progress
     from pod_node.records import LogLines
     from pod_node.spec import PodSpec
     from pod_node.status import NodeEvent, OpenPortal, PodStatus, PortalBackend

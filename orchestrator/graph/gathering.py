@@ -31,9 +31,14 @@ if TYPE_CHECKING:
     from orchestrator.faults import FaultState
     from orchestrator.phases import PodView
     from orchestrator.plan import Plan
-    from orchestrator.topology import Topology
     from orchestrator.topology.links import LinkState
-    from orchestrator.topology.schema import EgressRule, IngressRule, PeerEntry, PolicySection
+    from orchestrator.topology.schema import (
+        EgressRule,
+        IngressRule,
+        PeerEntry,
+        PolicySection,
+        Topology,
+    )
 
 
 def make_diagram(

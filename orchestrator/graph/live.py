@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from orchestrator.graph.diagram import Diagram
     from orchestrator.plan import Plan
-    from orchestrator.topology import Topology
+    from orchestrator.topology.schema import Topology
     from orchestrator.views import DeploymentView, FaultView, LinkView
 
 

@@ -6,18 +6,8 @@ From the outside in: `loader` opens files; `parsing` runs the stages over a text
 written), and `checks` (what must hold between the parts). `resolution` looks up what a topology
 refers to on this machine. `problems`, `messages` and `render` are the words and the layout of what
 people are told; `schema_json` is the schema for editors.
+
+Exports nothing: who needs one of the small values (`values`, `units`, `problems`, `members`,
+`link_*`) must not have to load the schema, which takes half a second. Commands that talk to a
+running deployment need no more than those.
 """
-
-from orchestrator.topology.loader import Reading, load_topology, read_topology
-from orchestrator.topology.problems import Problem, Severity, TopologyError
-from orchestrator.topology.schema import Topology
-
-__all__ = [
-    "Problem",
-    "Reading",
-    "Severity",
-    "Topology",
-    "TopologyError",
-    "load_topology",
-    "read_topology",
-]

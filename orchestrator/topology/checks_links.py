@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.topology.link_change import TRANSPARENT, change_from, contradictions
-from orchestrator.topology.schema import LinkDirection
+from orchestrator.topology.values import LinkDirection
 
 if TYPE_CHECKING:
     from orchestrator.topology.inspection import Inspection

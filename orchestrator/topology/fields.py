@@ -13,6 +13,16 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 from pydantic import AfterValidator, BeforeValidator, InstanceOf, PlainSerializer, WithJsonSchema
 
 from orchestrator.topology import forms
+from orchestrator.topology.link_values import (
+    MAX_QUEUE,
+    checked_link_duration,
+    checked_mtu,
+    checked_queue,
+    parse_link_duration,
+    parse_link_rate,
+    parse_link_share,
+    parse_whole_number,
+)
 from orchestrator.topology.problems import describe
 from orchestrator.topology.units import (
     CPUS_PATTERN,
@@ -27,8 +37,6 @@ from orchestrator.topology.units import (
     format_size,
     parse_cpus,
     parse_duration,
-    parse_percentage,
-    parse_rate,
     parse_size,
 )
 from orchestrator.topology.values import (
@@ -42,7 +50,7 @@ from orchestrator.topology.values import (
     parse_tcp_target,
 )
 from vnet.addresses import parse_block, parse_subnet
-from vnet.configuration import LEAST_MTU_BYTES, MOST_MTU_BYTES, EgressRule, PortRange
+from vnet.configuration import MOST_MTU_BYTES, EgressRule, PortRange
 from vnet.errors import SubnetError
 from vnet.gateway.errors import EgressRuleError
 from vnet.gateway.rules import parse_rule
@@ -59,12 +67,6 @@ MAX_MEMORY = 4 * 1024**3
 MIN_MEMORY = 64 * 1024
 """One page of WebAssembly memory."""
 MAX_SEED = 2**64 - 1
-MAX_QUEUE = 1_000_000
-"""Packets that may wait for a link's rate."""
-MAX_LINK_DELAY_S = 3600
-"""An hour; Mars is at most 23 minutes away."""
-OFF = "0"
-"""Written instead of any value of a link, switches it off."""
 
 LABEL_PATTERN = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 
@@ -121,23 +123,9 @@ def _egress(text: str) -> EgressRule:
         raise ValueError(str(error)) from error
 
 
-def _or_off(parse: Callable[[str], float]) -> BeforeValidator:
-    """A validator that reads text, or the word for "none at all"."""
-    return _parsed(lambda text: 0 if text == OFF else parse(text), int, float)
-
-
 def _word_or_off(pattern: str) -> WithJsonSchema:
     words: JsonDict = {"type": "string", "pattern": f"{pattern}|^0$|\\$"}
     return WithJsonSchema({"anyOf": [words, {"type": "integer", "enum": [0]}]})
-
-
-def _within_or_off(low: int, high: int) -> AfterValidator:
-    def validate(value: int) -> int:
-        if value and not low <= value <= high:
-            raise ValueError(f"must be between {low:,} and {high:,}")
-        return value
-
-    return AfterValidator(validate)
 
 
 def _not_empty(text: str) -> str:
@@ -219,27 +207,34 @@ Seed: TypeAlias = Annotated[
 ]
 LinkDuration: TypeAlias = Annotated[
     float,
-    _or_off(parse_duration),
-    _between(0, MAX_LINK_DELAY_S, format_duration),
+    _parsed(parse_link_duration, int, float),
+    AfterValidator(checked_link_duration),
     PlainSerializer(format_duration),
     _word_or_off(DURATION_PATTERN),
 ]
 Percentage: TypeAlias = Annotated[
     float,
-    _or_off(parse_percentage),
+    _parsed(parse_link_share, int, float),
     PlainSerializer(format_percentage),
     _word_or_off(PERCENTAGE_PATTERN),
 ]
 Rate: TypeAlias = Annotated[
-    int, _or_off(parse_rate), PlainSerializer(format_rate), _word_or_off(RATE_PATTERN)
+    int,
+    _parsed(parse_link_rate, int, float),
+    PlainSerializer(format_rate),
+    _word_or_off(RATE_PATTERN),
 ]
 """In bits per second; 0 is without limit."""
 Queue: TypeAlias = Annotated[
-    int, _within_or_off(1, MAX_QUEUE), _integer(minimum=0, maximum=MAX_QUEUE)
+    int,
+    _from_number(parse_whole_number),
+    AfterValidator(checked_queue),
+    _integer(minimum=0, maximum=MAX_QUEUE),
 ]
 Mtu: TypeAlias = Annotated[
     int,
-    _within_or_off(LEAST_MTU_BYTES, MOST_MTU_BYTES),
+    _from_number(parse_whole_number),
+    AfterValidator(checked_mtu),
     _integer(minimum=0, maximum=MOST_MTU_BYTES),
 ]
 PolicyPorts: TypeAlias = Annotated[

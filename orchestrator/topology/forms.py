@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from orchestrator.topology.link_values import split_bursts
 from orchestrator.topology.problems import quoted
 from orchestrator.topology.values import parse_port
 
@@ -160,15 +161,10 @@ def fault_name(name: str) -> str:
 
 
 def gemodel_from_words(value: object) -> object:
-    """Turn netem's `P R [1-H [1-K]]` into `{p, r, 1-h, 1-k}`; `0` is a chain without loss."""
+    """Turn netem's `P R [1-H [1-K]]` into `{p, r, 1-h, 1-k}`."""
     if not isinstance(value, str | int):
         return value
-    words = str(value).replace(",", " ").split()
-    if words == ["0"]:
-        words = ["0", "100%", "100%", "0"]
-    if not 2 <= len(words) <= 4:
-        raise ValueError('expected "P R 1-H 1-K" such as "1% 10% 100% 0%", or {p: 1%, r: 10%}')
-    return dict(zip(("p", "r", "1-h", "1-k"), words, strict=False))
+    return split_bursts(str(value))
 
 
 def peer_from_name(value: object) -> object:

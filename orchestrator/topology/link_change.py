@@ -9,12 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from pydantic import ValidationError
-
 from orchestrator.errors import OrchestratorError
-from orchestrator.topology.messages import message_for
-from orchestrator.topology.problems import path_text
-from orchestrator.topology.schema import ImpairmentsSection
 from orchestrator.topology.units import format_duration
 from vnet.configuration import (
     DEFAULT_MTU_BYTES,
@@ -25,15 +20,13 @@ from vnet.configuration import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-    from orchestrator.topology.schema import GilbertElliottSection
+    from orchestrator.topology.schema import GilbertElliottSection, ImpairmentsSection
 
 _Number = TypeVar("_Number", int, float)
 
 _NS = 10**9
-_A_LINK = ("links", 0)
-"""Where in a file the parameters of a link could stand."""
 TRANSPARENT = LinkParameters()
 """Of a link that might as well not be there."""
 
@@ -102,8 +95,8 @@ class LinkChange:
 def change_from(section: ImpairmentsSection) -> LinkChange:
     """Turn what a file says into a change."""
     return LinkChange(
-        delay_ns=_nanoseconds(section.delay),
-        jitter_ns=_nanoseconds(section.jitter),
+        delay_ns=nanoseconds(section.delay),
+        jitter_ns=nanoseconds(section.jitter),
         distribution=section.distribution,
         loss=section.loss,
         gilbert_elliott=_gilbert_elliott(section.gemodel),
@@ -116,25 +109,9 @@ def change_from(section: ImpairmentsSection) -> LinkChange:
     )
 
 
-def parse_change(options: Mapping[str, str]) -> LinkChange:
-    """Read a change from texts, as a command line has them.
-
-    Args:
-        options: A topology file's words for a link's parameters, and their values.
-
-    Raises:
-        LinkChangeError: Something cannot be read; the text says what to write.
-    """
-    try:
-        change = change_from(ImpairmentsSection.model_validate(dict(options)))
-    except ValidationError as error:
-        faults = error.errors(include_url=False)
-        for fault in faults:
-            fault["loc"] = (*_A_LINK, *fault["loc"])
-        raise LinkChangeError(
-            tuple((path_text(fault["loc"][len(_A_LINK) :]), message_for(fault)) for fault in faults)
-        ) from error
-    return change
+def nanoseconds(seconds: float | None) -> int | None:
+    """Turn a duration of a file into one of the network."""
+    return None if seconds is None else round(seconds * _NS)
 
 
 def contradictions(change: LinkChange, merged: LinkParameters) -> Iterator[tuple[str, str]]:
@@ -176,10 +153,6 @@ def _given(value: _Number | None, otherwise: _Number) -> _Number:
 
 def _loses(bursts: GilbertElliott) -> bool:
     return bursts.loss_in_good > 0 or (bursts.good_to_bad > 0 and bursts.loss_in_bad > 0)
-
-
-def _nanoseconds(seconds: float | None) -> int | None:
-    return None if seconds is None else round(seconds * _NS)
 
 
 def _gilbert_elliott(section: GilbertElliottSection | None) -> GilbertElliott | None:

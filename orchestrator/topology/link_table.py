@@ -19,7 +19,7 @@ from orchestrator.topology.link_change import (
     feasible,
 )
 from orchestrator.topology.links import LinkState, covering, turned
-from orchestrator.topology.schema import LinkDirection
+from orchestrator.topology.values import LinkDirection
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

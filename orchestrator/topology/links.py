@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.topology.link_change import TRANSPARENT, change_from
 from orchestrator.topology.members import Roster
-from orchestrator.topology.schema import LinkDirection
+from orchestrator.topology.values import LinkDirection
 from vnet.configuration import LinkParameters
 
 if TYPE_CHECKING:

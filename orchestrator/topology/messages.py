@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Union, get_args, get_origin
 
 from orchestrator.topology.problems import Path, describe, quoted, suggestion
 from orchestrator.topology.schema import Section, Topology
+from orchestrator.topology.vocabulary import unknown_key
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -61,11 +62,7 @@ def message_for(error: ErrorDetails) -> str:
 def _unknown_key(location: Path) -> str:
     key = str(location[-1])
     section = _section_at(location[:-1])
-    if key in section.not_yet:
-        remedy = section.not_yet[key]
-        return f"{quoted(key)} is not yet supported" + (f"; {remedy}" if remedy else "")
-    known = [*section.keys()]
-    return f"unknown key {quoted(key)}; {suggestion(key[:64], known, what='known keys')}"
+    return unknown_key(key, section.keys(), section.not_yet)
 
 
 def _section_at(location: Path) -> type[Section]:

@@ -30,6 +30,14 @@ class Condition(Enum):
     COMPLETED = "service_completed_successfully"
 
 
+class LinkDirection(Enum):
+    """Which way of a link is meant; forward is from the first endpoint to the second."""
+
+    BOTH = "both"
+    FORWARD = "forward"
+    BACKWARD = "backward"
+
+
 class RestartMode(Enum):
     """When a pod that ended is started again."""
 

@@ -7,8 +7,10 @@ mistake.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypeAlias
+
+from orchestrator.topology.problems import quoted, suggestion
 
 Refusals: TypeAlias = Mapping[str, str]
 """Key and remedy; an empty remedy means that there is none."""
@@ -93,3 +95,11 @@ HEALTHCHECK = _refuse(
     "",
     test='use "http: http://:8080/health" or "tcp: :9000" instead of a command',
 )
+
+
+def unknown_key(key: str, known: Iterable[str], refusals: Refusals) -> str:
+    """Say why a key means nothing, and what to write instead."""
+    if key in refusals:
+        remedy = refusals[key]
+        return f"{quoted(key)} is not yet supported" + (f"; {remedy}" if remedy else "")
+    return f"unknown key {quoted(key)}; {suggestion(key[:64], known, what='known keys')}"

@@ -33,8 +33,8 @@ from vnet.codec import (
     ended_to_message,
     fields,
 )
+from vnet.egress import EgressAttempt, EgressEnded
 from vnet.errors import InvalidMessageError
-from vnet.gateway import EgressAttempt, EgressEnded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

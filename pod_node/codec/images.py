@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pod_node.codec.times import to_ms
-from pod_node.images import Phase, Progress
+from pod_node.progress import Phase, Progress
 from protos.node.v1 import node_pb2 as pb
 from vnet.codec import fields
 

@@ -28,7 +28,8 @@ from pod_node.engine.program import Program
 from pod_node.engine.signals import Signals
 from pod_node.errors import BootError
 from pod_node.gateway import PodGateway
-from vnet.gateway import EgressHappening, Resolve
+from vnet.egress import EgressHappening
+from vnet.gateway import Resolve
 from vnet.host import HostEndpoint, Watches
 from vnet.statistics import NetworkStatistics
 

@@ -4,14 +4,13 @@
 - `catalogue.py`, `manifest.py`, `sources.py` what an image is and where its bytes come from.
 - `store.py`, `fetch.py` modules by digest, and the ways to the outside.
 - `compiled.py`, `layers.py` compiled modules, and files with bytecode for guests.
-- `cache.py` the folder on disk; `progress.py`, `errors.py` what is told on the way.
+- `cache.py` the folder on disk; `errors.py` what can go wrong on the way.
 """
 
 from pod_node.images.cache import CacheFolder, cache_root
 from pod_node.images.catalogue import absolute_reference, find_manifest, known_images
 from pod_node.images.errors import ImageError
 from pod_node.images.library import CompiledImage, ImageLibrary
-from pod_node.images.progress import OnProgress, Phase, Progress, Reporter
 from pod_node.images.store import ModuleStore
 
 __all__ = [
@@ -20,10 +19,6 @@ __all__ = [
     "ImageError",
     "ImageLibrary",
     "ModuleStore",
-    "OnProgress",
-    "Phase",
-    "Progress",
-    "Reporter",
     "absolute_reference",
     "cache_root",
     "find_manifest",

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from pod_node.images.cache import CacheFolder, publish
-from pod_node.images.progress import Phase, Reporter
+from pod_node.progress import Phase, Reporter
 
 Compile = Callable[[bytes], bytes | bytearray]
 """Takes a module and gives what the engine reads back, for example `Module(engine,

@@ -19,7 +19,7 @@ from typing import Protocol
 from pod_node.images.cache import CacheFolder
 from pod_node.images.errors import LayerError
 from pod_node.images.manifest import ImageMount, Manifest
-from pod_node.images.progress import Phase, Reporter
+from pod_node.progress import Phase, Reporter
 from pod_node.spec import Mount
 
 FORMAT = 2

@@ -19,9 +19,9 @@ from pod_node.images.compiled import Compile, CompileCache
 from pod_node.images.errors import UnknownProgramError
 from pod_node.images.layers import LayerCache, RunGuest
 from pod_node.images.manifest import Manifest
-from pod_node.images.progress import OnProgress, Phase, Reporter
 from pod_node.images.script import resolve_script
 from pod_node.images.store import ModuleStore
+from pod_node.progress import OnProgress, Phase, Reporter
 from pod_node.spec import Mount
 
 

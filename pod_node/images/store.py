@@ -22,8 +22,8 @@ from pod_node.images.errors import (
 )
 from pod_node.images.fetch import fetch
 from pod_node.images.manifest import Manifest
-from pod_node.images.progress import Phase, Reporter
 from pod_node.images.sources import Source
+from pod_node.progress import Phase, Reporter
 
 
 class ModuleStore:

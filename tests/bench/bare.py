@@ -16,7 +16,8 @@ from multiprocessing.connection import Connection
 
 import wasmtime
 
-from pod_node.images import CacheFolder, ModuleStore, Reporter, cache_root, find_manifest
+from pod_node.images import CacheFolder, ModuleStore, cache_root, find_manifest
+from pod_node.progress import Reporter
 from tests.bench.builds import PROGRAMS
 
 

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from orchestrator.changes import Mend, Part, PodVerb, ResetLink, ResetLinks, SetLink
 from orchestrator.codec import DeploymentClient, DeploymentLostError, DeploymentRefusedError
-from orchestrator.impairments import Mend, Part, ResetLink, ResetLinks, SetLink
 from orchestrator.phases import Phase
-from orchestrator.schedule import PodVerb
 from orchestrator.topology.link_change import LinkChange
-from orchestrator.topology.schema import LinkDirection
+from orchestrator.topology.values import LinkDirection
 from orchestrator.views import (
     CaptureOrder,
     FaultBegun,

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from orchestrator.events import EventLog
 from orchestrator.wording import egress_text
-from vnet.gateway import Decision, EgressAttempt, EgressEnded, Ending
+from vnet.egress import Decision, EgressAttempt, EgressEnded, Ending
 
 ALLOWED = EgressAttempt(
     number=1,

@@ -8,20 +8,13 @@ from hypothesis import HealthCheck as Check
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestrator.changes import Impairment, Mend, Part, ResetLink, ResetLinks, SetLink
 from orchestrator.errors import OrchestratorError
-from orchestrator.impairments import (
-    Impairment,
-    ImpairmentError,
-    Impairments,
-    Mend,
-    Part,
-    ResetLink,
-    ResetLinks,
-    SetLink,
-)
-from orchestrator.topology.link_change import TRANSPARENT, LinkChange, feasible, parse_change
+from orchestrator.impairments import ImpairmentError, Impairments
+from orchestrator.topology.link_change import TRANSPARENT, LinkChange, feasible
+from orchestrator.topology.link_options import parse_change
 from orchestrator.topology.links import LinkState
-from orchestrator.topology.schema import LinkDirection
+from orchestrator.topology.values import LinkDirection
 from tests.support.networks import addresses, plan_of, pods_of, topology
 from vnet.configuration import FAULTS_MOST, FaultKind, LinkParameters
 

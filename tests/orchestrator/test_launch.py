@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     from orchestrator.phases import PodView
     from orchestrator.plan import Plan
-    from pod_node.images import Progress
+    from pod_node.progress import Progress
     from pod_node.records import LogLines
     from pod_node.status import OpenPortal
-    from vnet.gateway import EgressHappening
+    from vnet.egress import EgressHappening
 
 
 @dataclass

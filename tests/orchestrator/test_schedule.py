@@ -1,9 +1,10 @@
 from __future__ import annotations
 
-from orchestrator.impairments import Impairments, Mend, Part, ResetLink, SetLink
-from orchestrator.schedule import PodAction, PodVerb, Schedule, scheduled_changes
-from orchestrator.topology.link_change import parse_change
-from orchestrator.topology.schema import LinkDirection
+from orchestrator.changes import Mend, Part, PodAction, PodVerb, ResetLink, SetLink
+from orchestrator.impairments import Impairments
+from orchestrator.schedule import Schedule, scheduled_changes
+from orchestrator.topology.link_options import parse_change
+from orchestrator.topology.values import LinkDirection
 from tests.support.networks import topology
 from vnet.configuration import FaultKind
 

@@ -56,8 +56,8 @@ from pod_node.usage import NodeUsage, PodUsage, ProcessUsage
 from protos.node.v1 import node_pb2 as pb
 from protos.vnet.v1 import names_pb2
 from tests.support.pods import make_spec
+from vnet.egress import Decision, EgressAttempt, EgressEnded, Ending
 from vnet.errors import InvalidMessageError
-from vnet.gateway import Decision, EgressAttempt, EgressEnded, Ending
 
 text = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12)
 filled = text.filter(bool)

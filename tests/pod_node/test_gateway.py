@@ -30,7 +30,8 @@ from vnet.configuration import (
     Policy,
     PolicyRule,
 )
-from vnet.gateway import Decision, EgressAttempt, EgressEnded, EgressHappening, Ending, parse_rule
+from vnet.egress import Decision, EgressAttempt, EgressEnded, EgressHappening, Ending
+from vnet.gateway import parse_rule
 from vnet.gateway.dial import Address
 
 Served = Callable[[asyncio.StreamReader, asyncio.StreamWriter], object]

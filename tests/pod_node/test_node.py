@@ -33,7 +33,7 @@ from pod_node.status import (
     Synced,
 )
 from tests.support.pods import FRONT, LOOPBACK, FakeImages, FakeRuntime, make_spec, tcp_check
-from vnet.gateway import Decision, EgressAttempt
+from vnet.egress import Decision, EgressAttempt
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator

@@ -10,7 +10,7 @@ import pytest
 from grpc.aio import AioRpcError
 
 from orchestrator.codec import NodeLostError, NodeRefusedError
-from pod_node.images import Phase
+from pod_node.progress import Phase
 from pod_node.status import (
     PodExisting,
     PodExited,

@@ -4,7 +4,7 @@ from contextlib import aclosing
 
 import pytest
 
-from pod_node.images import Phase
+from pod_node.progress import Phase
 from pod_node.shelf import ImageShelf
 from tests.support.serving import FakeLibrary, MissingImageError
 

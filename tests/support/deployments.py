@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
     from orchestrator.phases import PodView
-    from pod_node.images import Progress
+    from pod_node.progress import Progress
     from pod_node.records import LogLines
     from pod_node.status import OpenPortal
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pod_node.runtime import OnExit, OnOutput, OnRunning
     from vnet.capture import CaptureBatch, CapturePlace
     from vnet.configuration import NetworkConfiguration
-    from vnet.gateway import EgressHappening
+    from vnet.egress import EgressHappening
 
 LOOPBACK = IPv4Address("127.0.0.1")
 FRONT = IPv4Network("127.0.0.0/24")

@@ -13,8 +13,9 @@ from grpc import aio
 
 from orchestrator.backends.backend import NodeDiedError
 from orchestrator.codec import NodeClient
-from pod_node.images import CompiledImage, ImageError, OnProgress, Phase, Progress
+from pod_node.images import CompiledImage, ImageError
 from pod_node.node import Node
+from pod_node.progress import OnProgress, Phase, Progress
 from pod_node.service import PodNodeService, create_server
 from pod_node.shelf import ImageShelf
 from protos.node.v1.node_pb2_grpc import PodNodeServiceStub
@@ -75,6 +76,7 @@ class ServedNode:
     server: aio.Server
     stub: PodNodeServiceAsyncStub
     """For the calls of which the client makes no use yet."""
+    socket: Path
 
 
 @asynccontextmanager
@@ -85,15 +87,16 @@ async def served_node(runtime: FakeRuntime | None = None) -> AsyncIterator[Serve
     with short_folder() as folder:
         async with Node(runtime, shelf, folder / "logs") as node:
             server = create_server(PodNodeService(node, shelf, lambda: (1000, 10)))
-            server.add_insecure_port(f"unix:{folder / 'node.sock'}")
+            socket = folder / "node.sock"
+            server.add_insecure_port(f"unix:{socket}")
             await server.start()
             try:
                 async with (
-                    NodeClient(folder / "node.sock") as client,
-                    aio.insecure_channel(f"unix:{folder / 'node.sock'}") as channel,
+                    NodeClient(socket) as client,
+                    aio.insecure_channel(f"unix:{socket}") as channel,
                 ):
                     stub = PodNodeServiceStub(channel)
-                    yield ServedNode(client, runtime, library, node, server, stub)
+                    yield ServedNode(client, runtime, library, node, server, stub, socket)
             finally:
                 library.gate.set()
                 await server.stop(grace=None)

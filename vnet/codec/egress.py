@@ -12,8 +12,8 @@ from protos.vnet.v1 import egress_pb2 as pb
 from vnet.codec import fields
 from vnet.codec.ports import ports_from_message, ports_to_message
 from vnet.configuration import Egress, EgressLimits, EgressRule
+from vnet.egress import Decision, EgressAttempt, EgressEnded, Ending
 from vnet.errors import InvalidMessageError
-from vnet.gateway.attempts import Decision, EgressAttempt, EgressEnded, Ending
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network

@@ -4,10 +4,9 @@
   one allows; `synthetic.py` addresses that stand for names.
 - `gate.py` the decisions, with limits (all of these are pure).
 - `switch.py` what a fabric offers; `dial.py` real connections; `legs.py` moving bytes.
-- `flow.py` one connect; `server.py` the gateway; `attempts.py` what it reports.
+- `flow.py` one connect; `server.py` the gateway. What it reports are `vnet.egress`'s values.
 """
 
-from vnet.gateway.attempts import Decision, EgressAttempt, EgressEnded, EgressHappening, Ending
 from vnet.gateway.dial import MachineResolver, Resolve
 from vnet.gateway.errors import EgressRuleError
 from vnet.gateway.flow import Resident
@@ -16,12 +15,7 @@ from vnet.gateway.server import Gateway
 from vnet.gateway.switch import GatewaySwitch, OutsideConnect, OutsideLookup
 
 __all__ = [
-    "Decision",
-    "EgressAttempt",
-    "EgressEnded",
-    "EgressHappening",
     "EgressRuleError",
-    "Ending",
     "Gateway",
     "GatewaySwitch",
     "MachineResolver",

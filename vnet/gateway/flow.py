@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vnet.gateway.attempts import Decision, EgressAttempt, EgressEnded, EgressHappening, Ending
+from vnet.egress import Decision, EgressAttempt, EgressEnded, EgressHappening, Ending
 from vnet.gateway.dial import ADDRESSES_MOST, Address, Resolve, dial, is_own
 from vnet.gateway.legs import READ_BYTES, Leg, Splice
 

@@ -11,7 +11,7 @@ import socket
 import struct
 from collections.abc import Callable
 
-from vnet.gateway.attempts import Ending
+from vnet.egress import Ending
 from vnet.host.transport import FabricTransport
 from vnet.splice import relay
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
-from vnet.gateway.attempts import Decision, EgressAttempt, EgressHappening
+from vnet.egress import Decision, EgressAttempt, EgressHappening
 from vnet.gateway.dial import Resolve
 from vnet.gateway.flow import Flow, Resident, Surroundings
 from vnet.gateway.gate import Denied, Gate

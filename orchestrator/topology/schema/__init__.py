@@ -11,7 +11,6 @@ themselves back (`model_dump(mode="json")`) in a form that they accept.
 from orchestrator.topology.schema.network import (
     GilbertElliottSection,
     ImpairmentsSection,
-    LinkDirection,
     LinkSection,
     NetworkSection,
 )
@@ -46,7 +45,6 @@ __all__ = [
     "ImpairmentsSection",
     "IngressRule",
     "LimitsSection",
-    "LinkDirection",
     "LinkSection",
     "NetworkSection",
     "PeerEntry",

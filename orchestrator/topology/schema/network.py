@@ -7,7 +7,6 @@ link was before.
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -15,15 +14,8 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from orchestrator.topology import forms, vocabulary
 from orchestrator.topology.fields import LinkDuration, Mtu, Percentage, Queue, Rate, Subnet
 from orchestrator.topology.schema.section import Section
+from orchestrator.topology.values import LinkDirection
 from vnet.configuration import Distribution
-
-
-class LinkDirection(Enum):
-    """Which way of a link is meant; forward is from the first endpoint to the second."""
-
-    BOTH = "both"
-    FORWARD = "forward"
-    BACKWARD = "backward"
 
 
 class GilbertElliottSection(Section):

@@ -12,8 +12,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from orchestrator.topology import forms, vocabulary
 from orchestrator.topology.fields import Duration, FaultName, Flag, PositiveDuration, Text
 from orchestrator.topology.problems import quoted
-from orchestrator.topology.schema.network import ImpairmentsSection, LinkDirection
+from orchestrator.topology.schema.network import ImpairmentsSection
 from orchestrator.topology.schema.section import Section
+from orchestrator.topology.values import LinkDirection
 
 ALL = "all"
 """Ends every partition, or every hold."""

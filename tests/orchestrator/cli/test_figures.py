@@ -33,11 +33,16 @@ def test_a_time_that_was_not_measured_is_no_time() -> None:
     ("seconds", "text"),
     [
         (0.0304, "30ms"),
+        (0.9996, "1s"),
         (1.0, "1s"),
         (9.995, "10s"),
+        (9.04, "9s"),
         (59.94, "59.9s"),
+        (59.97, "1m"),
         (90.4, "1m30s"),
-        (7200, "120m"),
+        (3599.7, "1h"),
+        (5400, "1h30m"),
+        (90_061, "25h1m1s"),
     ],
 )
 def test_durations_are_as_exact_as_a_person_wants_them(seconds: float, text: str) -> None:

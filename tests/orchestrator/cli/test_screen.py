@@ -8,8 +8,8 @@ import pytest
 from orchestrator.cli.printer import Printer
 from orchestrator.cli.screen import LineSteps, UpScreen
 from orchestrator.phases import Phase, PodView
-from pod_node.images import Phase as ImagePhase
-from pod_node.images import Progress
+from pod_node.progress import Phase as ImagePhase
+from pod_node.progress import Progress
 from pod_node.records import LogLines
 from pod_node.status import OpenPortal, PortalBackend
 from tests.support.pods import exited, make_spec, tcp_check

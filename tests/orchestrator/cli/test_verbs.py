@@ -134,7 +134,7 @@ def test_traffic_is_cut_and_healed(capsys: Output) -> None:
 
 def test_traffic_is_held_and_released(capsys: Output) -> None:
     told = good(capsys, "hold", "web", "/", "gw", "--duration", "1h30m")
-    assert told == "hold-1: traffic between web | gw is held, for 90m\n"
+    assert told == "hold-1: traffic between web | gw is held, for 1h30m\n"
     assert "hold-1" in good(capsys, "inspect", "web-1")
     assert json.loads(good(capsys, "release", "hold-1", "--format", "json")) == ["hold-1"]
 
@@ -165,7 +165,7 @@ def test_what_cannot_be_done_is_a_clear_error(
 
 
 def test_pods_are_paused_and_resumed(capsys: Output) -> None:
-    assert good(capsys, "pause", "web", "--duration", "2h") == "paused: web-1, web-2, for 120m\n"
+    assert good(capsys, "pause", "web", "--duration", "2h") == "paused: web-1, web-2, for 2h\n"
     assert "paused" in good(capsys, "inspect", "web-2")
     assert json.loads(good(capsys, "resume", "web", "--format", "json")) == ["web-1", "web-2"]
 

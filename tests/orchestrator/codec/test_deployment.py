@@ -39,8 +39,8 @@ from tests.support.network_values import (
 )
 from tests.support.pods import make_spec
 from vnet.configuration import FaultKind
+from vnet.egress import Decision, EgressAttempt, EgressEnded, Ending
 from vnet.errors import InvalidMessageError
-from vnet.gateway import Decision, EgressAttempt, EgressEnded, Ending
 
 remaining = st.none() | st.integers(1, 10**12).map(lambda us: us / 1_000_000)
 pods = st.builds(

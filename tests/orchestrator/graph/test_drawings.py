@@ -9,6 +9,7 @@ from hypothesis import HealthCheck as Check
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestrator.changes import Part, SetLink
 from orchestrator.graph import (
     Diagram,
     draw_dot,
@@ -18,8 +19,8 @@ from orchestrator.graph import (
     make_diagram,
 )
 from orchestrator.graph.diagram import FaultMark, LinkLine, NetworkBar, PolicyArrow, ServiceBox
-from orchestrator.impairments import Impairments, Part, SetLink
-from orchestrator.topology.link_change import parse_change
+from orchestrator.impairments import Impairments
+from orchestrator.topology.link_options import parse_change
 from tests.support.networks import plan_of, topology
 from vnet.configuration import FaultKind
 

@@ -8,8 +8,8 @@ from typing import TypeAlias
 
 import pytest
 
-from orchestrator.topology import Reading, Topology
-from orchestrator.topology.loader import read_topology_bytes
+from orchestrator.topology.loader import Reading, read_topology_bytes
+from orchestrator.topology.schema import Topology
 
 Read: TypeAlias = Callable[..., Reading]
 Say: TypeAlias = Callable[..., list[str]]

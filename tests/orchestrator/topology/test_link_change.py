@@ -3,19 +3,25 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from orchestrator.topology.link_change import (
     TRANSPARENT,
     LinkChange,
     LinkChangeError,
+    change_from,
     contradictions,
     feasible,
-    parse_change,
 )
+from orchestrator.topology.link_options import parse_change
 from orchestrator.topology.link_text import parameter_texts, summary
+from orchestrator.topology.messages import message_for
+from orchestrator.topology.problems import path_text
+from orchestrator.topology.schema import ImpairmentsSection
 from vnet.configuration import Distribution, GilbertElliott, LinkParameters
 
 MS = 1_000_000
+A_LINK = ("networks", "front", "link")
 BASE = LinkParameters(
     delay_ns=20 * MS, jitter_ns=5 * MS, loss=0.01, rate_bit_s=10**7, mtu_bytes=900
 )
@@ -133,9 +139,40 @@ def test_what_is_left_of_any_parameters_contradicts_nothing(change: LinkChange) 
     assert feasible(parameters) == parameters
 
 
-@given(st.dictionaries(st.sampled_from(["delay", "gemodel", "loss", "x"]), st.text(max_size=6)))
-def test_any_options_are_a_change_or_refused_in_words(options: dict[str, str]) -> None:
+words = st.text(max_size=6) | st.sampled_from(
+    [
+        "0",
+        "00",
+        "7",
+        "1ms",
+        "2h",
+        "1%",
+        "101%",
+        "1kbit",
+        "9tbit",
+        "normal",
+        "1% 2%",
+        "1% 2% x",
+        "576",
+    ]
+)
+
+
+@given(st.dictionaries(st.sampled_from([*ImpairmentsSection.keys(), "x", "latency"]), words))
+def test_a_command_line_is_read_as_a_file_is(options: dict[str, str]) -> None:
+    change: LinkChange | list[tuple[str, str]]
     try:
-        parse_change(options)
+        change = parse_change(options)
     except LinkChangeError as error:
-        assert str(error)
+        change = [*error.faults]
+    assert change == read_as_file(options)
+
+
+def read_as_file(options: dict[str, str]) -> LinkChange | list[tuple[str, str]]:
+    try:
+        return change_from(ImpairmentsSection.model_validate(dict(options)))
+    except ValidationError as error:
+        faults = error.errors(include_url=False)
+        for fault in faults:
+            fault["loc"] = (*A_LINK, *fault["loc"])
+        return [(path_text(fault["loc"][len(A_LINK) :]), message_for(fault)) for fault in faults]

@@ -5,8 +5,8 @@ from ipaddress import IPv4Network
 
 import pytest
 
-from orchestrator.topology import Topology
-from orchestrator.topology.schema import GilbertElliottSection, LinkDirection, LinkSection
+from orchestrator.topology.schema import GilbertElliottSection, LinkSection, Topology
+from orchestrator.topology.values import LinkDirection
 from vnet.configuration import Denial, Distribution, PortRange, Protocol
 
 Load = Callable[..., Topology]

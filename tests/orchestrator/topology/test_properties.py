@@ -9,8 +9,7 @@ from hypothesis import HealthCheck as Check
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.topology import Reading, Topology
-from orchestrator.topology.loader import read_topology_bytes
+from orchestrator.topology.loader import Reading, read_topology_bytes
 from orchestrator.topology.problems import nearest, path_text
 from orchestrator.topology.render import render_problems, render_rows
 from orchestrator.topology.schema import (
@@ -20,6 +19,7 @@ from orchestrator.topology.schema import (
     ScheduleEntry,
     Section,
     ServiceSection,
+    Topology,
 )
 
 calm = settings(deadline=None, suppress_health_check=[Check.too_slow])

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.topology import TopologyError, load_topology, read_topology
+from orchestrator.topology.loader import load_topology, read_topology
+from orchestrator.topology.problems import TopologyError
 
 HEAD = "name: t\nservices:\n  web:\n    image: x\n"
 

@@ -4,8 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from orchestrator.topology import Topology
-from orchestrator.topology.schema import ServiceSection, VolumeKind
+from orchestrator.topology.schema import ServiceSection, Topology, VolumeKind
 from orchestrator.topology.values import Condition, HttpTarget, RestartMode, RestartPolicy
 
 Load = Callable[..., Topology]

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from orchestrator.plan import make_plan
-from orchestrator.topology import load_topology
+from orchestrator.topology.loader import load_topology
 from orchestrator.topology.schema_json import topology_schema, topology_schema_text
 
 ROOT = Path(__file__).parents[3]

@@ -11,8 +11,8 @@ import wasmtime
 
 from pod_node.images.cache import CacheFolder
 from pod_node.images.manifest import Manifest
-from pod_node.images.progress import Progress, Reporter
 from pod_node.images.sources import FileSource, Source
+from pod_node.progress import Progress, Reporter
 
 MakeManifest = Callable[..., Manifest]
 

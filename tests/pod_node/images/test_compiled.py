@@ -15,7 +15,7 @@ import wasmtime
 from pod_node.images.cache import CacheFolder
 from pod_node.images.compiled import CompileCache
 from pod_node.images.errors import CacheFullError
-from pod_node.images.progress import Phase, Progress, Reporter
+from pod_node.progress import Phase, Progress, Reporter
 
 
 class Engine:

@@ -14,8 +14,8 @@ from pod_node.images.cache import CacheFolder
 from pod_node.images.errors import LayerError
 from pod_node.images.layers import LayerCache
 from pod_node.images.manifest import ImageMount, Manifest
-from pod_node.images.progress import Reporter
 from pod_node.images.sources import FileSource
+from pod_node.progress import Reporter
 from pod_node.spec import Mount
 
 ARTIFACT = Path("/artifact.cwasm")

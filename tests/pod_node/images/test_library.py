@@ -12,15 +12,9 @@ from pathlib import Path
 import pytest
 import wasmtime
 
-from pod_node.images import (
-    CacheFolder,
-    CompiledImage,
-    ImageLibrary,
-    Phase,
-    Progress,
-    cache_root,
-)
+from pod_node.images import CacheFolder, CompiledImage, ImageLibrary, cache_root
 from pod_node.images.errors import UnknownProgramError
+from pod_node.progress import Phase, Progress
 from pod_node.spec import Mount
 
 CPU_FACTS = Path("/proc/cpuinfo")

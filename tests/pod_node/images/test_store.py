@@ -20,16 +20,17 @@ from pod_node.images.errors import (
     NoSourceError,
 )
 from pod_node.images.manifest import Manifest
-from pod_node.images.progress import Phase, Progress, Reporter
 from pod_node.images.sources import FileSource, PypiSource
 from pod_node.images.store import ModuleStore
+from pod_node.progress import Phase, Progress, Reporter
 from tests.pod_node.images.conftest import MakeManifest
 
 PULLERS = 4
 PULL = """
 import json, sys
 from pathlib import Path
-from pod_node.images import CacheFolder, ModuleStore, Reporter, find_manifest
+from pod_node.images import (CacheFolder, ModuleStore, find_manifest)
+from pod_node.progress import Reporter
 steps = []
 reporter = Reporter("small", steps.append, lambda: 0.0)
 sys.stdin.readline()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from vnet.gateway import Ending
+from vnet.egress import Ending
 from vnet.gateway.legs import HALF_CLOSED_S, Leg, Splice
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]

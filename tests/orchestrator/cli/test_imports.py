@@ -1,0 +1,107 @@
+"""What a verb that talks to a running deployment loads: that is most of the time that it takes."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING
+
+import pytest
+
+from orchestrator.cli.main import VERBS, main
+from orchestrator.state import DeploymentFolder
+from tests.support.deployments import deployment_in_background
+from tests.support.serving import short_folder
+from vnet.capture import CaptureBatch, CapturedPacket, InterfacePlace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+HEAVY = (
+    "dns",
+    "httptools",
+    "networkx",
+    "orchestrator.topology.schema",
+    "pydantic",
+    "ray",
+    "rich",
+    "segno",
+    "wasmtime",
+    "yaml",
+)
+CALLS = (
+    "ps",
+    "link show",
+    "link set web gw --delay 30ms --gemodel 1% --format json",
+    "link set web gw --delay 30ms --gemodel 1%,10%",
+    "link reset --all",
+    "netstat --format json",
+    "netstat --flows --links --interfaces --rules",
+    "inspect web-1",
+    "inspect web--gw@front --format json",
+    "inspect --connect web api:8000",
+    "partition web gw --duration 1h",
+    "heal --all",
+    "hold web gw",
+    "release",
+    "pause web",
+    "resume web",
+    "ping web gw -c 1 -i 1ms",
+    "capture web-1 -c 1",
+    "top -i 1ms",
+    "kill web-2",
+)
+WITHOUT_DEPLOYMENT = {"graph", "image", "up", "validate"}
+CALL = f"""
+import sys
+from orchestrator.cli.main import main
+calls = sys.argv[1:]
+loaded, named = {{}}, set()
+for call in calls:
+    main(call.split())
+    fresh = {{name for name in {HEAVY} if name in sys.modules}} - named
+    named |= fresh
+    loaded |= {{call: sorted(fresh)}} if fresh else {{}}
+sys.exit(str(loaded) if loaded else 0)
+"""
+
+
+@pytest.fixture
+def state(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    packet = CapturedPacket(time_ns=1, size_bytes=60, data=bytes(60))
+    with short_folder() as folder, deployment_in_background(folder) as deployment:
+        DeploymentFolder(folder, "test").socket.symlink_to(deployment.node.socket)
+        web = InterfacePlace(IPv4Address("10.10.0.2"))
+        deployment.runtime.seen[web] = [CaptureBatch(packets=(packet,))]
+        monkeypatch.setenv("PODNET_STATE", str(folder))
+        yield folder
+
+
+def test_no_verb_of_a_running_deployment_loads_what_only_topologies_need(state: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", CALL, *CALLS], capture_output=True, text=True)
+    assert (done.returncode, done.stderr.count("error")) == (0, 1), done.stderr
+    assert 'gemodel: expected "P R 1-H 1-K"' in done.stderr
+    assert "web-1" in done.stdout
+    assert {call.split()[0] for call in CALLS} == VERBS.keys() - WITHOUT_DEPLOYMENT - {"events"}
+
+
+def test_events_load_no_more(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = [sys.executable, "-u", "-c", CALL, "events --format json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        while not select.select([process.stdout], [], [], 0.1)[0]:
+            assert process.poll() is None
+            main(["hold", "web", "gw"])
+            main(["release", "--all"])
+        event = json.loads(os.read(process.stdout.fileno(), 65_536).splitlines()[0])
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate()
+        assert (process.returncode, errors) == (0, b"")
+    assert event["event"] in ("FaultBegun", "FaultEnded")
+    assert "is held" in capsys.readouterr().out
