@@ -36,9 +36,9 @@ MAX_SERVICE_NAME = MAX_LABEL - len(f"-{MAX_REPLICAS}")
 """A replica's name is a label too."""
 
 MAX_NETWORKS = 64
-"""The node's own interfaces, one on each (`NETWORKS_MOST` in `vnet/fabric/network.h`)."""
+"""The node's own interfaces, one on each (`NETWORKS_MOST` in `vnet/fabric/pods/network.h`)."""
 MAX_ATTACHED = 8
-"""Interfaces of a pod (`INTERFACES_MOST` in `vnet/fabric/network.h`)."""
+"""Interfaces of a pod (`INTERFACES_MOST` in `vnet/fabric/pods/network.h`)."""
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _VOLUME_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}")

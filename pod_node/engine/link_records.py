@@ -1,6 +1,6 @@
 """Links as the kernel has them: parameters in fixed point, counters.
 
-Owns the layout of `struct link_parameters` and `struct link_statistics` (`vnet/fabric/link.h`), and
+Owns the layout of `struct link_parameters` and `struct link_statistics` (`vnet/fabric/paths/link.h`), and
 what numbers become of fractions and names there. Pure.
 """
 

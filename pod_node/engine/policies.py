@@ -1,6 +1,6 @@
 """Policies of the virtual network in the kernel: applied by difference, counted, explained.
 
-Owns their layout there, which `vnet/fabric/policy_table.c` describes, and which of them the kernel
+Owns their layout there, which `vnet/fabric/pods/policy_table.c` describes, and which of them the kernel
 has. A policy that stays as it was keeps its counters.
 """
 

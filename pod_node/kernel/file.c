@@ -1,8 +1,8 @@
 #include "pod_node/kernel/file.h"
 
 #include "vnet/fabric/errno.h"
-#include "vnet/fabric/gateway.h"
-#include "vnet/fabric/tap.h"
+#include "vnet/fabric/outside/gateway.h"
+#include "vnet/fabric/captures/tap.h"
 
 #define FIRST_SLOTS 16u
 

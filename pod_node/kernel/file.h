@@ -6,9 +6,9 @@
 #ifndef PODNET_KERNEL_FILE_H
 #define PODNET_KERNEL_FILE_H
 
-#include "vnet/fabric/capture.h"
-#include "vnet/fabric/stream.h"
-#include "vnet/fabric/socket_calls.h"
+#include "vnet/fabric/captures/capture.h"
+#include "vnet/fabric/sockets/stream.h"
+#include "vnet/fabric/sockets/socket_calls.h"
 
 enum file_kind {
 	FILE_HOST = 1,    /* a file or directory of the host, through the engine's own WASI */

@@ -7,7 +7,7 @@
  */
 #include "pod_node/kernel/host.h"
 #include "pod_node/kernel/wasi.h"
-#include "vnet/fabric/names.h"
+#include "vnet/fabric/pods/names.h"
 #include "vnet/fabric/text.h"
 
 #define STAGING_SIZE (1u << 20)

@@ -1,7 +1,7 @@
 /* The node's calls for captures: descriptors of the host's that hand out records of what was seen. */
 #include "pod_node/kernel/host.h"
 #include "vnet/fabric/errno.h"
-#include "vnet/fabric/tap.h"
+#include "vnet/fabric/captures/tap.h"
 
 static struct capture *host_capture(u32 fd)
 {

@@ -4,7 +4,7 @@
  */
 #include "pod_node/kernel/host.h"
 #include "pod_node/kernel/wasi.h"
-#include "vnet/fabric/echo.h"
+#include "vnet/fabric/sockets/echo.h"
 
 /* A datagram socket bound to an address of the host's and a port; 0 takes an ephemeral one. */
 EXPORT(host_datagram_bind) i32 host_datagram_bind(u32 ipv4, u32 port);

@@ -1,6 +1,6 @@
 /* What sockets are and have done, read out for people: one record a socket, found by a cursor. */
-#include "vnet/fabric/connection.h"
-#include "vnet/fabric/flow.h"
+#include "vnet/fabric/sockets/connection.h"
+#include "vnet/fabric/flows/flow.h"
 
 enum flow_kind { FLOW_TCP = 0, FLOW_UDP };
 

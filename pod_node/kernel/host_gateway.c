@@ -5,8 +5,8 @@
  */
 #include "pod_node/kernel/host.h"
 #include "pod_node/kernel/wasi.h"
-#include "vnet/fabric/gateway.h"
-#include "vnet/fabric/resolve.h"
+#include "vnet/fabric/outside/gateway.h"
+#include "vnet/fabric/outside/resolve.h"
 
 /* Serve the gateway. A descriptor or a negative errno. */
 EXPORT(host_gateway_open) i32 host_gateway_open(void);

@@ -1,5 +1,5 @@
 /* What has gone through interfaces, read out for people: one record an interface, found by a cursor. */
-#include "vnet/fabric/connection.h"
+#include "vnet/fabric/sockets/connection.h"
 
 struct interface_record {
 	struct interface_counters counters;

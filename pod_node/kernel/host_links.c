@@ -4,8 +4,8 @@
  * link's parameters at once. Arrays and structures lie in the fabric. Results below zero are negative errnos.
  */
 #include "vnet/fabric/errno.h"
-#include "vnet/fabric/flow.h"
-#include "vnet/fabric/path.h"
+#include "vnet/fabric/flows/flow.h"
+#include "vnet/fabric/paths/path.h"
 
 #define MEMBERS_MOST 65536u /* of a group, and on each side of a fault */
 

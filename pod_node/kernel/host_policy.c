@@ -1,6 +1,6 @@
 /* Calls for the node about policies: build a table and put it in force, read counters, ask for a verdict. */
 #include "vnet/fabric/errno.h"
-#include "vnet/fabric/policy.h"
+#include "vnet/fabric/pods/policy.h"
 
 EXPORT(host_policies_begin) i32 host_policies_begin(u32 count);
 i32 host_policies_begin(u32 count)

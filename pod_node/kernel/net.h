@@ -3,7 +3,7 @@
 #define PODNET_KERNEL_NET_H
 
 #include "pod_node/kernel/wasi.h"
-#include "vnet/fabric/resolve.h"
+#include "vnet/fabric/outside/resolve.h"
 #include "vnet/fabric/text.h"
 
 #define WORD_SIZE RESOLVE_NAME_SIZE /* nothing else is longer than a name */

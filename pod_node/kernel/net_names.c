@@ -3,7 +3,7 @@
  *   dns/NAME   dns/reverse/ADDRESS   hosts   interfaces
  */
 #include "pod_node/kernel/net.h"
-#include "vnet/fabric/names.h"
+#include "vnet/fabric/pods/names.h"
 #include "vnet/fabric/text.h"
 
 #define ADDRESSES_MOST 16u

@@ -1,7 +1,7 @@
 /* Socket options by Linux's levels and numbers. They are kept and given back; those that shape segments have
  * nothing to act on inside a node. */
 #include "pod_node/kernel/wasi.h"
-#include "vnet/fabric/datagram_queue.h"
+#include "vnet/fabric/sockets/datagram_queue.h"
 
 enum { IPPROTO_IP = 0, SOL_SOCKET = 1, IPPROTO_TCP = 6, IPPROTO_UDP = 17 };
 enum {

@@ -1,7 +1,7 @@
 /* Socket calls: the four of WASI preview1, and the ones WasmEdge added, under their names and layouts. */
 #include "pod_node/kernel/datagrams.h"
 #include "pod_node/kernel/wasi.h"
-#include "vnet/fabric/resolve.h"
+#include "vnet/fabric/outside/resolve.h"
 #include "vnet/fabric/text.h"
 
 enum { RECV_PEEK = 1, RECV_WAITALL = 2, RECV_DONTWAIT = 4 };

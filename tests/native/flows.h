@@ -6,7 +6,7 @@
 #define PODNET_TESTS_NATIVE_FLOWS_H
 
 #include "tests/native/simulation.h"
-#include "vnet/fabric/connection.h"
+#include "vnet/fabric/sockets/connection.h"
 
 #define PORT 80u
 

@@ -2,7 +2,7 @@
 #include "tests/native/flows.h"
 
 #include "vnet/fabric/errno.h"
-#include "vnet/fabric/flow.h"
+#include "vnet/fabric/flows/flow.h"
 
 #define DELAY (20 * MSEC)
 

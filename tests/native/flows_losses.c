@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "vnet/fabric/flow.h"
+#include "vnet/fabric/flows/flow.h"
 
 #define DELAY (25 * MSEC)
 #define RATE 10000000u

@@ -10,7 +10,7 @@
 
 #include "tests/native/calls.h"
 #include "tests/native/platform.h"
-#include "vnet/fabric/tcp.h"
+#include "vnet/fabric/sockets/tcp.h"
 #include "pod_node/kernel/wasi.h"
 
 #define GUEST_MEMORY (1u << 20)

@@ -1,7 +1,7 @@
 /* The event heap: whatever is scheduled, moved and cancelled, events come in order. */
 #include "tests/native/links.h"
 
-#include "vnet/fabric/flow.h"
+#include "vnet/fabric/flows/flow.h"
 
 #define EVENTS 2000u
 

@@ -120,14 +120,14 @@ def _digest(sanitizer: Sanitizer) -> str:
         repr((COMPILER, WARNINGS, DISTURBED, sanitizer, DRIVERS, WRAPPED)).encode()
     )
     for folder in (*KERNEL, HERE):
-        for path in sorted(folder.glob("*.[ch]")):
+        for path in sorted(folder.rglob("*.[ch]")):
             digest.update(f"\0{path.name}\0".encode() + path.read_bytes())
     return digest.hexdigest()[:16]
 
 
 def _build(folder: Path, sanitizer: Sanitizer) -> None:
     flag = f"-fsanitize={sanitizer.value}"
-    kernel = [path for place in KERNEL for path in sorted(place.glob("*.c"))]
+    kernel = [path for place in KERNEL for path in sorted(place.rglob("*.c"))]
     ours = [HERE / f"{name}.c" for name in {*COMMON, *sum(DRIVERS.values(), ())}]
     with ThreadPoolExecutor(max_workers=2) as pool:
         jobs = [pool.submit(_compile, folder, path, (flag, *DISTURBED)) for path in kernel]

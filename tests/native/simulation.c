@@ -2,9 +2,9 @@
 
 #include <stdio.h>
 
-#include "vnet/fabric/datagram.h"
-#include "vnet/fabric/echo.h"
-#include "vnet/fabric/flow.h"
+#include "vnet/fabric/sockets/datagram.h"
+#include "vnet/fabric/sockets/echo.h"
+#include "vnet/fabric/flows/flow.h"
 
 struct pod *left, *right;
 static _Atomic u64 clock_value = 1000 * NSEC_PER_SEC;

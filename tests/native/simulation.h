@@ -7,7 +7,7 @@
 #define PODNET_TESTS_NATIVE_SIMULATION_H
 
 #include "tests/native/guest.h"
-#include "vnet/fabric/path.h"
+#include "vnet/fabric/paths/path.h"
 
 #define LEFT 21u  /* the pods' hosts, and their groups' numbers */
 #define RIGHT 22u

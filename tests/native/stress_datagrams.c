@@ -5,8 +5,8 @@
 #include <sched.h>
 
 #include "pod_node/kernel/datagrams.h"
-#include "vnet/fabric/echo.h"
-#include "vnet/fabric/groups.h"
+#include "vnet/fabric/sockets/echo.h"
+#include "vnet/fabric/paths/groups.h"
 
 #define FIRST 10u
 #define FINISHERS 4u /* come to their end; the others are killed */

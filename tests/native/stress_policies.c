@@ -4,8 +4,8 @@
 
 #include <sched.h>
 
-#include "vnet/fabric/groups.h"
-#include "vnet/fabric/policy.h"
+#include "vnet/fabric/paths/groups.h"
+#include "vnet/fabric/pods/policy.h"
 
 #define SERVER 10u
 #define CLIENTS 3u

@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "tests/native/guest.h"
-#include "vnet/fabric/ports.h"
+#include "vnet/fabric/sockets/ports.h"
 #include "vnet/fabric/text.h"
 
 static void test_ipv4_is_read_strictly(void)

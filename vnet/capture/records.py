@@ -1,4 +1,4 @@
-"""The records that a fabric's capture ring hands out (`vnet/fabric/capture.h`). Pure."""
+"""The records that a fabric's capture ring hands out (`vnet/fabric/captures/capture.h`). Pure."""
 
 from __future__ import annotations
 

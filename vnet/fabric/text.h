@@ -2,7 +2,7 @@
 #ifndef PODNET_FABRIC_TEXT_H
 #define PODNET_FABRIC_TEXT_H
 
-#include "vnet/fabric/network.h"
+#include "vnet/fabric/pods/network.h"
 
 u32 text_length(const char *text);
 bool text_equal(const char *a, const char *b);

@@ -1,0 +1,132 @@
+#include "vnet/fabric/flows/recovery.h"
+
+#define DUPLICATES_MOST 3u /* RFC 6675's DupThresh */
+#define REORDERING_PERSISTS 16u /* recoveries; RFC 8985 6.2 */
+
+/* RFC 8985 6.2.4: as long as nothing was seen out of order, three later arrivals or a recovery need no more proof. */
+static u64 reordering_window(const struct sender *sender)
+{
+	const struct rack *rack = &sender->rack;
+	if (!rack->reordering &&
+	    (sender->congestion.state != CONGESTION_OPEN || sender->board.delivered >= DUPLICATES_MOST))
+		return 0;
+	return MIN(sender->round_trip.least / 4 * rack->steps, sender->round_trip.smoothed);
+}
+
+u32 recovery_detect(struct sender *sender, u64 now)
+{
+	struct scoreboard *board = &sender->board;
+	u64 patience = sender->rack.round_trip + reordering_window(sender);
+	u32 found = 0;
+	sender->reorder_deadline = NEVER;
+	while (sender->rack.any && board->flying) {
+		const struct segment *segment = scoreboard_at(board, board->oldest);
+		if (!after(sender->rack.transmission, segment->transmission))
+			break;
+		if (segment->sent + patience > now) {
+			sender->reorder_deadline = segment->sent + patience;
+			break;
+		}
+		scoreboard_mark_lost(board, board->oldest);
+		found++;
+	}
+	return found;
+}
+
+static void begin_undoable(struct sender *sender)
+{
+	sender->undoable = true;
+	sender->groundless = false;
+	sender->unproven = 0;
+}
+
+void recovery_enter(struct sender *sender)
+{
+	if (sender->congestion.state != CONGESTION_OPEN)
+		return;
+	begin_undoable(sender);
+	congestion_enter_recovery(&sender->congestion, sender->next);
+	sender->statistics.recoveries++;
+}
+
+/* A retransmission was groundless, because an earlier transmission arrived. RFC 8985: the reordering window grows once a
+ * round trip; and when none of this recovery's was needed, it is taken back. */
+static void learn_groundless(struct sender *sender)
+{
+	struct rack *rack = &sender->rack;
+	if (!after(rack->steps_until, sender->acknowledged)) {
+		rack->steps++;
+		rack->steps_until = sender->next;
+	}
+	rack->steps_left = REORDERING_PERSISTS;
+	if (sender->unproven && --sender->unproven == 0)
+		sender->groundless = true;
+}
+
+static void learn_arrival(struct sender *sender, u32 number, u64 now)
+{
+	struct rack *rack = &sender->rack;
+	const struct segment *segment = scoreboard_at(&sender->board, number);
+	if (segment->arrived_transmission != segment->transmission)
+		learn_groundless(sender);
+	else if (sender->probe_repeats && segment->transmission == sender->probe_transmission)
+		congestion_probe_repaired(&sender->congestion);
+	if (!rack->any || after(segment->arrived_transmission, rack->transmission)) {
+		rack->transmission = segment->arrived_transmission;
+		rack->round_trip = elapsed(segment->arrived_sent, now);
+	}
+	if (!rack->any || after(number, rack->highest))
+		rack->highest = number;
+	else if (number != rack->highest && !segment->retransmitted)
+		rack->reordering = true;
+	rack->any = true;
+}
+
+u32 recovery_learn(struct sender *sender, u32 arrivals, u64 now)
+{
+	u32 learned = 0;
+	for (; after(arrivals, sender->board.learned); learned++)
+		learn_arrival(sender, scoreboard_learn(&sender->board), now);
+	return learned;
+}
+
+void recovery_finish(struct sender *sender)
+{
+	struct congestion *congestion = &sender->congestion;
+	if (congestion->state == CONGESTION_OPEN)
+		return;
+	if (sender->undoable && !sender->unproven && (sender->groundless || !sender->board.lost)) {
+		scoreboard_recall(&sender->board);
+		congestion_undo(congestion);
+		sender->statistics.undone++;
+	} else if (!after(congestion->recovery_point, sender->acknowledged)) {
+		congestion_recovered(congestion);
+	} else {
+		return;
+	}
+	sender->undoable = false;
+	if (sender->rack.steps_left && --sender->rack.steps_left == 0)
+		sender->rack.steps = 1;
+}
+
+void recovery_timeout(struct sender *sender, u64 now)
+{
+	struct scoreboard *board = &sender->board;
+	u64 patience = sender->rack.round_trip + reordering_window(sender);
+	u64 timeout = round_trip_timeout(&sender->round_trip, sender->backoff);
+	if (!sender->rack.any)
+		patience = timeout;
+	while (board->flying && elapsed(scoreboard_at(board, board->oldest)->sent, now) >= patience)
+		scoreboard_mark_lost(board, board->oldest);
+	if (scoreboard_at(board, board->first)->state == SEGMENT_FLYING)
+		scoreboard_mark_lost(board, board->first);
+	if (sender->congestion.state == CONGESTION_OPEN)
+		begin_undoable(sender);
+	congestion_timeout(&sender->congestion, sender->next, board->flying);
+	sender->reorder_deadline = NEVER;
+	sender->probing = sender->probe_due = sender->probe_repeats = false;
+	sender->statistics.timeouts++;
+	sender->started = now;
+	sender->backoff++;
+	sender->retries++;
+}
