@@ -216,9 +216,10 @@ def _network_notes(network: NetworkBar) -> list[str]:
 
 def _link_text(link: LinkLine) -> str:
     """What stands over a link's lane, with its ends where one is a single pod."""
+    text = f"{link.way_label} (changed)" if link.changed else link.way_label
     if (link.first, link.second) == (link.first_service, link.second_service):
-        return link.way_label
-    return f"{link.first} - {link.second}: {link.way_label}"
+        return text
+    return f"{link.first} - {link.second}: {text}"
 
 
 def _link_style(link: LinkLine) -> str:

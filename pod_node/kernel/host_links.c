@@ -117,6 +117,7 @@ EXPORT(host_network_commit) void host_network_commit(void);
 void host_network_commit(void)
 {
 	u64 now = tables_acquire();
+	interfaces_retire();
 	paths_update(now);
 	pacer_release();
 	flow_reconsider();

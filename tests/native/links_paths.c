@@ -185,6 +185,7 @@ static void test_routes_lead_to_other_networks_and_end_with_their_pods(void)
 	pod_detach_all(far);
 	CHECK(route_find(left, address_from_ipv4(far_address), &route) == -E_HOSTUNREACH);
 	CHECK(host_group_remove(99) == 0 && host_route_remove(LEFT, 99) == 0);
+	host_network_commit();
 	CHECK(route_find(left, address_from_ipv4(far_address), &route) == -E_HOSTUNREACH);
 	pod_release(far);
 }

@@ -97,6 +97,7 @@ void stress_interfaces(u64 seed, u32 rounds)
 			guest_end(guests[i]);
 		expect_totals();
 		CHECK(host_group_remove(GROUP) == 0);
+		host_network_commit();
 		node_expect(before);
 	}
 }

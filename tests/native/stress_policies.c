@@ -107,6 +107,7 @@ void stress_policies(u64 seed, u32 rounds)
 		lock_acquire(&network_lock);
 		CHECK(group_remove(GROUP_SERVER) == 0 && group_remove(GROUP_CLIENTS) == 0);
 		lock_release(&network_lock);
+		host_network_commit();
 		node_expect(before);
 	}
 }

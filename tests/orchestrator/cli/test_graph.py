@@ -112,7 +112,12 @@ def test_a_running_deployment_is_drawn_as_it_is_now(capsys: Output) -> None:
     ]
     assert "partition-1 (partition): web-1 -> gw" in verb(capsys, "graph")
     shown = verb(capsys, "graph", "--svg")
-    for text in ("80ms, loss 1% (partly cut)", "1mbit (held)", "1 running; 1 running, paused"):
+    for text in (
+        "80ms, loss 1% (partly cut) (changed)",
+        "80ms, loss 1% (changed)",
+        "1mbit (held) (changed)",
+        "1 running; 1 running, paused",
+    ):
         assert f">{text}</text>" in shown
     for style in ("lane changed", "lane fault"):
         assert f'class="{style}"' in shown

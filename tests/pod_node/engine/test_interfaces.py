@@ -292,6 +292,21 @@ async def test_a_declared_interface_goes_on_counting_for_the_next_pod(
     pair.expect(sent_bytes=4007)
 
 
+async def test_an_interface_that_changes_groups_goes_on_counting(pair: Pair) -> None:
+    pair.configure(DIRECT)
+    client, server = await pair.connect()
+    await transfer(pair.left, client, pair.right, server, 4000)
+    own, other = pair.addresses
+    await pair.left.kill()
+    for name in ("alone@back", "left@back"):
+        pair.pods.runtime.configure_network(
+            NetworkConfiguration(groups=(group(name, own), group("right@back", other)))
+        )
+        assert counted(pair.pods, own).sent_bytes == 4000
+    pair.pods.runtime.configure_network(NetworkConfiguration())
+    assert own not in {str(one.address) for one in everything(pair.pods)}
+
+
 async def test_an_interface_that_nobody_declares_ends_with_its_pod(pair: Pair) -> None:
     client, server = await pair.connect()
     await transfer(pair.left, client, pair.right, server, 4000)

@@ -69,7 +69,6 @@ static void member_remove(struct interface *interface)
 	interface->group = NULL;
 	interface->group_next = NULL;
 	interface->fault_sources = interface->fault_targets = 0;
-	interface_retire(interface);
 }
 
 /* Whoever is not declared again leaves. */

@@ -61,11 +61,22 @@ void pod_release(struct pod *pod)
 	memory_free(NULL, pod, sizeof(*pod));
 }
 
+static void retire(struct interface *interface)
+{
+	struct interface **link = interface_bucket(interface->address);
+	while (*link != interface)
+		link = &(*link)->next;
+	*link = interface->next;
+	memory_free(NULL, interface, sizeof(*interface));
+}
+
 struct interface *interface_declare(u32 network, struct address address)
 {
 	struct interface *interface = interface_find(address), **bucket = interface_bucket(address);
-	if (interface)
+	if (interface && (interface->network == network || interface->pod || interface->group))
 		return interface;
+	if (interface) /* it was declared elsewhere */
+		retire(interface);
 	interface = memory_allocate(NULL, sizeof(*interface));
 	if (!interface)
 		return NULL;
@@ -74,15 +85,14 @@ struct interface *interface_declare(u32 network, struct address address)
 	return interface;
 }
 
-void interface_retire(struct interface *interface)
+void interfaces_retire(void)
 {
-	if (interface->pod || interface->group)
-		return;
-	struct interface **link = interface_bucket(interface->address);
-	while (*link != interface)
-		link = &(*link)->next;
-	*link = interface->next;
-	memory_free(NULL, interface, sizeof(*interface));
+	for (u32 i = 0; i < INTERFACE_BUCKETS; i++)
+		for (struct interface *interface = interfaces[i], *next; interface; interface = next) {
+			next = interface->next;
+			if (!interface->pod && !interface->group)
+				retire(interface);
+		}
 }
 
 void interfaces_forget_captures(u32 mask)
@@ -120,7 +130,8 @@ void pod_detach_all(struct pod *pod)
 	lock_acquire(&network_lock);
 	for (u32 i = 0; i < pod->interface_count; i++) {
 		pod->interfaces[i]->pod = NULL;
-		interface_retire(pod->interfaces[i]);
+		if (!pod->interfaces[i]->group)
+			retire(pod->interfaces[i]);
 	}
 	pod->interface_count = 0;
 	lock_release(&network_lock);

@@ -126,8 +126,9 @@ struct interface *interface_find(struct address address);
 struct interface *interface_first(u32 bucket);
 /* The interface, found or made, for somebody to declare; NULL when the fabric is full. */
 struct interface *interface_declare(u32 network, struct address address);
-/* Free an interface that is not declared any more, unless a pod has it. */
-void interface_retire(struct interface *interface);
+/* Free all interfaces that are not declared any more and that no pod has. One that goes from group to group while no pod
+ * has it stays the same. */
+void interfaces_retire(void);
 
 /* What a network is called, for whoever reads it. The name is under network_lock. */
 void network_set_name(u32 network, const char *name);
