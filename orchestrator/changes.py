@@ -83,6 +83,8 @@ class PodAction:
 
     verb: PodVerb
     pods: tuple[str, ...]
+    duration_s: float | None = None
+    """After what time paused pods go on; None is never."""
 
 
 Change: TypeAlias = Impairment | PodAction

@@ -233,7 +233,7 @@ class Control:
 
     async def _make(self, change: Change) -> object:
         if isinstance(change, PodAction):
-            return await self.act(change.verb, change.pods)
+            return await self.act(change.verb, change.pods, change.duration_s)
         return await self.change(change)
 
     async def _trying(self, work: Coroutine[None, None, object]) -> None:

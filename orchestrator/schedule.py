@@ -36,7 +36,7 @@ class ScheduledChange:
     """A change, and when it happens."""
 
     at_s: float
-    """Seconds after the deployment's start."""
+    """Seconds after all pods have started."""
     change: Change
 
 
@@ -48,7 +48,7 @@ class Schedule:
 
         Args:
             topology: Has the schedule.
-            start_s: When the deployment started.
+            start_s: When all pods had started.
         """
         self._changes = scheduled_changes(topology)
         self._start_s = start_s
@@ -87,10 +87,8 @@ def _changes(entry: ScheduleEntry, roster: Roster) -> Iterator[ScheduledChange]:
         if names is None:
             continue
         pods = roster.pods(map(roster.find, names))
-        yield ScheduledChange(at_s=entry.at, change=PodAction(verb=verb, pods=pods))
-        if verb is PodVerb.PAUSE and entry.duration is not None:
-            resume = PodAction(verb=PodVerb.RESUME, pods=pods)
-            yield ScheduledChange(at_s=entry.at + entry.duration, change=resume)
+        action = PodAction(verb=verb, pods=pods, duration_s=entry.duration)
+        yield ScheduledChange(at_s=entry.at, change=action)
 
 
 def _link(entry: ScheduleEntry) -> Impairment | None:

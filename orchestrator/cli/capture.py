@@ -91,7 +91,8 @@ def command(
             try:
                 reach.follow(lambda client: _capture(client, orders, sink))
             finally:
-                sink.finish()
+                if sink.begun:
+                    sink.finish()
     except BrokenPipeError:
         sys.stderr.close()  # whoever read has gone; there is nobody to tell
 
@@ -183,11 +184,13 @@ class _Sink:
     """Where packets go."""
 
     def __init__(self) -> None:
+        self.begun = False
         self.packets = 0
         self.lost = 0
 
     def begin(self, places: Sequence[str]) -> None:
         """Learn the places, in the order of their numbers."""
+        self.begun = True
         click.echo(f"capturing at {', '.join(places)}; Ctrl-C ends it", err=True)
 
     def take(self, place: int, batch: CaptureBatch, most: int | None) -> None:

@@ -23,7 +23,8 @@ def milliseconds(nanoseconds: int) -> str:
 
 def _scaled(value: float, base: int, units: tuple[str, ...]) -> str:
     power = 0
-    while abs(value) >= base and power < len(units) - 1:
+    # 1023.96 KiB would be shown as 1024.0 KiB.
+    while round(abs(value), 1 if power else 0) >= base and power < len(units) - 1:
         value /= base
         power += 1
     return f"{value:.1f} {units[power]}" if power else f"{value:.0f} {units[0]}"

@@ -6,7 +6,6 @@ boot, because it depends on the node's engine.
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from contextlib import contextmanager
@@ -15,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from orchestrator.cli.options import format_option, print_json
+from orchestrator.cli.pictures import table
 from pod_node.images import (
     CacheFolder,
     ModuleStore,
@@ -38,15 +39,13 @@ def command() -> None:
 
 
 @command.command("ls")
-@click.option(
-    "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
-)
+@format_option
 def list_images(form: str) -> None:
     """List the images that come with podnet."""
     store = ModuleStore(CacheFolder(cache_root(os.environ)))
     rows = [_row(name, store) for name in known_images()]
     if form == "json":
-        click.echo(json.dumps(rows, indent=2))
+        print_json(rows)
     else:
         _print_table(rows)
 
@@ -81,18 +80,13 @@ def _row(name: str, store: ModuleStore) -> dict[str, str | int | bool | None]:
 
 
 def _print_table(rows: list[dict[str, str | int | bool | None]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for heading in ("NAME", "SHA256", "SIZE", "PULLED", "SOURCE"):
-        table.add_column(heading, overflow="fold", justify="right" if heading == "SIZE" else "left")
+    lines: list[tuple[str, ...]] = [("NAME", "SHA256", "SIZE", "PULLED", "SOURCE")]
     for row in rows:
         megabytes = f"{int(row['size_bytes'] or 0) / 1e6:.1f} MB"
         digest = str(row["sha256"])[:DIGEST_DIGITS]
         pulled = "yes" if row["pulled"] else "no"
-        table.add_row(str(row["name"]), digest, megabytes, pulled, str(row["source"]))
-    Console().print(table)
+        lines.append((str(row["name"]), digest, megabytes, pulled, str(row["source"])))
+    click.echo(table(lines, colours=False), nl=False)
 
 
 @contextmanager

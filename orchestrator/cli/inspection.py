@@ -39,7 +39,7 @@ def link_text(link: LinkView, counted: Sequence[LinkStatistics]) -> str:
     text = f"link {link.name}\n" + _facts(facts)
     for one in counted:
         way = "backward" if one.backward else "forward"
-        text += _facts([(way, _counted(one))])
+        text += _facts([("counted", f"{way}, {_counted(one)}")])
     return text
 
 

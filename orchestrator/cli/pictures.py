@@ -97,7 +97,8 @@ def seconds(value: float | None) -> str:
     """Write a short time."""
     if value is None:
         return "-"
-    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"
+    milliseconds = round(value * 1000)
+    return f"{milliseconds} ms" if milliseconds < 1000 else f"{value:.1f} s"
 
 
 def qr_picture(url: str) -> list[str]:

@@ -7,11 +7,12 @@ answers is a deployment that does not run.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 from typing import TYPE_CHECKING
 
 import click
+
+from orchestrator.cli.options import format_option, print_json
 
 if TYPE_CHECKING:
     from orchestrator.state import DeploymentFolder
@@ -24,10 +25,18 @@ ANSWER_S = 5.0
 @click.command("ps", short_help="List the pods of running deployments.")
 @click.argument("deployments", nargs=-1, metavar="[DEPLOYMENT]...")
 @click.option(
-    "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
+    "-d",
+    "--deployment",
+    "chosen",
+    multiple=True,
+    metavar="NAME",
+    help="The same as an argument, for those who know it from other commands.",
 )
+@format_option
 @click.pass_context
-def command(context: click.Context, deployments: tuple[str, ...], form: str) -> None:
+def command(
+    context: click.Context, deployments: tuple[str, ...], chosen: tuple[str, ...], form: str
+) -> None:
     """List the pods of running deployments, or of the named ones only.
 
     The exit status is 1 if a named deployment does not run.
@@ -35,17 +44,18 @@ def command(context: click.Context, deployments: tuple[str, ...], form: str) -> 
     from orchestrator.state import DeploymentFolder, known_deployments, state_root
 
     root = state_root(os.environ)
+    deployments += chosen
     names = deployments or known_deployments(root)
     folders = [DeploymentFolder(root, name) for name in names]
     found = {folder.name: asyncio.run(_pods(folder)) for folder in folders}
     running = {name: pods for name, pods in found.items() if pods is not None}
     if form == "json":
-        click.echo(json.dumps(_rows(running), indent=2))
+        print_json(_rows(running))
     elif running or not deployments:
         _print_table(running)
     absent = [name for name in deployments if name not in running]
     for name in absent:
-        click.echo(f'error: no deployment "{name}" runs; start it with podnet up', err=True)
+        click.echo(f'error: no deployment "{name}" runs; start it with "podnet up FILE"', err=True)
     context.exit(1 if absent else 0)
 
 

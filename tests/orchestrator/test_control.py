@@ -366,7 +366,7 @@ async def test_a_schedule_is_kept(folder: Path) -> None:
     ]
     assert [notice for notice in notices if not notice.startswith("first")] == [
         "link web--gw@front: 1s, loss 1%",
-        "paused: web-1",
+        "paused: web-1, for 20ms",
         "resumed: web-1",
         "killed: api-1",
     ]
@@ -378,7 +378,7 @@ async def test_what_a_schedule_cannot_do_is_told_and_the_rest_goes_on(folder: Pa
         notices = deployment.screen.notices
         await eventually(lambda: "killed: api-1" in notices)
     assert notices[0] == "could not be done: no room for faults"
-    assert "paused: web-1" in notices
+    assert "paused: web-1, for 20ms" in notices
 
 
 async def test_a_name_that_is_no_pods_is_found_near(deployment: RunningDeployment) -> None:

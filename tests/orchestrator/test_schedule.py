@@ -23,7 +23,7 @@ DECLARED = topology(
 )
 CHANGES = [
     (1, Part(kind=FaultKind.CUT, groups=(("web",), ("api",)), name="cut", duration_s=9.0)),
-    (2, PodAction(verb=PodVerb.PAUSE, pods=("api-1", "api-2"))),
+    (2, PodAction(verb=PodVerb.PAUSE, pods=("api-1", "api-2"), duration_s=2.0)),
     (
         3,
         SetLink(
@@ -34,7 +34,6 @@ CHANGES = [
         ),
     ),
     (3, Part(kind=FaultKind.HOLD, groups=(("web",), ("api",)), oneway=True)),
-    (4, PodAction(verb=PodVerb.RESUME, pods=("api-1", "api-2"))),
     (5, ResetLink(first="web", second="api-2")),
     (6, Mend(kind=FaultKind.CUT, name="cut")),
     (6, Mend(kind=FaultKind.HOLD)),

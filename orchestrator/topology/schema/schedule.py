@@ -43,7 +43,7 @@ class ScheduleEntry(Section):
     not_yet = vocabulary.SCHEDULE
 
     at: Duration
-    """Seconds after the deployment's start."""
+    """Seconds after all pods have started."""
     duration: PositiveDuration | None = None
     """None for good."""
     name: FaultName | None = None

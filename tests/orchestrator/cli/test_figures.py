@@ -11,6 +11,7 @@ from orchestrator.wording import rounded_duration
     [
         (0, "0 B"),
         (1023, "1023 B"),
+        ((1 << 20) - 1, "1.0 MiB"),
         (1536, "1.5 KiB"),
         (5 << 40, "5.0 TiB"),
         (5 << 50, "5120.0 TiB"),

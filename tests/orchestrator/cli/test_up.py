@@ -177,5 +177,7 @@ def test_ps_without_anything_running_is_an_empty_table(state: Path, capsys: Capt
     assert capsys.readouterr().out.startswith("DEPLOYMENT")
     assert main(["ps", "shop"]) == 1
     captured = capsys.readouterr()
-    assert captured.err == 'error: no deployment "shop" runs; start it with podnet up\n'
+    assert captured.err == 'error: no deployment "shop" runs; start it with "podnet up FILE"\n'
     assert captured.out == ""
+    assert main(["ps", "-d", "shop"]) == 1
+    assert capsys.readouterr() == captured

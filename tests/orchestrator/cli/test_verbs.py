@@ -243,6 +243,11 @@ def test_a_connection_is_explained(capsys: Output) -> None:
     assert run(capsys, "inspect", "--connect", "web", "api:53/udp")[0] == 0
 
 
+def test_a_capture_of_nobody_has_no_summary(capsys: Output) -> None:
+    error = bad(capsys, "capture", "wep")
+    assert error.startswith('error: nothing here is called "wep"; did you mean "web"?')
+
+
 def test_top_shows_one_table_away_from_a_terminal(capsys: Output) -> None:
     table = good(capsys, "top", "-i", "1ms")
     assert table.startswith("test: 4 pods run; the node uses ")
