@@ -1,7 +1,7 @@
 """Links as the kernel has them: parameters in fixed point, counters.
 
-Owns the layout of `struct link_parameters` and `struct link_statistics` (`vnet/fabric/paths/link.h`), and
-what numbers become of fractions and names there. Pure.
+Owns the layout of `struct link_parameters` and `struct link_statistics`
+(`vnet/fabric/paths/link.h`), and what numbers become of fractions and names there. Pure.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Policies of the virtual network in the kernel: applied by difference, counted, explained.
 
-Owns their layout there, which `vnet/fabric/pods/policy_table.c` describes, and which of them the kernel
-has. A policy that stays as it was keeps its counters.
+Owns their layout there, which `vnet/fabric/pods/policy_table.c` describes, and which of them the
+kernel has. A policy that stays as it was keeps its counters.
 """
 
 from __future__ import annotations
