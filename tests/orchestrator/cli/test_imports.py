@@ -57,7 +57,8 @@ CALLS = (
     "top -i 1ms",
     "kill web-2",
 )
-WITHOUT_DEPLOYMENT = {"graph", "image", "up", "validate"}
+TOPOLOGIES_TOO = {"graph", "image", "up", "validate"}
+"""Verbs that read topologies or fetch images; a picture of what runs is drawn from its topology."""
 CALL = f"""
 import sys
 from orchestrator.cli.main import main
@@ -88,7 +89,7 @@ def test_no_verb_of_a_running_deployment_loads_what_only_topologies_need(state: 
     assert (done.returncode, done.stderr.count("error")) == (0, 1), done.stderr
     assert 'gemodel: expected "P R 1-H 1-K"' in done.stderr
     assert "web-1" in done.stdout
-    assert {call.split()[0] for call in CALLS} == VERBS.keys() - WITHOUT_DEPLOYMENT - {"events"}
+    assert {call.split()[0] for call in CALLS} == VERBS.keys() - TOPOLOGIES_TOO - {"events"}
 
 
 def test_events_load_no_more(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
