@@ -46,12 +46,9 @@ def _rows(verb: str, environment: dict[str, str]) -> list[Row]:
         spread=samples.spread,
         note="wall time of the command, from its start to its end, against a deployment of 2 pods",
     )
-    ratio = Row(
+    ratio = samples.row(
         name=f"podnet {verb}, against an empty program",
         unit="ms",
-        value=samples.value,
-        baseline=samples.reference,
-        spread=samples.spread,
         note="baseline: the same interpreter with -c pass",
     )
     return [bound, ratio]
