@@ -190,6 +190,14 @@ static struct interface *interface_on(const struct pod *pod, u32 network)
 	return NULL;
 }
 
+/* A copy that the sender's pod cannot pay for is lost, as it would be on the way. */
+static void broadcast_pace(const struct packet *packet, const struct interface *from, const struct interface *to)
+{
+	struct packet *copy = copy_of(packet, packet->account);
+	if (copy && !send_paced(copy, from, to))
+		packet_free(copy);
+}
+
 /* To each pod once, by its path if it has one. */
 static void broadcast_send(const struct packet *packet, struct interface *from)
 {
@@ -204,9 +212,8 @@ static void broadcast_send(const struct packet *packet, struct interface *from)
 		struct endpoint target = {to->address, packet->datagram.target_port};
 		if (permitted(source_of(packet), target, from, to) != VERDICT_ALLOW)
 			continue;
-		struct packet *copy = path_concerned(from, to) ? copy_of(packet, packet->account) : NULL;
-		if (copy)
-			send_paced(copy, from, to);
+		if (path_concerned(from, to))
+			broadcast_pace(packet, from, to);
 		else
 			broadcast_deliver(to, packet);
 	}
