@@ -29,7 +29,7 @@ static void take_nap(u64 nanoseconds)
 
 /* The holder may have been preempted, so after a short spin nap on the thread's own slot; holders never
  * block, so a nap or two is enough and no queue is needed. */
-void lock_acquire(struct lock *lock)
+static __attribute__((noinline)) void lock_contend(struct lock *lock)
 {
 	u64 nap = NAP_LEAST_NS;
 	for (;;) {
@@ -43,6 +43,12 @@ void lock_acquire(struct lock *lock)
 		take_nap(nap);
 		nap = MIN(nap * 2, NAP_MOST_NS);
 	}
+}
+
+void lock_acquire(struct lock *lock)
+{
+	if (!lock_try(lock))
+		lock_contend(lock);
 }
 
 void lock_release(struct lock *lock)

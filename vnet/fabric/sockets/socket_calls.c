@@ -39,21 +39,29 @@ int socket_shutdown(struct socket *socket, u32 how)
 					: udp_shutdown(socket, how & TCP_SHUT_READ, how & TCP_SHUT_WRITE);
 }
 
-i32 socket_read(struct socket *socket, uaddr to, u32 size, bool wait, bool peek)
+/* Functions of their own, so that streams do not pay for a frame on the stack. */
+static __attribute__((noinline)) i32 read_datagram(struct socket *socket, uaddr to, u32 size, bool wait, bool peek)
 {
-	if (socket_is_stream(socket))
-		return tcp_read(socket, to, size, wait, peek);
 	struct user_spans spans = user_spans_of(to, size);
 	struct udp_received received;
 	return udp_read(socket, &spans, wait, peek, &received);
 }
 
-i32 socket_write(struct socket *socket, uaddr from, u32 size, bool wait)
+static __attribute__((noinline)) i32 write_datagram(struct socket *socket, uaddr from, u32 size)
 {
-	if (socket_is_stream(socket))
-		return tcp_write(socket, from, size, wait);
 	struct user_spans spans = user_spans_of(from, size);
 	return udp_write(socket, &spans, NULL);
+}
+
+i32 socket_read(struct socket *socket, uaddr to, u32 size, bool wait, bool peek)
+{
+	return socket_is_stream(socket) ? tcp_read(socket, to, size, wait, peek)
+					: read_datagram(socket, to, size, wait, peek);
+}
+
+i32 socket_write(struct socket *socket, uaddr from, u32 size, bool wait)
+{
+	return socket_is_stream(socket) ? tcp_write(socket, from, size, wait) : write_datagram(socket, from, size);
 }
 
 u32 socket_take_error(struct socket *socket)

@@ -38,12 +38,12 @@ struct stream {
 	u32 capacity;     /* 0 or a power of two */
 	_Atomic u32 limit; /* capacity may grow to this; lowered when growing was refused; under write_lock */
 	struct account *account; /* the writers' account pays for the buffer; held */
+	struct waitq readers;
 	_Atomic u32 halves; /* how often `head` has gone on by 2^31, a moment later; under write_lock */
 	_Atomic u32 released; /* paced: readers see bytes up to here; under the pacer's lock */
 	_Atomic u32 acknowledged; /* paced: bytes up to here need not be kept; the same */
 	_Atomic u32 send_limit; /* paced: bytes that may be unacknowledged; the same */
 	_Atomic u32 update_at; /* paced: when `tail` gets there, the writer's end is told of the room; the same */
-	struct waitq readers;
 	_Alignas(64) struct lock read_lock;
 	_Atomic u32 tail; /* under read_lock */
 	struct waitq writers;
