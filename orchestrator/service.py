@@ -34,7 +34,7 @@ from orchestrator.impairments import ImpairmentError
 from orchestrator.topology.link_change import LinkChangeError
 from orchestrator.topology.members import UnknownMemberError
 from pod_node.codec import plan_from_message, usage_to_message
-from pod_node.serving import bind_private
+from pod_node.serving import Statuses, answering, bind_private
 from protos.orchestrator.v1 import orchestrator_pb2 as pb
 from protos.orchestrator.v1.orchestrator_pb2_grpc import (
     DeploymentServiceServicer,
@@ -55,7 +55,7 @@ _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
 Context: TypeAlias = aio.ServicerContext[_Request, _Response]
 
-_STATUSES: tuple[tuple[type[Exception], grpc.StatusCode], ...] = (
+_STATUSES: Statuses = (
     (UnknownMemberError, grpc.StatusCode.NOT_FOUND),
     (ImpairmentError, grpc.StatusCode.INVALID_ARGUMENT),
     (LinkChangeError, grpc.StatusCode.INVALID_ARGUMENT),
@@ -63,17 +63,6 @@ _STATUSES: tuple[tuple[type[Exception], grpc.StatusCode], ...] = (
     (NodeLostError, grpc.StatusCode.UNAVAILABLE),
     (OrchestratorError, grpc.StatusCode.FAILED_PRECONDITION),
 )
-"""The first class that fits decides."""
-
-
-@asynccontextmanager
-async def _statuses(context: Context[_Request, _Response]) -> AsyncGenerator[None, None]:
-    """Answer an error of ours with its status; any other is a fault of podnet's and stays one."""
-    try:
-        yield
-    except (OrchestratorError, InvalidMessageError) as error:
-        code = next(code for kind, code in _STATUSES if isinstance(error, kind))
-        await context.abort(code, str(error))
 
 
 class DeploymentService(DeploymentServiceServicer):
@@ -99,7 +88,7 @@ class DeploymentService(DeploymentServiceServicer):
         shaping, ends = self._control.shaping, request.ends
         if not request.HasField("ends"):
             return pb.ShowLinksResponse(links=[link_to_message(link) for link in shaping.links()])
-        async with _statuses(context):
+        async with answering(context, _STATUSES):
             link = shaping.link(ends.first, ends.second, ends.network or None)
         return pb.ShowLinksResponse(links=[] if link is None else [link_to_message(link)])
 
@@ -109,7 +98,7 @@ class DeploymentService(DeploymentServiceServicer):
         context: Context[pb.SetLinkRequest, pb.SetLinkResponse],
     ) -> pb.SetLinkResponse:
         """Change a link."""
-        async with _statuses(context):
+        async with answering(context, _STATUSES):
             wanted = set_link_from_message(request)
             await self._control.change(wanted)
             link = self._control.shaping.link(wanted.first, wanted.second, wanted.network)
@@ -121,7 +110,7 @@ class DeploymentService(DeploymentServiceServicer):
         context: Context[pb.ResetLinksRequest, pb.ResetLinksResponse],
     ) -> pb.ResetLinksResponse:
         """Take changes of links back."""
-        async with _statuses(context):
+        async with answering(context, _STATUSES):
             names = await self._control.change(reset_from_message(request))
         return pb.ResetLinksResponse(names=names)
 
@@ -131,7 +120,7 @@ class DeploymentService(DeploymentServiceServicer):
         context: Context[pb.PartitionRequest, pb.PartitionResponse],
     ) -> pb.PartitionResponse:
         """Cut traffic."""
-        async with _statuses(context):
+        async with answering(context, _STATUSES):
             fault = await self._part(part_from_message(request))
         return pb.PartitionResponse(fault=fault_to_message(fault))
 
@@ -141,7 +130,7 @@ class DeploymentService(DeploymentServiceServicer):
         context: Context[pb.HoldRequest, pb.HoldResponse],
     ) -> pb.HoldResponse:
         """Keep traffic waiting."""
-        async with _statuses(context):
+        async with answering(context, _STATUSES):
             fault = await self._part(part_from_message(request))
         return pb.HoldResponse(fault=fault_to_message(fault))
 
@@ -155,7 +144,7 @@ class DeploymentService(DeploymentServiceServicer):
         context: Context[pb.HealRequest, pb.HealResponse],
     ) -> pb.HealResponse:
         """End partitions."""
-        async with _statuses(context):
+        async with answering(context, _STATUSES):
             names = await self._control.change(mend_from_message(request))
         return pb.HealResponse(names=names)
 
@@ -165,7 +154,7 @@ class DeploymentService(DeploymentServiceServicer):
         context: Context[pb.ReleaseRequest, pb.ReleaseResponse],
     ) -> pb.ReleaseResponse:
         """End holds."""
-        async with _statuses(context):
+        async with answering(context, _STATUSES):
             names = await self._control.change(mend_from_message(request))
         return pb.ReleaseResponse(names=names)
 
@@ -175,7 +164,7 @@ class DeploymentService(DeploymentServiceServicer):
         context: Context[pb.PausePodsRequest, pb.PausePodsResponse],
     ) -> pb.PausePodsResponse:
         """Keep pods from running."""
-        async with _statuses(context):
+        async with answering(context, _STATUSES):
             duration_s = duration_from_us(request.duration_us)
             pods = await self._control.act(PodVerb.PAUSE, request.targets, duration_s)
         return pb.PausePodsResponse(pods=pods)
@@ -186,7 +175,7 @@ class DeploymentService(DeploymentServiceServicer):
         context: Context[pb.ResumePodsRequest, pb.ResumePodsResponse],
     ) -> pb.ResumePodsResponse:
         """Let paused pods go on."""
-        async with _statuses(context):
+        async with answering(context, _STATUSES):
             pods = await self._control.act(PodVerb.RESUME, request.targets)
         return pb.ResumePodsResponse(pods=pods)
 
@@ -196,7 +185,7 @@ class DeploymentService(DeploymentServiceServicer):
         context: Context[pb.KillPodsRequest, pb.KillPodsResponse],
     ) -> pb.KillPodsResponse:
         """End pods at once."""
-        async with _statuses(context):
+        async with answering(context, _STATUSES):
             pods = await self._control.act(PodVerb.KILL, request.targets)
         return pb.KillPodsResponse(pods=pods)
 
@@ -206,7 +195,7 @@ class DeploymentService(DeploymentServiceServicer):
         context: Context[pb.PingRequest, pb.PingResponse],
     ) -> AsyncIterator[pb.PingResponse]:
         """Send echo requests."""
-        async with _statuses(context):
+        async with answering(context, _STATUSES):
             plan = plan_from_message(request.plan)
             async with aclosing(self._control.ping(request.source, request.target, plan)) as steps:
                 async for step in steps:
@@ -219,7 +208,7 @@ class DeploymentService(DeploymentServiceServicer):
     ) -> AsyncIterator[pb.CaptureResponse]:
         """Report packets."""
         async with (
-            _statuses(context),
+            answering(context, _STATUSES),
             aclosing(self._control.capture(order_from_message(request))) as batches,
         ):
             async for batch in batches:
@@ -231,7 +220,7 @@ class DeploymentService(DeploymentServiceServicer):
         context: Context[pb.StatisticsRequest, pb.StatisticsResponse],
     ) -> pb.StatisticsResponse:
         """Say what the node and its pods use."""
-        async with _statuses(context):
+        async with answering(context, _STATUSES):
             usage = await self._control.client.statistics()
         return pb.StatisticsResponse(statistics=usage_to_message(usage))
 
@@ -241,7 +230,7 @@ class DeploymentService(DeploymentServiceServicer):
         context: Context[pb.NetworkStatisticsRequest, pb.NetworkStatisticsResponse],
     ) -> pb.NetworkStatisticsResponse:
         """Read the network's counters."""
-        async with _statuses(context):
+        async with answering(context, _STATUSES):
             statistics = await self._control.client.network_statistics(flows=request.flows)
         return pb.NetworkStatisticsResponse(statistics=statistics_to_message(statistics))
 

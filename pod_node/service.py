@@ -7,7 +7,7 @@ that goes out with a status is fit to be shown to a person.
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import grpc
@@ -42,6 +42,7 @@ from pod_node.errors import (
 )
 from pod_node.images.errors import CacheFullError, UnknownImageError
 from pod_node.progress import Phase
+from pod_node.serving import Statuses, answering
 from pod_node.usage import NodeUsage, process_usage
 from protos.node.v1 import node_pb2 as pb
 from protos.node.v1.node_pb2_grpc import (
@@ -63,7 +64,7 @@ _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
 Context: TypeAlias = aio.ServicerContext[_Request, _Response]
 
-_STATUSES: tuple[tuple[type[Exception], grpc.StatusCode], ...] = (
+_STATUSES: Statuses = (
     (UnknownPodError, grpc.StatusCode.NOT_FOUND),
     (UnknownPortalError, grpc.StatusCode.NOT_FOUND),
     (UnknownImageError, grpc.StatusCode.NOT_FOUND),
@@ -71,6 +72,7 @@ _STATUSES: tuple[tuple[type[Exception], grpc.StatusCode], ...] = (
     (PortInUseError, grpc.StatusCode.ALREADY_EXISTS),
     (NetworkConflictError, grpc.StatusCode.ALREADY_EXISTS),
     (InvalidMessageError, grpc.StatusCode.INVALID_ARGUMENT),
+    (ExpressionError, grpc.StatusCode.INVALID_ARGUMENT),
     (ImageNotPreparedError, grpc.StatusCode.FAILED_PRECONDITION),
     (NetworkNotAttachedError, grpc.StatusCode.FAILED_PRECONDITION),
     (CacheFullError, grpc.StatusCode.RESOURCE_EXHAUSTED),
@@ -78,19 +80,6 @@ _STATUSES: tuple[tuple[type[Exception], grpc.StatusCode], ...] = (
     (PodNodeError, grpc.StatusCode.FAILED_PRECONDITION),
     (VnetError, grpc.StatusCode.FAILED_PRECONDITION),
 )
-"""The first class that fits decides."""
-
-
-@asynccontextmanager
-async def _statuses(context: Context[_Request, _Response]) -> AsyncIterator[None]:
-    """Answer an error of ours with its status; any other is a fault of the node's and stays one."""
-    try:
-        yield
-    except ExpressionError as error:
-        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
-    except (PodNodeError, VnetError) as error:
-        code = next(code for kind, code in _STATUSES if isinstance(error, kind))
-        await context.abort(code, str(error))
 
 
 class PodNodeService(PodNodeServiceServicer):
@@ -116,7 +105,10 @@ class PodNodeService(PodNodeServiceServicer):
         context: Context[pb.PrepareImagesRequest, pb.PrepareImagesResponse],
     ) -> AsyncIterator[pb.PrepareImagesResponse]:
         """Prepare images, telling each step."""
-        async with _statuses(context), aclosing(self._shelf.prepare(request.images)) as steps:
+        async with (
+            answering(context, _STATUSES),
+            aclosing(self._shelf.prepare(request.images)) as steps,
+        ):
             async for step in steps:
                 ready = self._shelf.find(step.image) if step.phase is Phase.READY else None
                 yield progress_to_message(ready, step)
@@ -127,7 +119,7 @@ class PodNodeService(PodNodeServiceServicer):
         context: Context[pb.AttachNetworksRequest, pb.AttachNetworksResponse],
     ) -> pb.AttachNetworksResponse:
         """Declare networks."""
-        async with _statuses(context):
+        async with answering(context, _STATUSES):
             for name, subnet in [network_from_message(message) for message in request.networks]:
                 self._node.attach_network(name, subnet)
         return pb.AttachNetworksResponse()
@@ -138,7 +130,7 @@ class PodNodeService(PodNodeServiceServicer):
         context: Context[pb.ConfigureNetworkRequest, pb.ConfigureNetworkResponse],
     ) -> pb.ConfigureNetworkResponse:
         """Replace links, routes, faults and policies."""
-        async with _statuses(context):
+        async with answering(context, _STATUSES):
             self._node.configure_network(configuration_from_message(request.configuration))
         return pb.ConfigureNetworkResponse()
 
@@ -148,7 +140,7 @@ class PodNodeService(PodNodeServiceServicer):
         context: Context[pb.PublishNamesRequest, pb.PublishNamesResponse],
     ) -> pb.PublishNamesResponse:
         """Replace the names of a network."""
-        async with _statuses(context):
+        async with answering(context, _STATUSES):
             self._node.publish(request.network, names_from_message(request.records))
         return pb.PublishNamesResponse()
 
@@ -158,7 +150,7 @@ class PodNodeService(PodNodeServiceServicer):
         context: Context[pb.BootPodRequest, pb.BootPodResponse],
     ) -> pb.BootPodResponse:
         """Boot a pod."""
-        async with _statuses(context):
+        async with answering(context, _STATUSES):
             status = self._node.boot(pod_spec_from_message(request.spec))
         return pb.BootPodResponse(pod=pod_to_message(status))
 
@@ -168,7 +160,7 @@ class PodNodeService(PodNodeServiceServicer):
         context: Context[pb.StopPodRequest, pb.StopPodResponse],
     ) -> pb.StopPodResponse:
         """End a pod in order."""
-        async with _statuses(context):
+        async with answering(context, _STATUSES):
             status = await self._node.stop(request.name, request.grace_ms / 1000)
         return pb.StopPodResponse(pod=pod_to_message(status))
 
@@ -178,7 +170,7 @@ class PodNodeService(PodNodeServiceServicer):
         context: Context[pb.KillPodRequest, pb.KillPodResponse],
     ) -> pb.KillPodResponse:
         """End a pod at once."""
-        async with _statuses(context):
+        async with answering(context, _STATUSES):
             status = await self._node.kill(request.name)
         return pb.KillPodResponse(pod=pod_to_message(status))
 
@@ -188,7 +180,7 @@ class PodNodeService(PodNodeServiceServicer):
         context: Context[pb.PausePodRequest, pb.PausePodResponse],
     ) -> pb.PausePodResponse:
         """Keep a pod from running."""
-        async with _statuses(context):
+        async with answering(context, _STATUSES):
             status = self._node.pause(request.name)
         return pb.PausePodResponse(pod=pod_to_message(status))
 
@@ -198,7 +190,7 @@ class PodNodeService(PodNodeServiceServicer):
         context: Context[pb.ResumePodRequest, pb.ResumePodResponse],
     ) -> pb.ResumePodResponse:
         """Let a paused pod go on."""
-        async with _statuses(context):
+        async with answering(context, _STATUSES):
             status = self._node.resume(request.name)
         return pb.ResumePodResponse(pod=pod_to_message(status))
 
@@ -226,7 +218,7 @@ class PodNodeService(PodNodeServiceServicer):
         context: Context[pb.OpenPortalRequest, pb.OpenPortalResponse],
     ) -> pb.OpenPortalResponse:
         """Open a portal."""
-        async with _statuses(context):
+        async with answering(context, _STATUSES):
             portal = await self._node.portals.open(
                 request.service,
                 fields.port("port", request.port),
@@ -241,7 +233,7 @@ class PodNodeService(PodNodeServiceServicer):
         context: Context[pb.ClosePortalRequest, pb.ClosePortalResponse],
     ) -> pb.ClosePortalResponse:
         """Close a portal."""
-        async with _statuses(context):
+        async with answering(context, _STATUSES):
             self._node.portals.close(request.portal_id)
         return pb.ClosePortalResponse()
 
@@ -251,7 +243,7 @@ class PodNodeService(PodNodeServiceServicer):
         context: Context[pb.SetPortalBackendsRequest, pb.SetPortalBackendsResponse],
     ) -> pb.SetPortalBackendsResponse:
         """Replace the pods behind a portal."""
-        async with _statuses(context):
+        async with answering(context, _STATUSES):
             backends = backends_from_message(request.backends)
             self._node.portals.set_backends(request.portal_id, backends)
         return pb.SetPortalBackendsResponse()
@@ -272,7 +264,7 @@ class PodNodeService(PodNodeServiceServicer):
     ) -> AsyncIterator[pb.LogsResponse]:
         """Read logs."""
         tail = request.tail_lines if request.HasField("tail_lines") else None
-        async with _statuses(context):
+        async with answering(context, _STATUSES):
             reading = self._node.read_logs(
                 list(request.pods),
                 tail=tail,
@@ -308,7 +300,7 @@ class PodNodeService(PodNodeServiceServicer):
         context: Context[pb.NetworkStatisticsRequest, pb.NetworkStatisticsResponse],
     ) -> pb.NetworkStatisticsResponse:
         """Read the network's counters."""
-        async with _statuses(context):
+        async with answering(context, _STATUSES):
             statistics = self._node.network_statistics(flows=request.flows)
         return pb.NetworkStatisticsResponse(statistics=statistics_to_message(statistics))
 
@@ -319,7 +311,7 @@ class PodNodeService(PodNodeServiceServicer):
     ) -> AsyncIterator[pb.PingResponse]:
         """Send echo requests."""
         async with (
-            _statuses(context),
+            answering(context, _STATUSES),
             aclosing(self._node.ping(*ping_from_message(request))) as echoes,
         ):
             async for echo in echoes:
@@ -332,7 +324,7 @@ class PodNodeService(PodNodeServiceServicer):
     ) -> AsyncIterator[pb.CaptureResponse]:
         """Report packets."""
         async with (
-            _statuses(context),
+            answering(context, _STATUSES),
             aclosing(self._node.capture(capture_from_message(request))) as batches,
         ):
             async for batch in batches:

@@ -1,16 +1,29 @@
-"""How a process of ours serves gRPC: on a unix socket that nobody but its owner can ever open."""
+"""How a process of ours serves gRPC: privately, and with its errors as statuses.
+
+Owns the binding to a unix socket that nobody but its owner can ever open, and the answer to a call
+that failed.
+"""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+import grpc
 
 from pod_node.errors import StateFolderError
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from grpc import aio
+
+_Request = TypeVar("_Request")
+_Response = TypeVar("_Response")
+Statuses: TypeAlias = tuple[tuple[type[Exception], grpc.StatusCode], ...]
+"""Errors of ours and their statuses; the first class that fits decides."""
 
 
 def bind_private(server: aio.Server, socket: Path) -> None:
@@ -30,3 +43,15 @@ def bind_private(server: aio.Server, socket: Path) -> None:
         raise StateFolderError(str(socket), f"cannot serve on this socket: {error}") from error
     finally:
         os.umask(before)
+
+
+@asynccontextmanager
+async def answering(
+    context: aio.ServicerContext[_Request, _Response], statuses: Statuses
+) -> AsyncIterator[None]:
+    """Answer an error of ours with its status; any other is a fault of podnet's and stays one."""
+    try:
+        yield
+    except tuple(kind for kind, _ in statuses) as error:
+        code = next(code for kind, code in statuses if isinstance(error, kind))
+        await context.abort(code, str(error))

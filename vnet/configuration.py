@@ -71,11 +71,6 @@ class LinkParameters:
     """Share of packets that pass without delay, before those sent earlier."""
     corrupt: float = 0.0
 
-    @property
-    def is_transparent(self) -> bool:
-        """Whether packets pass as if the link were not there."""
-        return self == LinkParameters()
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:

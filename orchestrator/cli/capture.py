@@ -9,6 +9,7 @@ import asyncio
 import sys
 import time
 from contextlib import ExitStack, aclosing, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -226,15 +227,12 @@ class _Lines(_Sink):
         super().begin(places)
         width = max(map(len, places))
         self._names = [f"{name:<{width}} " if len(places) > 1 else "" for name in places]
-        self._zone = time.localtime()
+        self._zone = datetime.now(UTC).astimezone().tzinfo
 
     def write(self, place: int, packet: CapturedPacket) -> None:
-        from datetime import timedelta, timezone
-
         from vnet.capture import packet_line
 
-        zone = timezone(timedelta(seconds=self._zone.tm_gmtoff))
-        click.echo(self._names[place] + packet_line(packet, zone))
+        click.echo(self._names[place] + packet_line(packet, self._zone))
 
 
 class _File(_Sink):

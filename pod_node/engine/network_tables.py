@@ -19,7 +19,7 @@ from pod_node.engine.link_records import (
     unpack_statistics,
 )
 from vnet.checks import check
-from vnet.configuration import FaultKind, NetworkConfiguration
+from vnet.configuration import FAULTS_MOST, FaultKind, NetworkConfiguration
 from vnet.difference import Difference, difference
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 _FAULT_KINDS = {FaultKind.CUT: 1, FaultKind.HOLD: 2}
 _NO_FAULT = 0
-_FAULTS_MOST = 64
 
 
 class Numbers:
@@ -209,7 +208,7 @@ class NetworkTables:
     def _set_fault(self, fault: Fault) -> None:
         if fault.name not in self._faults:
             taken = set(self._faults.values())
-            self._faults[fault.name] = next(i for i in range(_FAULTS_MOST) if i not in taken)
+            self._faults[fault.name] = next(i for i in range(FAULTS_MOST) if i not in taken)
         (ends,) = self._stage(_addresses(fault.sources) + _addresses(fault.targets))
         self._fabric.call(
             "host_fault_set",

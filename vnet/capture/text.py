@@ -25,7 +25,7 @@ _TCP_FLAGS = ((2, "SYN"), (4, "RST"), (1, "FIN"), (16, "ACK"))
 _TCP = 6
 
 
-def packet_line(packet: CapturedPacket, zone: tzinfo = UTC) -> str:
+def packet_line(packet: CapturedPacket, zone: tzinfo | None = UTC) -> str:
     """Return one line: time, direction, ends, protocol, flags, payload, and what became of it."""
     time = datetime.fromtimestamp(packet.time_ns // 10**9, zone)
     start = f"{time:%H:%M:%S}.{packet.time_ns % 10**9 // 1000:06} {_ARROWS[packet.direction]} "
