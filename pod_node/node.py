@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from pod_node.history import LogWish
     from pod_node.images import CompiledImage
     from pod_node.records import LogLines
     from pod_node.runtime import Pod, Runtime
@@ -283,17 +284,9 @@ class Node:
                     return
                 yield event
 
-    def read_logs(
-        self, pods: Sequence[str], *, tail: int | None, since_s: float, follow: bool
-    ) -> AsyncGenerator[tuple[LogLines, int], None]:
-        """Read what pods wrote; see `LogBook.read`.
-
-        Raises:
-            UnknownPodError: one of the names was never booted.
-        """
-        for pod in pods:
-            self._life(pod)
-        return self.logs.read(pods, tail=tail, since_s=since_s, follow=follow)
+    def read_logs(self, wish: LogWish) -> AsyncGenerator[tuple[LogLines, int], None]:
+        """Read what pods wrote; see `LogBook.read`."""
+        return self.logs.read(wish)
 
     def _life(self, name: str) -> _Life:
         life = self._lives.get(name)

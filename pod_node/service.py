@@ -14,7 +14,6 @@ import grpc
 from grpc import aio
 
 from pod_node.codec import (
-    US,
     backends_from_message,
     batch_to_message,
     capture_from_message,
@@ -29,6 +28,7 @@ from pod_node.codec import (
     portal_to_message,
     progress_to_message,
     usage_to_message,
+    wish_from_message,
 )
 from pod_node.errors import (
     BootError,
@@ -263,17 +263,9 @@ class PodNodeService(PodNodeServiceServicer):
         context: Context[pb.LogsRequest, pb.LogsResponse],
     ) -> AsyncIterator[pb.LogsResponse]:
         """Read logs."""
-        tail = request.tail_lines if request.HasField("tail_lines") else None
-        async with answering(context, _STATUSES):
-            reading = self._node.read_logs(
-                list(request.pods),
-                tail=tail,
-                since_s=request.since_unix_us / US,
-                follow=request.follow,
-            )
-            async with aclosing(reading) as chunks:
-                async for lines, lost in chunks:
-                    yield lines_to_message(lines, lost)
+        async with aclosing(self._node.read_logs(wish_from_message(request))) as chunks:
+            async for lines, lost in chunks:
+                yield lines_to_message(lines, lost)
 
     async def Statistics(
         self,

@@ -24,7 +24,9 @@ from pod_node.codec import (
     portal_from_message,
     progress_from_message,
     usage_from_message,
+    wish_to_message,
 )
+from pod_node.history import LogWish
 from protos.node.v1 import node_pb2 as pb
 from protos.node.v1.node_pb2_grpc import PodNodeServiceStub
 from vnet.codec import configuration_to_message, statistics_from_message
@@ -118,17 +120,24 @@ class NodeClient:
 
     async def logs(
         self,
-        pods: Sequence[str] = (),
         *,
         follow: bool,
+        pods: Iterable[str] = (),
+        services: Iterable[str] = (),
         tail: int | None = None,
         since_s: float = 0.0,
+        until_s: float | None = None,
     ) -> AsyncGenerator[tuple[LogLines, int], None]:
-        """Read logs; with each chunk of lines comes how many chunks were lost before it."""
-        request = pb.LogsRequest(
-            pods=pods, follow=follow, tail_lines=tail, since_unix_us=round(since_s * 1_000_000)
+        """Read logs as `LogWish` says; with lines comes how many were lost before them."""
+        wish = LogWish(
+            pods=frozenset(pods),
+            services=frozenset(services),
+            tail=tail,
+            since_s=since_s,
+            until_s=until_s,
+            follow=follow,
         )
-        call = self._stub.Logs(request)
+        call = self._stub.Logs(wish_to_message(wish))
         with _errors(), cancelled(call):
             async for message in call:
                 yield lines_from_message(message)

@@ -13,7 +13,12 @@ from pod_node.codec.capture import (
 )
 from pod_node.codec.events import event_from_message, event_to_message
 from pod_node.codec.images import progress_from_message, progress_to_message
-from pod_node.codec.logs import lines_from_message, lines_to_message
+from pod_node.codec.logs import (
+    lines_from_message,
+    lines_to_message,
+    wish_from_message,
+    wish_to_message,
+)
 from pod_node.codec.network import (
     echo_from_message,
     echo_to_message,
@@ -75,4 +80,6 @@ __all__ = [
     "progress_to_message",
     "usage_from_message",
     "usage_to_message",
+    "wish_from_message",
+    "wish_to_message",
 ]
