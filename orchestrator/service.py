@@ -31,13 +31,13 @@ from orchestrator.codec.looking import batch_to_message, order_from_message, pin
 from orchestrator.codec.times import duration_from_us
 from orchestrator.errors import OrchestratorError
 from orchestrator.impairments import ImpairmentError
+from orchestrator.observing import ObservingService
 from orchestrator.topology.link_change import LinkChangeError
 from orchestrator.topology.members import UnknownMemberError
 from pod_node.codec import plan_from_message, usage_to_message
 from pod_node.serving import Statuses, answering, bind_private
 from protos.orchestrator.v1 import orchestrator_pb2 as pb
 from protos.orchestrator.v1.orchestrator_pb2_grpc import (
-    DeploymentServiceServicer,
     add_DeploymentServiceServicer_to_server,
 )
 from vnet.codec import statistics_to_message
@@ -65,7 +65,7 @@ _STATUSES: Statuses = (
 )
 
 
-class DeploymentService(DeploymentServiceServicer):
+class DeploymentService(ObservingService):
     """Answers the calls of orchestrator.v1."""
 
     def __init__(self, control: Control) -> None:

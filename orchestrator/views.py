@@ -170,3 +170,19 @@ class CaptureOrder:
     """Kept of each packet; 0 keeps all."""
     count: int = 0
     """0 goes on until told to stop."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogOrder:
+    """Which lines of logs somebody wants to read."""
+
+    targets: tuple[str, ...] = ()
+    """Services and pods; none means all."""
+    follow: bool = False
+    """Go on with lines as they are written."""
+    tail: int | None = None
+    """How many of each pod's last lines to begin with; None means all that are kept."""
+    since_s: float | None = None
+    """Leave out lines from before this time; None is the start of the deployment."""
+    until_s: float | None = None
+    """Leave out lines from after this time."""

@@ -1,9 +1,10 @@
 """Logs that are kept, of many pods, in the order of time.
 
 Owns what a reader of logs can wish for, and the way from files to lines: from the end backwards
-where only the last lines are wanted, merged by the times of the records, a little at a time, so that
-gigabytes of logs cost no memory. Files are opened at one moment and read up to where they ended
-then; what is written later is not for this module. Reading blocks: it belongs on a worker thread.
+where only the last lines are wanted, merged by the times of the records, a little at a time, so
+that gigabytes of logs cost no memory. Files are opened at one moment and read up to where they
+ended then; what is written later is not for this module. Reading blocks: it belongs on a worker
+thread.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ class LogFile:
                 descriptor = os.open(self._aged(age), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
             except OSError:
                 continue  # not there, or not ours
-            opened.append(stack.enter_context(open(descriptor, "rb")))
+            opened.append(stack.enter_context(os.fdopen(descriptor, "rb")))
         return opened
 
     def read_lines(self) -> Iterator[bytes]:

@@ -204,6 +204,10 @@ class LogBook:
                     lost, live.lost = live.lost, 0
                     yield lines, lost
 
+    def __len__(self) -> int:
+        """Count the followers."""
+        return len(self._followers)
+
     async def run(self) -> None:
         """Bring output to files and followers until closed, then what still waits."""
         clock = asyncio.get_running_loop().time

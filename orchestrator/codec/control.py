@@ -29,6 +29,7 @@ from orchestrator.codec.looking import (
     ping_step_from_message,
 )
 from orchestrator.codec.times import duration_to_us
+from orchestrator.codec.watching import log_chunk_from_message, log_order_to_message
 from pod_node.codec import plan_to_message, usage_from_message
 from protos.orchestrator.v1 import orchestrator_pb2 as pb
 from protos.orchestrator.v1.orchestrator_pb2_grpc import DeploymentServiceStub
@@ -48,8 +49,10 @@ if TYPE_CHECKING:
         DeploymentView,
         FaultView,
         LinkView,
+        LogOrder,
         PingStep,
     )
+    from pod_node.records import LogLines
     from pod_node.usage import NodeUsage
     from vnet.capture import CaptureBatch
     from vnet.ping import PingPlan
@@ -174,6 +177,13 @@ class DeploymentClient:
             request = pb.NetworkStatisticsRequest(flows=flows)
             response = await self._stub.NetworkStatistics(request)
         return statistics_from_message(response.statistics)
+
+    async def logs(self, order: LogOrder) -> AsyncGenerator[tuple[LogLines, int], None]:
+        """Read what pods wrote; with lines comes how many were lost before them."""
+        call = self._stub.Logs(log_order_to_message(order))
+        with _errors(), cancelled(call):
+            async for message in call:
+                yield log_chunk_from_message(message)
 
     async def events(self) -> AsyncGenerator[DeploymentEvent, None]:
         """Report what happens from now on."""
