@@ -38,6 +38,7 @@ VERBS = {
     "partition": "Cut all traffic between groups of pods.",
     "pause": "Keep pods from running for a while.",
     "ping": "Send echo requests from one pod to another.",
+    "plan": "Show which pod would go to which node.",
     "ps": "List the pods of running deployments.",
     "release": "Let traffic go that was held.",
     "resume": "Let paused pods go on.",

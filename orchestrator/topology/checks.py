@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import networkx as nx
 
 from orchestrator.topology.checks_links import check_links
+from orchestrator.topology.checks_placement import check_placement
 from orchestrator.topology.checks_policies import check_egress, check_policies
 from orchestrator.topology.checks_schedule import check_schedule
 from orchestrator.topology.fields import MAX_REPLICAS
@@ -66,7 +67,7 @@ def check(validated: Validated) -> Iterator[Finding]:
     ):
         yield from _placed(rule(topology, validated), validated)
     inspection = Inspection(topology, validated)
-    for look in (check_links, check_policies, check_egress, check_schedule):
+    for look in (check_links, check_policies, check_egress, check_schedule, check_placement):
         look(inspection)
     yield from _placed(inspection.findings, validated)
 

@@ -23,6 +23,12 @@ from orchestrator.topology.link_values import (
     parse_link_share,
     parse_whole_number,
 )
+from orchestrator.topology.placement_values import (
+    Constraint,
+    Strategy,
+    parse_constraint,
+    parse_spread,
+)
 from orchestrator.topology.problems import describe
 from orchestrator.topology.units import (
     CPUS_PATTERN,
@@ -197,6 +203,23 @@ TcpProbe: TypeAlias = Annotated[
     _from_number(parse_tcp_target),
     WithJsonSchema({"type": ["string", "integer"]}),
 ]
+Ceiling: TypeAlias = Annotated[
+    int, _between(1, MAX_REPLICAS, "{:,}".format), _integer(minimum=1, maximum=MAX_REPLICAS)
+]
+NodeConstraint: TypeAlias = Annotated[
+    InstanceOf[Constraint],
+    _parsed(parse_constraint, Constraint),
+    PlainSerializer(str),
+    _word("(==|!=)"),
+]
+SpreadLabel: TypeAlias = Annotated[str, AfterValidator(parse_spread), _word("^node\\.labels\\.")]
+Placing: TypeAlias = Annotated[
+    Strategy, WithJsonSchema({"enum": [each.value for each in Strategy]})
+]
+Weight: TypeAlias = Annotated[
+    float, _between(0.001, 1_000_000, "{:g}".format), _number_word("^[0-9.]+$")
+]
+"""How much two services talk; compared with each other only."""
 FaultName: TypeAlias = Annotated[str, AfterValidator(forms.fault_name)]
 Size: TypeAlias = Annotated[
     int, _parsed(parse_size), PlainSerializer(format_size), _word(SIZE_PATTERN)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _PORT_RANGE = re.compile(r"[0-9]+-[0-9]+")
 _FAULT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _LOOPBACK = ("127.0.0.1", "localhost")
+_NEAR_WEIGHT = 10
+"""Ten times as much as a dependency counts for."""
 _VOLUME_EXAMPLE = 'write "./folder:/path/in/pod:ro" or "name:/path/in/pod"'
 
 
@@ -94,6 +96,16 @@ def names_to_mapping(value: object) -> object:
     if faults:
         raise located(faults)
     return mapping
+
+
+def near_from_list(value: object) -> object:
+    """Turn `[a, b]` into `{a: 10, b: 10}`."""
+    mapping = names_to_mapping(value)
+    return (
+        dict.fromkeys(mapping, _NEAR_WEIGHT)
+        if isinstance(mapping, dict) and mapping is not value
+        else value
+    )
 
 
 def env_file_from_path(value: object) -> object:

@@ -81,11 +81,15 @@ VOLUME = _refuse("driver driver_opts external labels name")
 ENV_FILE = _refuse("format")
 
 DEPLOY = _refuse(
-    "endpoint_mode labels mode placement rollback_config update_config",
+    "endpoint_mode labels mode rollback_config update_config",
     restart_policy='write "restart: on-failure" in the service',
 )
 
-RESOURCES = _refuse("reservations")
+RESOURCES = _refuse("")
+
+RESERVATIONS = _refuse("devices generic_resources")
+
+PLACEMENT = _refuse("max_replicas platforms")
 
 LIMITS = _refuse("descriptors devices disk pids processes sockets")
 

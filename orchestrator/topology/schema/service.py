@@ -27,6 +27,7 @@ from orchestrator.topology.fields import (
     TcpProbe,
     Text,
 )
+from orchestrator.topology.schema.placement import PlacementSection, ReservationsSection
 from orchestrator.topology.schema.section import Section
 from orchestrator.topology.values import Condition, RestartPolicy
 
@@ -101,6 +102,7 @@ class ResourcesSection(Section):
     not_yet = vocabulary.RESOURCES
 
     limits: LimitsSection = LimitsSection()
+    reservations: ReservationsSection = ReservationsSection()
 
 
 class DeploySection(Section):
@@ -110,6 +112,7 @@ class DeploySection(Section):
 
     replicas: Replicas = 1
     resources: ResourcesSection = ResourcesSection()
+    placement: PlacementSection = PlacementSection()
 
 
 class DependencyEntry(Section):

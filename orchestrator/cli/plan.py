@@ -1,0 +1,115 @@
+"""`podnet plan`: where the pods of a topology would go, and why.
+
+Owns the verb's options and what it prints. Nothing is started. The decision is `placement/`'s.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from orchestrator.cli.options import format_option, print_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orchestrator.placement import CutEdge, NodeOffer, Placement
+    from orchestrator.topology.schema import Topology
+
+NODES_MOST = 10_000
+
+
+@click.command("plan", short_help="Show which pod would go to which node.")
+@click.argument("file", metavar="FILE", type=click.Path(path_type=str))
+@click.option(
+    "--nodes",
+    "count",
+    type=click.IntRange(1, NODES_MOST),
+    metavar="N",
+    help="Plan for so many nodes like this machine.",
+)
+@click.option(
+    "--node",
+    "described",
+    multiple=True,
+    metavar="NAME,KEY=VALUE,...",
+    help="Plan for this node, for example big,cpus=8,memory=16G,zone=a; once for each.",
+)
+@format_option
+@click.pass_context
+def command(
+    context: click.Context, file: str, count: int | None, described: tuple[str, ...], form: str
+) -> None:
+    """Show on which node each pod of the topology FILE would run, and why; nothing is started.
+
+    After it come the services whose traffic would pass from one node to another, with how much of
+    it. The exit status is 1 when some pods could be on no node.
+    """
+    from orchestrator.placement import cut_of, demands_of, place, service_rules, traffic_of
+
+    if count is not None and described:
+        raise click.UsageError("give --nodes or --node, not both")
+    topology = _read(file)
+    if topology is None:
+        context.exit(1)
+    offers, traffic = _offers(count, described), traffic_of(topology)
+    placement = place(demands_of(topology), offers, service_rules(topology), traffic)
+    cut = cut_of(placement, traffic)
+    if form == "json":
+        print_json({"placement": placement, "cut": cut, "nodes": offers})
+    else:
+        _show(offers, placement, cut)
+    context.exit(_refuse(topology.name, placement))
+
+
+def _read(file: str) -> Topology | None:
+    from orchestrator.topology.loader import read_topology
+    from orchestrator.topology.render import render_problems
+
+    reading = read_topology(file, os.environ)
+    if reading.problems:
+        click.echo(render_problems(reading.problems), err=True)
+    return reading.topology
+
+
+def _offers(count: int | None, described: Sequence[str]) -> list[NodeOffer]:
+    from orchestrator.backends.machine import this_machine
+    from orchestrator.cli.offers import read_node
+
+    if described:
+        offers = [read_node(text) for text in described]
+        names = [offer.name for offer in offers]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise click.UsageError(f'two nodes are called "{twice}"')
+        return offers
+    return [this_machine(f"node-{number}") for number in range(1, (count or 1) + 1)]
+
+
+def _show(offers: Sequence[NodeOffer], placement: Placement, cut: Sequence[CutEdge]) -> None:
+    from orchestrator.cli.pictures import table
+
+    rows = [(pod.pod, pod.node, pod.reason.value) for pod in placement.placed]
+    click.echo(table(("POD", "NODE", "WHY"), rows))
+    counts = {offer.name: 0 for offer in offers}
+    for pod in placement.placed:
+        counts[pod.node] += 1
+    click.echo()
+    click.echo(table(("NODE", "PODS"), [(name, str(count)) for name, count in counts.items()]))
+    if cut:
+        crossing = [
+            (" - ".join(edge.services), " - ".join(edge.nodes), f"{edge.weight:.2f}")
+            for edge in cut
+        ]
+        click.echo()
+        click.echo(table(("BETWEEN NODES", "NODES", "WEIGHT"), crossing))
+
+
+def _refuse(name: str, placement: Placement) -> int:
+    from orchestrator.placement import NoRoomError
+
+    if not placement.unplaced:
+        return 0
+    click.echo(f"error: {NoRoomError(name, placement.unplaced)}", err=True)
+    return 1
