@@ -1,4 +1,4 @@
-"""The part of a running deployment's gRPC face that only looks: logs.
+"""The part of a running deployment's gRPC face that only looks: logs and events.
 
 Owns the mapping of these calls; `service.py` has the others, and the server.
 """
@@ -11,9 +11,14 @@ from typing import TYPE_CHECKING
 import grpc
 
 from orchestrator.codec import NodeLostError
-from orchestrator.codec.watching import log_chunk_to_message, log_order_from_message
+from orchestrator.codec.deployment import event_to_message
+from orchestrator.codec.watching import (
+    event_order_from_message,
+    log_chunk_to_message,
+    log_order_from_message,
+)
 from orchestrator.errors import OrchestratorError
-from orchestrator.reading import read_logs
+from orchestrator.reading import read_logs, standing
 from orchestrator.topology.members import UnknownMemberError
 from pod_node.serving import Statuses, answering
 from protos.orchestrator.v1 import orchestrator_pb2 as pb
@@ -51,3 +56,15 @@ class ObservingService(DeploymentServiceServicer):
         ):
             async for lines, lost in chunks:
                 yield log_chunk_to_message(lines, lost)
+
+    async def Events(
+        self,
+        request: pb.EventsRequest,
+        context: aio.ServicerContext[pb.EventsRequest, pb.EventsResponse],
+    ) -> AsyncIterator[pb.EventsResponse]:
+        """Report what happens."""
+        order = event_order_from_message(request)
+        events = self._control.events.listen(order, lambda: standing(self._control))
+        async with aclosing(events):
+            async for event in events:
+                yield event_to_message(event)

@@ -1,4 +1,4 @@
-"""What pods wrote, for those who read it through a running deployment.
+"""What pods wrote and how everything stands, for those who ask a running deployment.
 
 Owns the way from names to the node's logs. A service stands for its pods, those to come included.
 """
@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 
 from orchestrator.topology.members import UnknownMemberError
 from orchestrator.topology.problems import suggestion
+from orchestrator.views import FaultBegun, LinkShown, PodShown
+from orchestrator.wording import fault_text, link_text
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Iterator
 
     from orchestrator.control import Control
+    from orchestrator.events import Existing
     from orchestrator.views import DeploymentView, LogOrder
     from pod_node.records import LogLines
 
@@ -58,3 +61,14 @@ def _chosen(view: DeploymentView, targets: tuple[str, ...]) -> tuple[set[str], s
             names = [*known, *(pod.spec.name for pod in view.pods)]
             raise UnknownMemberError(target, suggestion(target, names, what="services and pods"))
     return services, pods
+
+
+def standing(control: Control) -> Iterator[tuple[str, Existing]]:
+    """Say in words and values which pods, links and faults there are."""
+    view = control.describe()
+    for pod in view.pods:
+        yield f"{pod.spec.name}: {pod.state}", PodShown(pod)
+    for link in control.shaping.links():
+        yield link_text(link), LinkShown(link)
+    for fault in view.faults:
+        yield fault_text(fault), FaultBegun(fault)

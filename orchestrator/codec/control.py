@@ -29,7 +29,12 @@ from orchestrator.codec.looking import (
     ping_step_from_message,
 )
 from orchestrator.codec.times import duration_to_us
-from orchestrator.codec.watching import log_chunk_from_message, log_order_to_message
+from orchestrator.codec.watching import (
+    event_order_to_message,
+    log_chunk_from_message,
+    log_order_to_message,
+)
+from orchestrator.views import EventOrder
 from pod_node.codec import plan_to_message, usage_from_message
 from protos.orchestrator.v1 import orchestrator_pb2 as pb
 from protos.orchestrator.v1.orchestrator_pb2_grpc import DeploymentServiceStub
@@ -185,9 +190,11 @@ class DeploymentClient:
             async for message in call:
                 yield log_chunk_from_message(message)
 
-    async def events(self) -> AsyncGenerator[DeploymentEvent, None]:
-        """Report what happens from now on."""
-        call = self._stub.Events(pb.EventsRequest())
+    async def events(
+        self, order: EventOrder | None = None
+    ) -> AsyncGenerator[DeploymentEvent, None]:
+        """Report what happens; without an order, everything from now on."""
+        call = self._stub.Events(event_order_to_message(order or EventOrder()))
         with _errors(), cancelled(call):
             async for message in call:
                 yield event_from_message(message)

@@ -1,11 +1,11 @@
-"""Logs of a running deployment as messages of orchestrator.v1."""
+"""What somebody wants to hear of a running deployment, as messages of orchestrator.v1."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from orchestrator.codec.times import US
-from orchestrator.views import LogOrder
+from orchestrator.views import EventOrder, LogOrder
 from pod_node.codec import lines_from_message, lines_to_message
 from protos.orchestrator.v1 import orchestrator_pb2 as pb
 
@@ -43,3 +43,25 @@ def log_chunk_to_message(lines: LogLines, lost: int) -> pb.LogsResponse:
 def log_chunk_from_message(message: pb.LogsResponse) -> tuple[LogLines, int]:
     """Read lines of a log, and how many are missing before them."""
     return lines_from_message(message.chunk)
+
+
+def event_order_to_message(order: EventOrder) -> pb.EventsRequest:
+    """Write which events somebody wants to hear of."""
+    return pb.EventsRequest(
+        since_unix_us=0 if order.since_s is None else max(1, round(order.since_s * US)),
+        until_unix_us=0 if order.until_s is None else max(1, round(order.until_s * US)),
+        initial_state=order.initial_state,
+        types=sorted(order.types),
+        members=sorted(order.members),
+    )
+
+
+def event_order_from_message(message: pb.EventsRequest) -> EventOrder:
+    """Read which events somebody wants to hear of."""
+    return EventOrder(
+        since_s=message.since_unix_us / US or None,
+        until_s=message.until_unix_us / US or None,
+        initial_state=message.initial_state,
+        types=frozenset(message.types),
+        members=frozenset(message.members),
+    )
