@@ -67,9 +67,6 @@ _STATUSES: Statuses = (
 class DeploymentService(ObservingService):
     """Answers the calls of orchestrator.v1."""
 
-    def __init__(self, control: Control) -> None:
-        self._control = control
-
     async def Describe(
         self,
         request: pb.DescribeRequest,

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol, Self
 
+from pod_node.dialling import dial
 from pod_node.errors import (
     ImageNotPreparedError,
     NetworkConflictError,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from pod_node.dialling import PodConnection
     from pod_node.history import LogWish
     from pod_node.images import CompiledImage
     from pod_node.records import LogLines
@@ -184,6 +186,14 @@ class Node:
                     yield CaptureBatch(packets=packets, lost=batch.lost)
                 if wish.count and seen >= wish.count:
                     return
+
+    async def dial(self, address: IPv4Address, port: int, timeout_s: float) -> PodConnection:
+        """Connect to a pod from the node's own endpoint.
+
+        Raises:
+            DialError: it does not take the connection.
+        """
+        return await dial(self._runtime.endpoint, str(address), port, timeout_s)
 
     def publish(self, network: str, names: Mapping[str, Sequence[IPv4Address]]) -> None:
         """Replace all names that pods on a network can look up.

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.codec.times import US
+from orchestrator.codec.times import US, duration_to_us
 from orchestrator.views import EventOrder, LogOrder
 from pod_node.codec import lines_from_message, lines_to_message
+from pod_node.dialling import DIAL_TIMEOUT_S
+from protos.node.v1 import node_pb2
 from protos.orchestrator.v1 import orchestrator_pb2 as pb
+from vnet.codec import fields
+from vnet.errors import InvalidMessageError
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from ipaddress import IPv4Address
+
     from pod_node.records import LogLines
 
 
@@ -65,3 +72,38 @@ def event_order_from_message(message: pb.EventsRequest) -> EventOrder:
         types=frozenset(message.types),
         members=frozenset(message.members),
     )
+
+
+def dial_to_message(name: str, port: int, timeout_s: float | None) -> pb.DialRequest:
+    """Write whom to connect to."""
+    target = pb.DialTarget(name=name, port=port, timeout_us=duration_to_us(timeout_s))
+    return pb.DialRequest(target=target)
+
+
+def dial_from_message(message: pb.DialRequest) -> tuple[str, int, float]:
+    """Read whom to connect to, and how long to wait.
+
+    Raises:
+        InvalidMessageError: it is not said first, or makes no sense.
+    """
+    if message.WhichOneof("step") != "target":
+        raise InvalidMessageError("target", "must come first")
+    target = message.target
+    timeout_s = target.timeout_us / US or DIAL_TIMEOUT_S
+    return fields.filled("name", target.name), fields.port("port", target.port), timeout_s
+
+
+async def payloads(messages: AsyncIterator[pb.DialRequest]) -> AsyncIterator[bytes]:
+    """Read what is sent over a connection that is there."""
+    async for message in messages:
+        yield message.payload
+
+
+def opened_to_message(pod: str, address: IPv4Address) -> pb.DialResponse:
+    """Write that a connection is there."""
+    return pb.DialResponse(opened=pb.DialOpened(pod=pod, address=str(address)))
+
+
+def received_to_message(data: bytes) -> pb.DialResponse:
+    """Write what was received; nothing is the end of it."""
+    return pb.DialResponse(payload=data) if data else pb.DialResponse(end=node_pb2.DialEnd())
