@@ -216,7 +216,7 @@ async def test_the_ready_pods_of_a_service_are_taken_in_turn(
         ("wep", 80, 'unknown service or pod "wep"; did you mean "web"?'),
         ("web-1", 1, "no connection to web-1, port 1: connecting to .*: connection refused"),
         ("over", 80, r"no connection to over, port 80: over-1 is exited \(0\)"),
-        ("web", 0, "port: 0 is not 1 to 65535"),
+        ("web", 0, "field port 0 is not 1 to 65535"),
     ],
 )
 async def test_what_cannot_be_connected_to_is_a_clear_error(
