@@ -34,9 +34,7 @@ def pod_spec_to_message(spec: PodSpec) -> pb.PodSpec:
             pb.Mount(source=str(mount.source), target=mount.target, read_only=mount.read_only)
             for mount in spec.mounts
         ],
-        tmpfs=[
-            pb.Tmpfs(target=tmpfs.target, size_bytes=tmpfs.size_bytes) for tmpfs in spec.tmpfs
-        ],
+        tmpfs=[pb.Tmpfs(target=tmpfs.target, size_bytes=tmpfs.size_bytes) for tmpfs in spec.tmpfs],
         interfaces=[
             pb.Interface(
                 network=interface.network,
