@@ -23,7 +23,6 @@ from orchestrator.codec.changes import (
 )
 from orchestrator.codec.deployment import (
     deployment_to_message,
-    event_to_message,
     fault_to_message,
     link_to_message,
 )
@@ -67,9 +66,6 @@ _STATUSES: Statuses = (
 
 class DeploymentService(ObservingService):
     """Answers the calls of orchestrator.v1."""
-
-    def __init__(self, control: Control) -> None:
-        self._control = control
 
     async def Describe(
         self,
@@ -233,16 +229,6 @@ class DeploymentService(ObservingService):
         async with answering(context, _STATUSES):
             statistics = await self._control.client.network_statistics(flows=request.flows)
         return pb.NetworkStatisticsResponse(statistics=statistics_to_message(statistics))
-
-    async def Events(
-        self,
-        request: pb.EventsRequest,
-        context: Context[pb.EventsRequest, pb.EventsResponse],
-    ) -> AsyncIterator[pb.EventsResponse]:
-        """Report what happens."""
-        async with aclosing(self._control.events.listen()) as events:
-            async for event in events:
-                yield event_to_message(event)
 
 
 @asynccontextmanager

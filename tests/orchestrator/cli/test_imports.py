@@ -105,5 +105,5 @@ def test_events_load_no_more(state: Path, capsys: pytest.CaptureFixture[str]) ->
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate()
         assert (process.returncode, errors) == (0, b"")
-    assert event["event"] in ("FaultBegun", "FaultEnded")
+    assert (event["type"], event["action"]) in (("fault", "begun"), ("fault", "ended"))
     assert "is held" in capsys.readouterr().out
