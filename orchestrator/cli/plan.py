@@ -91,19 +91,19 @@ def _show(offers: Sequence[NodeOffer], placement: Placement, cut: Sequence[CutEd
     from orchestrator.cli.pictures import table
 
     rows = [(pod.pod, pod.node, pod.reason.value) for pod in placement.placed]
-    click.echo(table(("POD", "NODE", "WHY"), rows))
+    click.echo(table([("POD", "NODE", "WHY"), *rows], colours=False))
     counts = {offer.name: 0 for offer in offers}
     for pod in placement.placed:
         counts[pod.node] += 1
-    click.echo()
-    click.echo(table(("NODE", "PODS"), [(name, str(count)) for name, count in counts.items()]))
+    totals = [(name, str(count)) for name, count in counts.items()]
+    click.echo(table([("NODE", "PODS"), *totals], colours=False))
     if cut:
         crossing = [
             (" - ".join(edge.services), " - ".join(edge.nodes), f"{edge.weight:.2f}")
             for edge in cut
         ]
-        click.echo()
-        click.echo(table(("BETWEEN NODES", "NODES", "WEIGHT"), crossing))
+        heads = ("BETWEEN", "ON NODES", "WEIGHT")
+        click.echo(table([heads, *crossing], colours=False), nl=False)
 
 
 def _refuse(name: str, placement: Placement) -> int:

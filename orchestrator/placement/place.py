@@ -4,10 +4,10 @@ Owns its order and its measure. Pods that can stay, stay. Of the others, those c
 the least choice, then services that talk to each other one after the other, so that each finds the
 ones before it. Each goes to the node that is best by what it is compared in this order:
 
-1. no node gets much more than its share while others have room (not with `pack`);
-2. labels over whose values replicas are to be spread, then the nodes themselves;
-3. the pods that it talks to;
-4. room (with `pack`: the lack of it); and the node's name, so that equals do not depend on luck.
+1. labels over whose values replicas are to be spread;
+2. no node gets much more than its share while others have room (not with `pack`);
+3. few replicas of its service; 4. the pods that it talks to;
+5. room (with `pack`: the lack of it); and the node's name, so that equals do not depend on luck.
 
 Pods that were placed early knew little of those that came later, so all of them may then move a few
 times. Where that leaves pods without a node, the largest come first instead. Pure.
@@ -218,8 +218,8 @@ class _Attempt:
         # A node that is still empty takes a pod whatever its size.
         is_over = account.pods > 0 and load > FAIR
         return (
-            float(is_over),
             *(self.ledger.in_domain(demand.service, key, account) for key in rules.spread_over),
+            float(is_over),
             account.replicas[demand.service],
             -self._affinity.with_node(demand.service, account.offer.name),
             load,
