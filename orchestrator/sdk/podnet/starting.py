@@ -11,9 +11,9 @@ import os
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
-from podnet.errors import StartError
+from podnet.errors import DeploymentEndedError, StartError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Coroutine
@@ -61,13 +61,18 @@ class Starting:
             await asyncio.wait([working, ending], return_when=asyncio.FIRST_COMPLETED)
             if not working.done():
                 await self._raise_end()
-            return await working
+            try:
+                return await working
+            except DeploymentEndedError:
+                async with asyncio.timeout(STOP_S):
+                    await ending  # it has more to say about its end than its socket
+                await self._raise_end()
         finally:
             for task in (working, ending):
                 task.cancel()
             await asyncio.wait([working, ending])
 
-    async def _raise_end(self) -> None:
+    async def _raise_end(self) -> NoReturn:
         assert self._process.stderr is not None, "it was started with a pipe"
         said = (await self._process.stderr.read()).decode("utf-8", "replace")
         _, found, error = said.rpartition("error: ")
