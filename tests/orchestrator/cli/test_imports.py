@@ -58,7 +58,7 @@ CALLS = (
     "top -i 1ms",
     "kill web-2",
 )
-TOPOLOGIES_TOO = {"graph", "image", "up", "validate"}
+TOPOLOGIES_TOO = {"graph", "image", "plan", "up", "validate"}
 """Verbs that read topologies or fetch images; a picture of what runs is drawn from its topology."""
 CALL = f"""
 import sys
