@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol, Self
 
+from pod_node.dialling import dial
 from pod_node.errors import (
     ImageNotPreparedError,
     NetworkConflictError,
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from pod_node.dialling import PodConnection
+    from pod_node.history import LogWish
     from pod_node.images import CompiledImage
     from pod_node.records import LogLines
     from pod_node.runtime import Pod, Runtime
@@ -199,6 +202,14 @@ class Node:
                 if wish.count and seen >= wish.count:
                     return
 
+    async def dial(self, address: IPv4Address, port: int, timeout_s: float) -> PodConnection:
+        """Connect to a pod from the node's own endpoint.
+
+        Raises:
+            DialError: it does not take the connection.
+        """
+        return await dial(self._runtime.endpoint, str(address), port, timeout_s)
+
     def publish(self, network: str, names: Mapping[str, Sequence[IPv4Address]]) -> None:
         """Replace all names that pods on a network can look up.
 
@@ -311,17 +322,9 @@ class Node:
                     return
                 yield event
 
-    def read_logs(
-        self, pods: Sequence[str], *, tail: int | None, since_s: float, follow: bool
-    ) -> AsyncGenerator[tuple[LogLines, int], None]:
-        """Read what pods wrote; see `LogBook.read`.
-
-        Raises:
-            UnknownPodError: one of the names was never booted.
-        """
-        for pod in pods:
-            self._life(pod)
-        return self.logs.read(pods, tail=tail, since_s=since_s, follow=follow)
+    def read_logs(self, wish: LogWish) -> AsyncGenerator[tuple[LogLines, int], None]:
+        """Read what pods wrote; see `LogBook.read`."""
+        return self.logs.read(wish)
 
     def _life(self, name: str) -> _Life:
         life = self._lives.get(name)
