@@ -110,9 +110,10 @@ class Control:
         )
 
     def connect(self, client: NodeClient | None) -> None:
-        """Go on with another node; None while there is none."""
-        self._client = client
-        self.shaping.connect(client)
+        """Go on with a node, whose networks are attached; None while there is none."""
+        if client is not self._client:
+            self._client = client
+            self.shaping.connect(client)
 
     def restore(self, memory: NetworkMemory) -> None:
         """Have what was done at run time, before another orchestrator ended, done again."""

@@ -434,7 +434,15 @@ class Deployment:
             return
         entry.generation = status.generation
         if status.exit is not None:
-            self._on_exit(entry, PodExited(entry.name, status.generation, status.exit, ""))
+            self._on_exit(
+                entry,
+                PodExited(
+                    pod=entry.name,
+                    generation=status.generation,
+                    exit=status.exit,
+                    last_error_line="",
+                ),
+            )
         elif entry.view.phase is not Phase.STOPPING and status.state is PodState.RUNNING:
             phase = HEALTH_PHASES.get(status.health or Health.STARTING, Phase.RUNNING)
             self._change(entry, phase=phase, paused=status.paused)

@@ -142,7 +142,7 @@ class Companion(Protocol):
     def progressed(self) -> None:
         """Something changed; the start may be over."""
 
-    async def run(self) -> None:
+    async def run_companion(self) -> None:
         """Do its own work as long as the deployment runs; cancelled at the end."""
 
 
@@ -221,7 +221,7 @@ class Launch:
             OrchestratorError: something else went wrong for good.
         """
         async with asyncio.TaskGroup() as group:
-            companion = group.create_task(self._companion.run(), name="companion")
+            companion = group.create_task(self._companion.run_companion(), name="companion")
             try:
                 failure = await self._live_on()
             finally:
@@ -326,8 +326,8 @@ class Launch:
                 return event
             self._feed(event)
         async with self._planning:
-            for portal in await client.list_portals():
-                self._portals.append(portal)
+            self._portals = await client.list_portals()
+            self._networks = await client.list_networks()
             self._publishing = Publishing(client, self.deployment)
             self._spawn(self._publishing.run(), "publishing")
             self._client = client

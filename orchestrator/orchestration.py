@@ -41,12 +41,12 @@ from orchestrator.progress import (
 )
 from orchestrator.rollout import RolloutState
 from orchestrator.steps import step_view
-from orchestrator.store import StoreError
 from orchestrator.topology.loader import read_source
-from orchestrator.topology.members import Roster, pod_name
+from orchestrator.topology.members import Roster
 from orchestrator.topology.render import render_problems
 from orchestrator.views import NodeGone, PlanTaken, Remarked, RolloutShown
 from pod_node.fanout import Fanout
+from vnet.errors import VnetError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
@@ -159,7 +159,7 @@ class Orchestrator:
         self._node_loss = ""
         self._end_asked = asyncio.Event()
         self._end_grace_s: float | None = None
-        self._ended = asyncio.Event()
+        self._failure: OrchestratorError | VnetError | None = None
 
     # --- what there is ---
 
@@ -173,6 +173,11 @@ class Orchestrator:
         if self._control is None:
             raise NothingDeclaredError
         return self._control
+
+    @property
+    def was_ended(self) -> bool:
+        """Whether somebody asked for the end."""
+        return self._end_asked.is_set()
 
     @property
     def declaration(self) -> Declaration:
@@ -200,7 +205,7 @@ class Orchestrator:
         Raises:
             OrchestratorError: it failed; everything was taken down.
         """
-        failure: OrchestratorError | None = None
+        failure: OrchestratorError | VnetError | None = None
         views: list[PodView] = []
         async with asyncio.TaskGroup() as group:
             worker = group.create_task(self._do_work(), name="work")
@@ -217,10 +222,13 @@ class Orchestrator:
                         failure = result
                     else:
                         views = result
+                launch.cancel()
+                await asyncio.wait({launch})
                 await self._take_down()
             finally:
                 for task in (launch, asked, worker):
                     task.cancel()
+        failure = failure or self._failure
         if failure is not None:
             raise failure
         return views
@@ -240,6 +248,11 @@ class Orchestrator:
         """
         self._end_grace_s = grace_s
         self._end_asked.set()
+
+    def fail(self, error: OrchestratorError | VnetError) -> None:
+        """Take everything down because of an error."""
+        self._failure = error
+        self.end_soon(0.0)
 
     async def restore(self) -> None:
         """Take up what was declared when another orchestrator ended."""
@@ -277,9 +290,7 @@ class Orchestrator:
         desired = replace(prepared.desired, stopped=stopped)
         await self._launch.plan(self._order(replace(prepared, desired=desired), grace_s=grace_s))
         deployment = self._launch.deployment
-        while any(
-            view.spec.name in stopped and view.phase.alive for view in deployment.views
-        ):
+        while any(view.spec.name in stopped and view.phase.alive for view in deployment.views):
             await self._launch.wait_changed()
 
     async def _take_down(self) -> None:
@@ -288,7 +299,6 @@ class Orchestrator:
         if self._declaration.wanted is Wanted.UP:
             await self._save(at_end(self._declaration))
         await asyncio.to_thread(self._store.forget_restarts)
-        self._ended.set()
         self._progress.close()
         self.events.close()
 
@@ -298,7 +308,7 @@ class Orchestrator:
             work = await self._work.get()
             try:
                 await work
-            except OrchestratorError as error:
+            except (OrchestratorError, VnetError) as error:
                 self.events.tell(str(error), Remarked(failure=True))
 
     # --- what can be asked for ---
@@ -336,8 +346,8 @@ class Orchestrator:
                     recreated = recreated_pods(prepared.plan, chosen)
                     wishes = replace(wishes, recreated=recreated)
                 if dry_run:
-                    steps = self._prepare(declared, topology, wishes).steps
-                    yield _planned(steps, declared.revision)
+                    ahead = self._prepare(declared, topology, wishes).steps
+                    yield _planned(ahead, declared.revision)
                     return
                 steps = await self._declare(declared, topology, wishes)
             yield _planned(steps, self._declaration.revision)
@@ -450,12 +460,8 @@ class Orchestrator:
 
     # --- from a declaration to a plan ---
 
-    def _prepare(
-        self, declaration: Declaration, topology: Topology, wishes: Wishes
-    ) -> Prepared:
-        return prepare(
-            declaration, topology, self._launch.observed, self._folder.path, wishes
-        )
+    def _prepare(self, declaration: Declaration, topology: Topology, wishes: Wishes) -> Prepared:
+        return prepare(declaration, topology, self._launch.observed, self._folder.path, wishes)
 
     async def _declare(
         self,
@@ -481,9 +487,7 @@ class Orchestrator:
         self._expected_plans = self._launch.deployment.plans + 1
         self._has_started = self._has_settled = False
         try:
-            steps = await self._launch.plan(
-                self._order(prepared, grace_s=grace_s, lenient=lenient)
-            )
+            steps = await self._launch.plan(self._order(prepared, grace_s=grace_s, lenient=lenient))
         except OrchestratorError:
             if before[2] is not None:
                 _, self._topology, self._prepared = before
@@ -513,8 +517,6 @@ class Orchestrator:
             prepared.topology, prepared.plan, source, self.events, self._wall, self._remember
         )
         control.restore(prepared.declaration.network)
-        if self._node is not None:
-            control.connect(self._node)
         return control
 
     def _tell_plan(self, steps: Sequence[Step]) -> None:
@@ -540,13 +542,13 @@ class Orchestrator:
     def node_connected(self, client: NodeClient) -> None:
         """Go on with a node."""
         self._node = client
-        if self._control is not None:
-            self._control.connect(client)
 
     async def planned(self, order: Order) -> None:
         """Give the node the network of the plan."""
         prepared, source = self._prepared, self._declaration.source
         if prepared is not None and source is not None:
+            if self._node is not None:
+                self.control.connect(self._node)
             await self.control.replan(prepared.topology, prepared.plan, source)
 
     def portals_opened(self, portals: Sequence[OpenPortal]) -> None:
@@ -630,9 +632,7 @@ class Orchestrator:
         async with self._saving:
             await asyncio.to_thread(self._store.save_restarts, records)
 
-    def _restarts_by_clock(
-        self, records: Mapping[str, RestartRecord]
-    ) -> dict[str, RestartRecord]:
+    def _restarts_by_clock(self, records: Mapping[str, RestartRecord]) -> dict[str, RestartRecord]:
         offset = self._clock() - self._wall()
         moved = {pod: _moved(record, offset) for pod, record in records.items()}
         return {pod: record for pod, record in moved.items() if record is not None}
@@ -694,6 +694,9 @@ class Orchestrator:
         """Show that a pod is gone."""
         self._progress.publish(PodRemoved(pod))
         self._screen.drop_pod(pod)
+
+    def show_started(self, views: Sequence[PodView], portals: Sequence[OpenPortal]) -> None:
+        """Nothing to do: `progressed` says when the start is over."""
 
     def show_lines(self, lines: LogLines, lost: int) -> None:
         """Show a pod's output."""

@@ -147,6 +147,11 @@ class Node:
         elif existing != subnet:
             raise NetworkConflictError(name, str(subnet), str(existing))
 
+    @property
+    def networks(self) -> Mapping[str, IPv4Network]:
+        """The networks that were declared."""
+        return self._networks
+
     def detach_network(self, name: str) -> None:
         """Take a network away; one that does not exist counts as taken away.
 

@@ -134,6 +134,17 @@ class PodNodeService(PodNodeServiceServicer):
                 self._node.attach_network(name, subnet)
         return pb.AttachNetworksResponse()
 
+    async def ListNetworks(
+        self,
+        request: pb.ListNetworksRequest,
+        context: Context[pb.ListNetworksRequest, pb.ListNetworksResponse],
+    ) -> pb.ListNetworksResponse:
+        """List the networks."""
+        networks = self._node.networks.items()
+        return pb.ListNetworksResponse(
+            networks=[pb.Network(name=name, subnet_cidr=str(subnet)) for name, subnet in networks]
+        )
+
     async def DetachNetworks(
         self,
         request: pb.DetachNetworksRequest,

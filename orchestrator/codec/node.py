@@ -20,6 +20,7 @@ from pod_node.codec import (
     event_from_message,
     lines_from_message,
     names_to_message,
+    network_from_message,
     ping_to_message,
     pod_from_message,
     pod_spec_to_message,
@@ -82,6 +83,12 @@ class NodeClient:
         messages = [pb.Network(name=name, subnet_cidr=str(subnet)) for name, subnet in networks]
         with _errors():
             await self._stub.AttachNetworks(pb.AttachNetworksRequest(networks=messages))
+
+    async def list_networks(self) -> dict[str, IPv4Network]:
+        """List the networks that are declared."""
+        with _errors():
+            response = await self._stub.ListNetworks(pb.ListNetworksRequest())
+        return dict(network_from_message(network) for network in response.networks)
 
     async def detach_networks(self, names: Iterable[str]) -> None:
         """Take networks away on which no pod is."""
