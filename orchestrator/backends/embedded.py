@@ -19,6 +19,7 @@ from orchestrator.backends.backend import NodeDiedError
 from orchestrator.backends.processes import FoundProcess, end_process, find_node
 from orchestrator.codec import NodeClient, NodeLostError
 from orchestrator.state import StateFolderError
+from pod_node.files import remove_roots
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -85,6 +86,7 @@ class EmbeddedBackend:
             self._child.wait()  # it has ended; this collects it
         self._forget()
         self._folder.socket.unlink(missing_ok=True)
+        await asyncio.to_thread(remove_roots, self._folder.path)
 
     def kill(self) -> None:
         """End the node at once."""
