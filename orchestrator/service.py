@@ -28,6 +28,7 @@ from orchestrator.codec.deployment import (
 )
 from orchestrator.codec.looking import batch_to_message, order_from_message, ping_step_to_message
 from orchestrator.codec.times import duration_from_us
+from orchestrator.declaring import DeclaringService
 from orchestrator.errors import OrchestratorError
 from orchestrator.impairments import ImpairmentError
 from orchestrator.observing import ObservingService
@@ -47,9 +48,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.changes import Part
-    from orchestrator.control import Control
+    from orchestrator.orchestration import Orchestrator
     from orchestrator.views import FaultView
 
+LAST_ANSWERS_S = 0.5
+"""How long answers that are under way may take when a deployment ends."""
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
 Context: TypeAlias = aio.ServicerContext[_Request, _Response]
@@ -64,7 +67,7 @@ _STATUSES: Statuses = (
 )
 
 
-class DeploymentService(ObservingService):
+class DeploymentService(ObservingService, DeclaringService):
     """Answers the calls of orchestrator.v1."""
 
     async def Describe(
@@ -73,7 +76,9 @@ class DeploymentService(ObservingService):
         context: Context[pb.DescribeRequest, pb.DescribeResponse],
     ) -> pb.DescribeResponse:
         """Say what runs."""
-        return deployment_to_message(self._control.describe())
+        async with answering(context, _STATUSES):
+            view = self._orchestrator.describe()
+        return deployment_to_message(view)
 
     async def ShowLinks(
         self,
@@ -232,20 +237,20 @@ class DeploymentService(ObservingService):
 
 
 @asynccontextmanager
-async def serve_control(control: Control, socket: Path) -> AsyncGenerator[None, None]:
+async def serve_control(orchestrator: Orchestrator, socket: Path) -> AsyncGenerator[None, None]:
     """Serve the control socket while the block lasts.
 
     Raises:
         StateFolderError: the socket cannot be bound.
     """
     server = aio.server()
-    add_DeploymentServiceServicer_to_server(DeploymentService(control), server)
+    add_DeploymentServiceServicer_to_server(DeploymentService(orchestrator), server)
     bind_private(server, socket)
     await server.start()
     try:
         yield
     finally:
-        control.events.close()
-        await server.stop(grace=None)
+        orchestrator.events.close()
+        await server.stop(grace=LAST_ANSWERS_S)
         with suppress(FileNotFoundError):
             os.unlink(socket)

@@ -6,7 +6,7 @@ Owns the channel's options, and the way from a failed call to an error that a pe
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import grpc
 from grpc import aio
@@ -33,8 +33,15 @@ def open_channel(socket: Path) -> aio.Channel:
     return aio.insecure_channel(f"unix:{socket}", options=options)
 
 
+class Cancellable(Protocol):
+    """A call that is under way."""
+
+    def cancel(self) -> bool:
+        """End it."""
+
+
 @contextmanager
-def cancelled(call: aio.Call) -> Iterator[None]:
+def cancelled(call: Cancellable) -> Iterator[None]:
     """End a stream with the block that reads it, so that the other side stops working for it."""
     try:
         yield

@@ -192,6 +192,10 @@ class FakeRuntime:
     def attach_network(self, name: str, subnet: IPv4Network) -> None:
         self.networks[name] = subnet
 
+    def detach_network(self, name: str) -> None:
+        del self.networks[name]
+        self.names.pop(name, None)
+
     def publish(self, network: str, names: Mapping[str, Sequence[IPv4Address]]) -> None:
         self.names[network] = {
             name: [str(address) for address in addresses] for name, addresses in names.items()
