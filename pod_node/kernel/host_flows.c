@@ -102,7 +102,7 @@ static void describe_datagrams(struct flow_record *record, const struct socket *
 
 static bool describe(struct flow_record *record, struct socket *socket)
 {
-	if (socket->kind == SOCKET_ECHO)
+	if (socket->kind == SOCKET_ECHO || socket->kind == SOCKET_TRUNK || socket->pod->is_remote)
 		return false;
 	memset(record, 0, sizeof(*record));
 	if (socket->kind == SOCKET_STREAM) {

@@ -30,7 +30,7 @@ static void describe(struct interface_record *record, const struct interface *in
 		.address = address_to_ipv4(interface->address),
 		.network = interface->network,
 	};
-	if (interface->pod)
+	if (interface->pod) /* one on another node has no name here */
 		memcpy(record->pod, interface->pod->hostname, HOSTNAME_SIZE);
 }
 
