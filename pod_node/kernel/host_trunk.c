@@ -157,12 +157,12 @@ static struct socket *trunk_socket(u32 fd)
 	return file && file->kind == FILE_SOCKET && file->socket->kind == SOCKET_STREAM ? file->socket : NULL;
 }
 
-/* The buffers of the pod's end, once such a connection is open. */
+/* The buffers of the pod's end of a connection, once it is open. */
 EXPORT(host_trunk_buffers) i64 host_trunk_buffers(u32 fd);
 i64 host_trunk_buffers(u32 fd)
 {
-	const struct socket *client = trunk_socket(fd);
-	return client ? packed(trunk_far_buffers(client)) : -E_BADF;
+	const struct socket *socket = trunk_socket(fd);
+	return socket ? packed(trunk_far_buffers(socket)) : -E_BADF;
 }
 
 /* As `host_write`, but that a pod which has closed its end is told of at once: -E_PIPE. */

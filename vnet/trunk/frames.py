@@ -122,9 +122,7 @@ class Packet:
     elapsed_ns: int = 0
 
 
-Frame: TypeAlias = (
-    Data | Window | Opened | Accepted | Finished | Reset | Asked | Answered | Packet
-)
+Frame: TypeAlias = Data | Window | Opened | Accepted | Finished | Reset | Asked | Answered | Packet
 
 
 @dataclass(slots=True)

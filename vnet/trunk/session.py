@@ -138,8 +138,6 @@ class Session:
         self._sequence = self._received = self._acknowledged = 0
         self._owed_bytes = 0
 
-    # ---- what this side does ----------------------------------------------------------------------
-
     def open(self, ends: Ends, buffers: Buffers) -> Flow:
         """Open a flow; it may send once it is `Established`."""
         flow = Flow(self._next_id, ends, buffers, FlowState.OPENING)
@@ -197,6 +195,8 @@ class Session:
         self._pending_bytes += FRAME_BYTES
         if isinstance(frame, Packet):
             self._pending_bytes += len(frame.payload)
+        elif isinstance(frame, Data):
+            self._pending_bytes += len(frame.data)
 
     def _settle(self, flow: Flow) -> None:
         if flow.is_done and flow.state is FlowState.OPEN:
@@ -213,8 +213,6 @@ class Session:
 
     def _is_peers(self, number: int) -> bool:
         return number % 2 == self._peer_parity
-
-    # ---- what goes out ----------------------------------------------------------------------------
 
     @property
     def room(self) -> int:
@@ -247,8 +245,6 @@ class Session:
     def _acknowledge(self) -> int:
         self._acknowledged, self._owed_bytes = self._received, 0
         return self._received
-
-    # ---- what comes in ----------------------------------------------------------------------------
 
     def receive(self, batch: Batch) -> list[Happening]:
         """Take a batch.
@@ -295,6 +291,8 @@ class Session:
         flow = self.flows.get(frame.flow)
         if flow is None:
             return  # this side has reset it, which the peer does not know yet
+        if flow.state is not FlowState.OPEN:
+            raise ProtocolError(f"flow {flow.id} sends before it is accepted")
         first = not flow.unwritten
         flow.take(frame.data)
         if first:
@@ -345,8 +343,6 @@ class Session:
             case _:
                 assert_never(frame)
 
-    # ---- streams that come and go -----------------------------------------------------------------
-
     @property
     def position(self) -> Position:
         """Where this side is."""
@@ -358,23 +354,20 @@ class Session:
             self._received,
         )
 
-    def resume(self, peer: Position, mine: Position) -> list[Happening]:
-        """A stream begins; go on from where both are, or begin anew.
+    def resume(self, peer: Position) -> list[Happening]:
+        """A stream begins, on which this side has said its position; go on, or begin anew.
 
         Args:
-            peer: Where the other side said it is.
-            mine: Where this side said it is.
+            peer: Where the other side says that it is.
 
         Raises:
             ProtocolError: The peer claims to have received what was not sent, or to have forgotten
                 what it acknowledged.
         """
         self.streaming = True
-        same = (peer.incarnation, peer.epoch) == (mine.peer_incarnation, mine.peer_epoch) and (
-            mine.incarnation,
-            mine.epoch,
-        ) == (peer.peer_incarnation, peer.peer_epoch)
-        if not same:
+        theirs, as_known = (peer.incarnation, peer.epoch), (peer.peer_incarnation, peer.peer_epoch)
+        known, mine = (self._peer_incarnation, self._peer_epoch), (self._incarnation, self._epoch)
+        if theirs != known or as_known != mine:
             self._peer_incarnation, self._peer_epoch = peer.incarnation, peer.epoch
             return self._renew(Reason.RESET)
         oldest = self._sent[0][0].sequence if self._sent else self._sequence + 1
@@ -387,10 +380,11 @@ class Session:
     def lost(self) -> None:
         """The stream has broken."""
         self.streaming = False
-        self._frames = [
-            frame for frame in self._frames if not isinstance(frame, (Packet, Asked, Answered))
-        ]
-        self._packet_bytes = 0
+        waiting, self._frames = self._frames, []
+        self._pending_bytes = self._packet_bytes = 0
+        for frame in waiting:
+            if not isinstance(frame, (Packet, Asked, Answered)):
+                self._say(frame)
 
     def give_up(self, reason: Reason) -> list[Happening]:
         """Forget all flows; the peer learns of it with the next stream."""

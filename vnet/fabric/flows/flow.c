@@ -292,7 +292,8 @@ static u32 patience(const struct flow *flow)
 	if (flow_sender(flow))
 		return SENDER_RETRIES;
 	const struct interface *target = interface_find(flow->path->target);
-	return flow_receiver(flow) || (target && target->pod) ? SENDER_RETRIES_ORPHAN : 0;
+	bool there = target && target->pod && !target->pod->is_remote; /* of one elsewhere its socket tells */
+	return flow_receiver(flow) || there ? SENDER_RETRIES_ORPHAN : 0;
 }
 
 static void sender_due(struct flow *flow, u64 now)

@@ -324,13 +324,13 @@ int trunk_arrive(struct endpoint source, struct endpoint target, struct socket_b
 	return result;
 }
 
-struct socket_buffers trunk_far_buffers(const struct socket *client)
+struct socket_buffers trunk_far_buffers(const struct socket *socket)
 {
 	struct socket_buffers buffers = {0, 0};
 	lock_acquire(&network_lock);
-	const struct socket *server = client->connection ? client->connection->ends[1] : NULL;
-	if (server)
-		buffers = socket_buffers(server);
+	const struct socket *far = socket->connection ? socket->connection->ends[1 - socket->side] : NULL;
+	if (far)
+		buffers = socket_buffers(far);
 	lock_release(&network_lock);
 	return buffers;
 }
@@ -387,6 +387,14 @@ static void receive(struct packet *packet, const struct trunk_record *record, u3
 	echo_receive(packet, now);
 }
 
+/* Under network_lock. An echo of a pod that is gone is answered too: nobody is there. */
+static int may_arrive(const struct packet *packet, const struct interface *to)
+{
+	if (!interface_there(packet->source) || (to && interface_is_remote(to)))
+		return -E_ADDRNOTAVAIL;
+	return packet->protocol == PACKET_ICMP || (to && to->pod) ? 0 : -E_HOSTUNREACH;
+}
+
 int trunk_deliver(const struct trunk_record *record, const u8 *payload, u32 size)
 {
 	bool known = record->protocol == PACKET_UDP || record->protocol == PACKET_ICMP;
@@ -396,13 +404,13 @@ int trunk_deliver(const struct trunk_record *record, const u8 *payload, u32 size
 	if (!packet)
 		return -E_NOBUFS;
 	lock_acquire(&network_lock);
-	struct interface *from = interface_there(packet->source), *to = interface_here(packet->target);
-	int result = !from ? -E_ADDRNOTAVAIL : !to ? -E_HOSTUNREACH : 0;
+	const struct interface *to = interface_find(packet->target);
+	int result = may_arrive(packet, to);
 	if (result == 0) {
 		if (record->protocol == PACKET_UDP)
 			associate(record);
 		pacer_acquire();
-		receive(packet, record, to->captures);
+		receive(packet, record, to ? to->captures : 0);
 		pacer_release();
 	} else {
 		packet_free(packet);

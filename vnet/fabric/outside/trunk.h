@@ -80,8 +80,8 @@ int trunk_probe(struct endpoint target, struct socket_buffers *buffers);
 /* A connection from `source` to `target`: its client end, open or waiting for room. 0, -E_CONNREFUSED,
  * -E_HOSTUNREACH, -E_ADDRNOTAVAIL (the source is nobody's elsewhere), -E_NOBUFS. */
 int trunk_arrive(struct endpoint source, struct endpoint target, struct socket_buffers buffers, struct socket **client);
-/* What the pod's end of such a connection is like; once it is open. */
-struct socket_buffers trunk_far_buffers(const struct socket *client);
+/* Those of the pod's end of a connection of which the host has the other, once it is open. */
+struct socket_buffers trunk_far_buffers(const struct socket *socket);
 /* A packet, whose payload lies at `payload`. 0, -E_INVAL, -E_ADDRNOTAVAIL, -E_HOSTUNREACH, -E_NOBUFS. */
 int trunk_deliver(const struct trunk_record *record, const u8 *payload, u32 size);
 
