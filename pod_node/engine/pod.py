@@ -9,6 +9,7 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from pod_node.engine.disks import FabricDisks
 from pod_node.engine.process import reap_process
 from pod_node.errors import BootError
 from pod_node.usage import PodUsage
@@ -72,6 +73,7 @@ class EnginePod:
             self._guest.start(self._running, self._ended)
         except (OSError, RuntimeError) as error:
             self._give_back()
+            self._fabric.call("host_files_release", self._guest.process.files)
             raise BootError(
                 self.spec.name, f"its thread could not be started ({error}); run fewer pods"
             ) from error
@@ -99,6 +101,10 @@ class EnginePod:
             cpu_time_s=self._guest.cpu_time_s(),
             throttled_s=self._signals.throttled_s(self._guest.process),
         )
+
+    def disks(self) -> FabricDisks:
+        """What its root and its tmpfs take; see `FabricDisks`."""
+        return FabricDisks(self._fabric, self._guest.process.files, self._guest.mounts)
 
     @property
     def frozen(self) -> bool:
@@ -140,7 +146,10 @@ class EnginePod:
         finally:
             self._gone.set()
             self._on_gone(self)
-            self._on_exit(outcome)
+            try:
+                self._on_exit(outcome)
+            finally:
+                self._fabric.call("host_files_release", self._guest.process.files)
 
     def _give_back(self) -> None:
         """Free what the guest had in the kernel, after passing on its last words."""

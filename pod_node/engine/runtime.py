@@ -21,6 +21,7 @@ from pod_node.engine.echoes import Echoes
 from pod_node.engine.fabric import DEFAULT_FABRIC_BYTES, Fabric
 from pod_node.engine.gateway import FabricGateway
 from pod_node.engine.guest import Guest
+from pod_node.engine.mounts import mount_table
 from pod_node.engine.network import FabricNetwork
 from pod_node.engine.pod import EnginePod
 from pod_node.engine.process import check_bootable, check_memory, create_process
@@ -36,6 +37,7 @@ from vnet.statistics import NetworkStatistics
 from vnet.trunk import Trunk
 
 if TYPE_CHECKING:
+    from pod_node.files import PodFolders
     from pod_node.images import CompiledImage
     from pod_node.runtime import OnExit, OnOutput, OnRunning
     from pod_node.spec import PodSpec
@@ -152,6 +154,7 @@ class EngineRuntime:
         on_output: OnOutput,
         on_exit: OnExit,
         on_running: OnRunning | None = None,
+        folders: PodFolders | None = None,
     ) -> EnginePod:
         """Start a guest on a thread of its own and return without waiting for it.
 
@@ -168,7 +171,9 @@ class EngineRuntime:
             mounts=(*image.mounts, *spec.mounts),
         )
         argv = list(image.arguments(spec.command, spec.working_dir))
-        return self.boot_artifact(full, image.artifact, argv, on_output, on_exit, on_running)
+        return self.boot_artifact(
+            full, image.artifact, argv, on_output, on_exit, on_running, folders
+        )
 
     def boot_artifact(
         self,
@@ -178,6 +183,7 @@ class EngineRuntime:
         on_output: OnOutput,
         on_exit: OnExit,
         on_running: OnRunning | None = None,
+        folders: PodFolders | None = None,
     ) -> EnginePod:
         """As `boot`, from a compiled module, with nothing added to `spec`."""
         if self._closing:
@@ -185,9 +191,10 @@ class EngineRuntime:
         check_bootable(spec, argv)
         program = self._program(artifact, spec.image)
         check_memory(spec, program.memory_minimum)
-        process = create_process(self.fabric, spec, self._network.numbers)
+        mounts = mount_table(spec, folders)
+        process = create_process(self.fabric, spec, self._network.numbers, mounts)
         self._signals.admit(process, spec.limits.cpus)
-        guest = Guest(self.fabric, program, spec, argv, process, self._signals, self._epoch)
+        guest = Guest(self.fabric, program, spec, argv, process, mounts, self._signals, self._epoch)
         pod = EnginePod(
             self.fabric,
             self._watches,

@@ -108,13 +108,14 @@ struct pod_interface {
 struct process_request {
 	u64 fabric_bytes;
 	u32 sockets, descriptors, host_files;
-	u32 preopens; /* host directories that the engine has opened as 3, 4, ... */
+	u32 mounts, mount_texts; /* how many, and the bytes of their texts; both follow the request */
 	u32 interface_count;
 	struct pod_interface interfaces[INTERFACES_MOST];
 	char hostname[HOSTNAME_SIZE];
 	/* the reply */
 	u32 process, thread, stack_top;
 	u32 input, output, error; /* the host's descriptors of the guest's stdio */
+	u32 files; /* its mounts, which the host holds until `host_files_release` */
 };
 
 EXPORT(host_layout) u32 host_layout(u32 what);
@@ -160,21 +161,11 @@ static int install_stdio(struct process *process, struct process_request *reques
 	return 0;
 }
 
-static int install_directories(struct process *process, u32 preopens)
+static int mount_all(struct process *process, const struct process_request *request)
 {
-	for (u32 i = 0; i <= preopens; i++) {
-		struct file *file = file_create(process->pod->account, i < preopens ? FILE_HOST : FILE_NET_DIRECTORY);
-		if (!file)
-			return -E_NOBUFS;
-		file->host_descriptor = 3 + i;
-		int result = descriptor_install(&process->descriptors, file);
-		if (result < 0) {
-			file_release(file);
-			return result;
-		}
-		process->net_directory = (u32)result;
-	}
-	return 0;
+	const struct mount_request *mounts = (const struct mount_request *)(request + 1);
+	process->mounts = mounts_create(process->pod->account, mounts, request->mounts, request->mount_texts);
+	return process->mounts ? process_open_mounts(process) : -E_NOBUFS;
 }
 
 static int attach_interfaces(struct pod *pod, const struct process_request *request)
@@ -219,10 +210,11 @@ i32 host_pod_create(uaddr at)
 	if (result == 0)
 		result = install_stdio(process, request);
 	if (result == 0)
-		result = install_directories(process, request->preopens);
+		result = mount_all(process, request);
 	request->process = process->id;
 	request->thread = (u32)(uintptr_t)process->thread;
 	request->stack_top = request->thread + KERNEL_STACK_SIZE - 16;
+	request->files = result < 0 ? 0 : (u32)(uintptr_t)mounts_hold(process->mounts);
 	if (result < 0) {
 		close_host_ends(request);
 		pod_detach_all(pod);

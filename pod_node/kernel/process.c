@@ -77,10 +77,35 @@ void process_reap(struct process *process)
 	lock_release(&table_lock);
 	thread_ended(process->thread);
 	descriptors_close(&process->descriptors);
+	mounts_release(process->mounts);
 	thread_destroy(process->thread);
 	struct pod *pod = process->pod;
 	memory_free(pod->account, process, sizeof(*process));
 	pod_release(pod);
+}
+
+int process_open_mounts(struct process *process)
+{
+	for (u32 i = 0; i < process->mounts->count; i++) {
+		struct mount *mount = &process->mounts->list[i];
+		if (mount->flags & MOUNT_ENTRY)
+			continue; /* the guest may have the file, not the folder that it is in */
+		bool net = mount->flags & MOUNT_NET;
+		struct file *file = file_create(process->pod->account, net ? FILE_NET_DIRECTORY : FILE_HOST);
+		if (!file)
+			return -E_NOBUFS;
+		file->host_descriptor = mount->host_descriptor;
+		file->mount = mount;
+		file->is_mount = true;
+		int result = descriptor_install(&process->descriptors, file);
+		if (result < 0) {
+			file_release(file);
+			return result;
+		}
+		if (net)
+			process->net_directory = (u32)result;
+	}
+	return 0;
 }
 
 void kernel_enter(void)

@@ -19,6 +19,7 @@ struct process {
 	struct pod *pod;      /* held */
 	struct thread *thread;
 	struct descriptors descriptors;
+	struct mounts *mounts; /* held; NULL until it was told of any */
 	u32 net_directory; /* descriptor number that `/net` was given at start */
 };
 
@@ -36,6 +37,9 @@ void process_pause(struct process *process);
 void process_resume(struct process *process);
 /* The thread has ended: close everything and forget the process. */
 void process_reap(struct process *process);
+
+/* Give a process without files beside its stdio a descriptor for each of its mounts. 0 or a negative errno. */
+int process_open_mounts(struct process *process);
 
 /* Wrap every call from a guest, so that a kill or a pause takes effect before the guest runs on. */
 void kernel_enter(void);

@@ -17,6 +17,7 @@ static const u8 errno_table[] = {
 	[E_ISDIR] = WASI_ISDIR,
 	[E_INVAL] = WASI_INVAL,
 	[E_MFILE] = WASI_MFILE,
+	[E_NOSPC] = WASI_NOSPC,
 	[E_SPIPE] = WASI_SPIPE,
 	[E_ROFS] = WASI_ROFS,
 	[E_PIPE] = WASI_PIPE,
@@ -45,6 +46,7 @@ static const u8 errno_table[] = {
 	[E_HOSTUNREACH] = WASI_HOSTUNREACH,
 	[E_ALREADY] = WASI_ALREADY,
 	[E_INPROGRESS] = WASI_INPROGRESS,
+	[E_DQUOT] = WASI_DQUOT,
 };
 
 u32 wasi_errno(u32 error)

@@ -95,6 +95,7 @@ i32 host_process_resume(u32 id);
 i32 host_process_hold(u32 id, u32 held);
 i32 host_process_frozen(u32 id);
 i32 host_pod_reap(u32 id);
+void host_files_release(u32 files);
 void host_statistics(uaddr at);
 i32 host_connect(u32 ipv4, u32 port);
 i32 host_listen(u32 ipv4, u32 port, u32 backlog);

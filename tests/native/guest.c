@@ -16,7 +16,7 @@
 struct process_request {
 	u64 fabric_bytes;
 	u32 sockets, descriptors, host_files;
-	u32 preopens;
+	u32 mounts, mount_texts;
 	u32 interface_count;
 	struct {
 		u32 network, ipv4, prefix;
@@ -24,12 +24,18 @@ struct process_request {
 	char hostname[HOSTNAME_SIZE];
 	u32 process, thread, stack_top;
 	u32 input, output, error;
+	u32 files;
 };
 
 enum { LAYOUT_STACK_TOP = 2, LAYOUT_REQUEST_SIZE = 6 };
 
 static const char *scenario_name = "";
 static u64 scenario_seed;
+static const struct mount_request mounts[] = {
+	{.flags = MOUNT_FOREIGN, .host_descriptor = 3, .target_length = 5},
+	{.flags = MOUNT_NET, .target_length = 4},
+};
+static const char mount_texts[] = {'/', 'w', 'o', 'r', 'k', '/', 'n', 'e', 't'};
 static struct process_request *request;
 static struct guest guests[GUESTS_MOST];
 static bool taken[GUESTS_MOST];
@@ -79,7 +85,9 @@ void node_boot(const char *scenario, u64 seed)
 	identity_set((struct identity){.thread = &boot});
 	CHECK(host_boot((uaddr)map_low(FABRIC_SIZE), FABRIC_SIZE, 2) == 0);
 	CHECK(host_layout(LAYOUT_REQUEST_SIZE) == sizeof(struct process_request));
-	request = map_low(sizeof(*request));
+	request = map_low(sizeof(*request) + sizeof(mounts) + sizeof(mount_texts));
+	memcpy(request + 1, mounts, sizeof(mounts));
+	memcpy((u8 *)(request + 1) + sizeof(mounts), mount_texts, sizeof(mount_texts));
 	as_node(seed);
 	warm_up();
 }
@@ -127,7 +135,8 @@ struct guest *guest_create(u32 host, struct limits limits, u64 seed)
 		.sockets = limits.sockets,
 		.descriptors = limits.descriptors,
 		.host_files = limits.descriptors,
-		.preopens = 1,
+		.mounts = COUNT_OF(mounts),
+		.mount_texts = sizeof(mount_texts),
 		.interface_count = 1,
 		.interfaces = {{NETWORK, ADDRESS_OF(host), 16}},
 	};
@@ -141,6 +150,7 @@ struct guest *guest_create(u32 host, struct limits limits, u64 seed)
 	guest->stdio[0] = request->input;
 	guest->stdio[1] = request->output;
 	guest->stdio[2] = request->error;
+	guest->files = request->files;
 	guest->net = 4; /* after stdio and one preopened directory */
 	guest->random = seed + host * 0x9e3779b9ull;
 	return guest;
@@ -197,6 +207,7 @@ void guest_kill(struct guest *guest)
 void guest_reap(struct guest *guest)
 {
 	CHECK(host_pod_reap(guest->process) == 0);
+	host_files_release(guest->files);
 	CHECK(host_process_kill(guest->process) == -E_NOENT);
 	for (u32 i = 0; i < 3; i++)
 		CHECK(host_close(guest->stdio[i]) == 0);

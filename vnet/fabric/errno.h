@@ -17,6 +17,7 @@ enum {
 	E_ISDIR = 21,
 	E_INVAL = 22,
 	E_MFILE = 24,
+	E_NOSPC = 28,
 	E_SPIPE = 29,
 	E_ROFS = 30,
 	E_PIPE = 32,
@@ -45,6 +46,7 @@ enum {
 	E_HOSTUNREACH = 113,
 	E_ALREADY = 114,
 	E_INPROGRESS = 115,
+	E_DQUOT = 122,
 };
 
 #endif
