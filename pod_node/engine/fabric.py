@@ -42,7 +42,7 @@ STACK_RESERVE = 16
     _LAYOUT_REPLY_OFFSET,
     _LAYOUT_PAUSED,
 ) = range(9)
-_POLL_READ, _POLL_WRITE = 1, 2
+_POLL_READ, _POLL_WRITE, _POLL_HANGUP = 1, 2, 4
 _SHUT_WRITE = 2
 _DOORBELL_BATCH = 4096
 _SENDER = struct.Struct("<2I")
@@ -350,6 +350,10 @@ class Fabric:
     def watch(self, descriptor: int, *, writing: bool) -> bool:
         """Ask the doorbell for one token; True when it is ready now and none will come."""
         return self.call("host_watch", descriptor, _POLL_WRITE if writing else _POLL_READ) == 1
+
+    def watch_hangup(self, descriptor: int) -> bool:
+        """Ask the doorbell for one token when the connection is reset; it may come early."""
+        return self.call("host_watch", descriptor, _POLL_HANGUP) == 1
 
     def close(self, descriptor: int) -> None:
         """Give one of the host's descriptors back."""

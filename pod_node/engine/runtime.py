@@ -27,12 +27,14 @@ from pod_node.engine.pod import EnginePod
 from pod_node.engine.process import check_bootable, check_memory, create_process
 from pod_node.engine.program import Program
 from pod_node.engine.signals import Signals
+from pod_node.engine.trunk import FabricTrunk
 from pod_node.errors import BootError
 from pod_node.gateway import PodGateway
 from vnet.egress import EgressHappening
 from vnet.gateway import Resolve
 from vnet.host import HostEndpoint, Watches
 from vnet.statistics import NetworkStatistics
+from vnet.trunk import Trunk
 
 if TYPE_CHECKING:
     from pod_node.files import PodFolders
@@ -82,6 +84,9 @@ class EngineRuntime:
         self.fabric.ring(self._ring)
         self.fabric.pace()
         self._network = FabricNetwork(self.fabric, self._watches, self.gateway)
+        self.trunk = Trunk(
+            FabricTrunk(self.fabric, lambda: self._network.numbers), self._watches, fabric_bytes
+        )
         self._echoes = Echoes(self.fabric, self._watches, self._network.echo_denier)
 
     @property
@@ -228,6 +233,7 @@ class EngineRuntime:
             await pod.wait()
         self._signals.close()
         self._echoes.close()
+        await self.trunk.close()
         await self.gateway.close()
         self._endpoint.close()
         self.fabric.stop()

@@ -2,6 +2,7 @@
 
 #include "vnet/fabric/errno.h"
 #include "vnet/fabric/outside/gateway.h"
+#include "vnet/fabric/outside/trunk.h"
 #include "vnet/fabric/captures/tap.h"
 
 #define FIRST_SLOTS 16u
@@ -64,6 +65,7 @@ void file_release(struct file *file)
 	case FILE_TEXT:
 	case FILE_CONTROL: memory_free(file->account, file->text, sizeof(struct text) + file->text->size); break;
 	case FILE_GATEWAY: gateway_close(); break;
+	case FILE_TRUNK: trunk_close(); break;
 	case FILE_CAPTURE: tap_close(file->capture); break;
 	case FILE_HOST: forget_host_file(file); break;
 	case FILE_NET_DIRECTORY: break;
@@ -175,6 +177,7 @@ u32 file_poll(struct file *file)
 		return (stream_writable(&file->pipe->stream) ? (u32)POLL_WRITE : 0) |
 		       (stream_flags(&file->pipe->stream) & STREAM_ABANDONED ? (u32)POLL_HANGUP : 0);
 	case FILE_GATEWAY: return gateway_ready() ? POLL_READ : 0;
+	case FILE_TRUNK: return trunk_ready() ? POLL_READ : 0;
 	case FILE_CAPTURE: return capture_readable(file->capture) ? POLL_READ : 0;
 	default: return POLL_READ | POLL_WRITE;
 	}
@@ -198,6 +201,7 @@ static struct waitq *file_queue(struct file *file, u32 event)
 	case FILE_PIPE_READER: return &file->pipe->stream.readers;
 	case FILE_PIPE_WRITER: return &file->pipe->stream.writers;
 	case FILE_GATEWAY: return gateway_queue();
+	case FILE_TRUNK: return trunk_queue();
 	case FILE_CAPTURE: return &file->capture->readers;
 	default: return NULL;
 	}

@@ -20,6 +20,7 @@ enum file_kind {
 	FILE_TEXT,          /* a small text of /net, made when it was opened */
 	FILE_CONTROL,       /* /net/ctl: a reply that the last command left */
 	FILE_GATEWAY,       /* the host's: readable when there is a request from a pod */
+	FILE_TRUNK,         /* the host's: readable when a pod connects to one on another node */
 	FILE_CAPTURE,       /* the host's: records of what a capture has seen */
 };
 

@@ -100,9 +100,18 @@ static void describe_datagrams(struct flow_record *record, const struct socket *
 	record->receive_queue = socket->incoming.bytes;
 }
 
+/* Of a pod on another node: how it sends is known here, and only here. It has no name. */
+static bool is_simulated_here(const struct socket *socket)
+{
+	return socket->kind == SOCKET_STREAM && socket->state == TCP_ESTABLISHED && socket->side == 1 &&
+	       socket->connection->stream[0].flow;
+}
+
 static bool describe(struct flow_record *record, struct socket *socket)
 {
-	if (socket->kind == SOCKET_ECHO)
+	if (socket->kind == SOCKET_ECHO || socket->kind == SOCKET_TRUNK)
+		return false;
+	if (socket->pod->is_remote && !is_simulated_here(socket))
 		return false;
 	memset(record, 0, sizeof(*record));
 	if (socket->kind == SOCKET_STREAM) {

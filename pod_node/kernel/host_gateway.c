@@ -36,7 +36,7 @@ struct gateway_connect_reply {
 EXPORT(host_gateway_take) i32 host_gateway_take(uaddr at);
 i32 host_gateway_take(uaddr at)
 {
-	struct gateway_connect connect;
+	struct outside_connect connect;
 	if (!gateway_take(&connect))
 		return 0;
 	*(struct gateway_connect_reply *)(uintptr_t)at = (struct gateway_connect_reply){

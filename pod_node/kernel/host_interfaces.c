@@ -30,8 +30,14 @@ static void describe(struct interface_record *record, const struct interface *in
 		.address = address_to_ipv4(interface->address),
 		.network = interface->network,
 	};
-	if (interface->pod)
+	if (interface->pod) /* one on another node has no name here */
 		memcpy(record->pod, interface->pod->hostname, HOSTNAME_SIZE);
+}
+
+/* Of a pod on another node, only what policies denied here is known here. */
+static bool counts_here(const struct interface *interface)
+{
+	return !interface_is_remote(interface) || interface->counters.denied;
 }
 
 static u32 bucket_length(u32 bucket)
@@ -56,7 +62,8 @@ i32 host_interfaces(u32 cursor, uaddr at, u32 size)
 	for (; bucket < INTERFACE_BUCKETS && batch->count + bucket_length(bucket) <= capacity; bucket++)
 		for (const struct interface *interface = interface_first(bucket); interface;
 		     interface = interface->next)
-			describe(&records[batch->count++], interface);
+			if (counts_here(interface))
+				describe(&records[batch->count++], interface);
 	lock_release(&network_lock);
 	batch->next = bucket < INTERFACE_BUCKETS ? bucket : 0;
 	return 0;

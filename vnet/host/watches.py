@@ -41,6 +41,18 @@ class Watches:
         """
         token = descriptor << 1 | event.value
         ready = self._switch.watch(descriptor, writing=event is Event.WRITE)
+        self._note(token, callback, ready=ready)
+
+    def watch_hangup(self, descriptor: int, callback: Callable[[], None]) -> None:
+        """Call `callback` once, soon after a reset; in the place of a watch for reading.
+
+        Raises:
+            OSError: the descriptor is closed, or the fabric is full.
+        """
+        ready = self._switch.watch_hangup(descriptor)
+        self._note(descriptor << 1 | Event.READ.value, callback, ready=ready)
+
+    def _note(self, token: int, callback: Callable[[], None], *, ready: bool) -> None:
         self._callbacks[token] = callback
         if ready:
             self._loop.call_soon(self._fire, token)

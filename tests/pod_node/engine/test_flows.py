@@ -20,6 +20,7 @@ from vnet.configuration import (
 )
 from vnet.statistics import FlowStatistics, TcpState
 
+pytestmark = pytest.mark.parametrize("pods", [1, 2], indirect=True, ids=["one node", "two nodes"])
 PORT = 80
 MS = 1_000_000
 QUICK = LinkParameters(delay_ns=3 * MS)

@@ -29,6 +29,9 @@ from vnet.configuration import (
 )
 from vnet.statistics import InterfaceStatistics
 
+pytestmark = pytest.mark.parametrize(
+    "pods", [1, 2], indirect=True, ids=["one node", "two nodes"]
+)
 MS = 1_000_000
 PORT = 7000
 DIRECT, SLOW = LinkParameters(), LinkParameters(delay_ns=MS)

@@ -40,7 +40,7 @@ static bool make_paced(struct connection *connection, struct path *out, struct p
 {
 	if (!flows_create(connection, out, back))
 		return false;
-	flow_set_limits(connection, connection->ends[0], connection->ends[1]);
+	flow_set_limits(connection, socket_buffers(connection->ends[0]), socket_buffers(connection->ends[1]));
 	for (u32 side = 0; side < 2; side++) {
 		struct flow *flow = connection_flow(connection, side);
 		flow->state = FLOW_OPEN;
@@ -80,7 +80,7 @@ static void reconsider_direct(struct connection *connection)
 	if (!source || !target || client->pod == connection->ends[1]->pod)
 		return;
 	pacer_acquire();
-	int result = flow_find_paths(client->pod->account, source, target, &out, &back);
+	int result = flow_find_paths(client->pod, source, target, &out, &back);
 	pacer_release();
 	if (result == -E_AGAIN)
 		return;
@@ -116,7 +116,7 @@ void flow_accepted(struct connection *connection)
 	reconsider_paced(connection);
 }
 
-static void reconsider(struct socket *socket)
+void flow_reconsider_one(struct socket *socket)
 {
 	if (socket->kind != SOCKET_STREAM || socket->state != TCP_ESTABLISHED || socket->side != 0)
 		return;
@@ -131,5 +131,5 @@ void flow_reconsider(void)
 {
 	for (u32 bucket = 0; bucket < SOCKET_BUCKETS; bucket++)
 		for (struct socket *socket = socket_first(bucket); socket; socket = socket->next_by_id)
-			reconsider(socket);
+			flow_reconsider_one(socket);
 }

@@ -108,14 +108,14 @@ void flow_release(const struct packet *packet)
 		flow_free(flow);
 }
 
-void flow_set_limits(struct connection *connection, const struct socket *client, const struct socket *server)
+void flow_set_limits(struct connection *connection, struct socket_buffers client, struct socket_buffers server)
 {
-	const struct socket *ends[] = {client, server};
+	const struct socket_buffers ends[] = {client, server};
 	for (u32 side = 0; side < 2; side++) {
 		struct flow *flow = connection_flow(connection, side);
 		struct stream *stream = flow_stream(flow);
-		u32 send = MIN(ends[side]->send_buffer, STREAM_LARGEST);
-		flow->receiver.buffer = MIN(ends[1 - side]->receive_buffer, STREAM_LARGEST);
+		u32 send = MIN(ends[side].send, STREAM_LARGEST);
+		flow->receiver.buffer = MIN(ends[1 - side].receive, STREAM_LARGEST);
 		flow->receiver.edge = flow->receiver.next + flow->receiver.buffer;
 		stream_set_limit(stream, send + flow->receiver.buffer);
 		atomic_store(&stream->send_limit, send);
@@ -292,7 +292,8 @@ static u32 patience(const struct flow *flow)
 	if (flow_sender(flow))
 		return SENDER_RETRIES;
 	const struct interface *target = interface_find(flow->path->target);
-	return flow_receiver(flow) || (target && target->pod) ? SENDER_RETRIES_ORPHAN : 0;
+	bool there = target && target->pod && !target->pod->is_remote; /* of one elsewhere its socket tells */
+	return flow_receiver(flow) || there ? SENDER_RETRIES_ORPHAN : 0;
 }
 
 static void sender_due(struct flow *flow, u64 now)

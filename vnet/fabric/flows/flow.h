@@ -87,5 +87,7 @@ void flow_close(struct connection *connection, u32 side, bool reset);
 void flow_accepted(struct connection *connection);
 /* The configuration has changed and every path with it: convert what is concerned now, or no longer. */
 void flow_reconsider(void);
+/* The same for one socket. */
+void flow_reconsider_one(struct socket *socket);
 
 #endif

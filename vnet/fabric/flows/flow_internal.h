@@ -36,7 +36,7 @@ static inline struct socket *flow_receiver(const struct flow *flow)
 }
 
 /* As `flow_connect` needs them: both or, with -E_AGAIN, neither. */
-int flow_find_paths(struct account *account, const struct interface *source, const struct interface *target,
+int flow_find_paths(const struct pod *client, const struct interface *source, const struct interface *target,
 		    struct path **out, struct path **back);
 /* A segment without bytes, with what the flow's sending end acknowledges of the other direction. */
 void flow_send_control(struct flow *flow, u32 flags, u64 now);
@@ -51,12 +51,14 @@ void flow_forget_acknowledged(struct flow *flow);
 void flow_output(struct flow *flow, u64 now);
 void flow_set_timer(struct flow *flow, u64 now);
 /* Bytes as the two ends' sockets have set them. */
-void flow_set_limits(struct connection *connection, const struct socket *client, const struct socket *server);
+void flow_set_limits(struct connection *connection, struct socket_buffers client, struct socket_buffers server);
 /* That end can do nothing more with the connection: its program learns why. */
 void flow_fail(struct flow *flow, u32 error);
 
 /* A SYN, or the answer to one. */
 void handshake_receive(struct flow *flow, const struct tcp_packet *tcp, u64 now);
+/* What the listener on another node says of the SYN that came for `flow`: 0, or the error that it was refused with. */
+void handshake_answered(struct flow *flow, u32 error, struct socket_buffers listener, u64 now);
 /* Something else has come for an end that waits for the acknowledgement of its answer: it may be that. False when the
  * packet is as good as lost. */
 bool handshake_complete(struct flow *flow, u64 now);

@@ -5,25 +5,34 @@
  */
 #include "vnet/fabric/errno.h"
 #include "vnet/fabric/flows/flow_internal.h"
+#include "vnet/fabric/outside/trunk.h"
 #include "vnet/fabric/sockets/ports.h"
 
 /* Linux: tcp_syn_retries and tcp_synack_retries. */
 #define SYN_RETRIES 6u
 #define SYN_ACK_RETRIES 5u
 
-int flow_find_paths(struct account *account, const struct interface *source, const struct interface *target,
+static int find_path(struct account *account, const struct interface *source, const struct interface *target, bool tail,
+		     struct path **path)
+{
+	return tail ? path_find_tail(account, source, target, path) : path_find(account, source, target, path);
+}
+
+int flow_find_paths(const struct pod *client, const struct interface *source, const struct interface *target,
 		    struct path **out, struct path **back)
 {
-	int result = path_find(account, source, target, out);
+	struct account *account = client->account;
+	bool tail = client->is_remote;
+	int result = find_path(account, source, target, tail, out);
 	if (result < 0)
 		return result;
-	result = path_find(account, target, source, back);
+	result = find_path(account, target, source, tail, back);
 	if (result == 0 && !*out && !*back)
 		return -E_AGAIN;
 	if (result == 0 && !*back)
-		result = path_make(account, target, source, back);
+		result = path_make(account, target, source, tail, back);
 	else if (result == 0 && !*out)
-		result = path_make(account, source, target, out);
+		result = path_make(account, source, target, tail, out);
 	if (result == 0)
 		return 0;
 	if (*out)
@@ -69,7 +78,7 @@ static int connect_over(struct socket *client, struct path *out, struct path *ba
 		connection_release(connection);
 		return -E_NOBUFS;
 	}
-	flow_set_limits(connection, client, client);
+	flow_set_limits(connection, socket_buffers(client), socket_buffers(client));
 	greet(connection_flow(connection, 0), FLOW_SYN_SENT, pacer_time());
 	client->connect_deadline = NEVER; /* the flow has a timer */
 	atomic_store(&client->state, TCP_SYN_SENT);
@@ -80,7 +89,7 @@ int flow_connect(struct socket *client, const struct interface *source, const st
 {
 	struct path *out, *back;
 	pacer_acquire();
-	int result = flow_find_paths(client->pod->account, source, target, &out, &back);
+	int result = flow_find_paths(client->pod, source, target, &out, &back);
 	if (result == 0)
 		result = connect_over(client, out, back);
 	pacer_release();
@@ -138,11 +147,38 @@ static struct socket *find_listener(const struct flow *flow, bool *absent)
 {
 	const struct interface *interface = interface_find(flow->path->source);
 	*absent = !interface || !interface->pod;
+	if (!*absent && interface->pod->is_remote)
+		return trunk_listener();
 	return *absent ? NULL : port_listener(interface->pod, flow->path->source, flow->connection->ports[flow->side]);
 }
 
+/* A listener with these buffers has room. */
+static void accept_syn(struct flow *flow, struct socket_buffers listener, u64 now)
+{
+	flow_set_limits(flow->connection, socket_buffers(flow_receiver(flow)), listener);
+	flow->sender.edge = flow->receiver.edge; /* as the SYN has it */
+	greet(flow, FLOW_SYN_RECEIVED, now);
+}
+
+static bool is_elsewhere(const struct flow *flow)
+{
+	const struct interface *interface = interface_find(flow->path->source);
+	return interface && interface_is_remote(interface);
+}
+
+void handshake_answered(struct flow *flow, u32 error, struct socket_buffers listener, u64 now)
+{
+	if (flow->state != FLOW_IDLE || !is_elsewhere(flow))
+		return;
+	switch (error) {
+	case 0: accept_syn(flow, listener, now); break;
+	case E_CONNREFUSED: flow_send_control(flow, TCP_RST, now); break;
+	default: give_up(flow_back(flow), error);
+	}
+}
+
 /* `flow` is the one that answers. */
-static void receive_syn(struct flow *flow, const struct tcp_packet *tcp, u64 now)
+static void receive_syn(struct flow *flow, u64 now)
 {
 	bool absent;
 	struct socket *listener;
@@ -152,6 +188,10 @@ static void receive_syn(struct flow *flow, const struct tcp_packet *tcp, u64 now
 	case FLOW_OVER: flow_send_control(flow, TCP_RST, now); return;
 	default: break;
 	}
+	if (is_elsewhere(flow)) {
+		trunk_ask(flow);
+		return;
+	}
 	listener = find_listener(flow, &absent);
 	if (absent || (listener && listener->queued >= listener->backlog))
 		return;
@@ -159,9 +199,7 @@ static void receive_syn(struct flow *flow, const struct tcp_packet *tcp, u64 now
 		flow_send_control(flow, TCP_RST, now);
 		return;
 	}
-	flow_set_limits(flow->connection, flow_receiver(flow), listener);
-	flow->sender.edge = tcp->edge;
-	greet(flow, FLOW_SYN_RECEIVED, now);
+	accept_syn(flow, socket_buffers(listener), now);
 }
 
 /* `flow` is the one that sent the SYN. */
@@ -188,7 +226,15 @@ void handshake_receive(struct flow *flow, const struct tcp_packet *tcp, u64 now)
 	if (tcp->flags & TCP_ACK)
 		receive_answer(back, tcp, now);
 	else
-		receive_syn(back, tcp, now);
+		receive_syn(back, now);
+}
+
+/* The accepting end stands for one elsewhere, with the buffers that its listener had. */
+static void set_far_buffers(struct flow *flow)
+{
+	struct socket *server = flow->connection->ends[flow->side];
+	server->send_buffer = atomic_load(&flow_stream(flow)->send_limit);
+	server->receive_buffer = flow_back(flow)->receiver.buffer;
 }
 
 bool handshake_complete(struct flow *flow, u64 now)
@@ -205,6 +251,8 @@ bool handshake_complete(struct flow *flow, u64 now)
 	}
 	if (tcp_accept_paced(listener, flow->connection, flow->path->source, flow->path->target) < 0)
 		return false;
+	if (listener->pod->is_remote)
+		set_far_buffers(flow);
 	scoreboard_open(&flow->sender.board, listener->pod->account);
 	be_open(flow, now);
 	return true;

@@ -1,24 +1,13 @@
 /* The way out of the deployment: connects to addresses outside every network, decided by the host.
  *
- * Such a connect waits here, its socket in TCP_SYN_SENT, until the host has taken it, dialled for real or refused, and
- * said so. What it then has is an ordinary connection whose server end is the host's. While nobody on the host serves
- * the gateway there is no way out.
+ * The host dials for real or refuses. While nobody on the host serves the gateway there is no way out.
  *
  * Lookups of names that nobody in the deployment has go the same way; see resolve.h.
  */
 #ifndef PODNET_FABRIC_GATEWAY_H
 #define PODNET_FABRIC_GATEWAY_H
 
-#include "vnet/fabric/sockets/tcp.h"
-
-#define GATEWAY_CONNECTS_MOST 1024u /* of one pod that wait at once */
-
-/* One connect as the host sees it. */
-struct gateway_connect {
-	u32 id;
-	struct address source, destination;
-	u16 source_port, destination_port;
-};
+#include "vnet/fabric/outside/connects.h"
 
 /* Serve, with connections that end in `pod`. 0 or -E_ADDRINUSE when somebody does. */
 int gateway_open(struct pod *pod);
@@ -34,11 +23,9 @@ struct waitq *gateway_queue(void);
 int gateway_route(struct pod *pod, struct address to, struct route *route);
 /* Under network_lock. Let the connect of `client`, whose addresses are set, wait for the host. 0 or -E_NOBUFS. */
 int gateway_connect(struct socket *client);
-/* Under network_lock. The client waits no longer. */
-void gateway_withdraw(struct socket *client);
 
 /* For the host. */
-bool gateway_take(struct gateway_connect *connect);
+bool gateway_take(struct outside_connect *connect);
 /* Decide a connect: `error` 0 makes `*server` its other end. 0, -E_NOENT when the client has gone meanwhile, or the
  * error that the client got because there was no room for a connection. */
 int gateway_decide(u32 id, u32 error, struct socket **server);

@@ -8,11 +8,12 @@
 _Atomic u32 paths_configured;
 static struct path *paths[PATH_BUCKETS]; /* under the pacer's lock */
 
-static struct path **path_link(struct address source, struct address target)
+static struct path **path_link(struct address source, struct address target, bool tail)
 {
 	u64 mixed = (source.low * 31 + target.low + source.high * 7 + target.high) * 0x9e3779b97f4a7c15ull;
 	struct path **link = &paths[mixed >> 32 & (PATH_BUCKETS - 1)];
-	while (*link && !(address_equal((*link)->source, source) && address_equal((*link)->target, target)))
+	while (*link && !(address_equal((*link)->source, source) && address_equal((*link)->target, target) &&
+			  (*link)->tail == tail))
 		link = &(*link)->next;
 	return link;
 }
@@ -55,6 +56,24 @@ static struct path path_plan(const struct interface *source, const struct interf
 	return plan;
 }
 
+static struct path tail_plan(const struct interface *source, const struct interface *target)
+{
+	return (struct path){
+		.mtu = LINK_DEFAULT_MTU,
+		.source = source->address,
+		.target = target->address,
+		.tail = true,
+		.source_captures = source->captures,
+		.target_captures = target->captures,
+		.concerned = source->captures || target->captures,
+	};
+}
+
+static struct path plan(const struct interface *source, const struct interface *target, bool tail)
+{
+	return tail ? tail_plan(source, target) : path_plan(source, target);
+}
+
 static void hold_hops(const struct path *path)
 {
 	for (u32 i = 0; i < path->hop_count; i++)
@@ -72,10 +91,10 @@ bool path_concerned(const struct interface *source, const struct interface *targ
 	return paths_any() && source && target && source->pod != target->pod && path_plan(source, target).concerned;
 }
 
-int path_make(struct account *account, const struct interface *source, const struct interface *target,
+int path_make(struct account *account, const struct interface *source, const struct interface *target, bool tail,
 	      struct path **path)
 {
-	struct path **link = path_link(source->address, target->address);
+	struct path **link = path_link(source->address, target->address, tail);
 	if (*link) {
 		*path = path_hold(*link);
 		return 0;
@@ -83,7 +102,7 @@ int path_make(struct account *account, const struct interface *source, const str
 	struct path *made = memory_allocate(account, sizeof(*made));
 	if (!made)
 		return -E_NOBUFS;
-	*made = path_plan(source, target);
+	*made = plan(source, target, tail);
 	made->references = 1;
 	made->account = account_hold(account);
 	hold_hops(made);
@@ -91,16 +110,28 @@ int path_make(struct account *account, const struct interface *source, const str
 	return 0;
 }
 
-int path_find(struct account *account, const struct interface *source, const struct interface *target,
-	      struct path **path)
+static int find(struct account *account, const struct interface *source, const struct interface *target, bool tail,
+		struct path **path)
 {
 	*path = NULL;
 	if (!paths_any() || !source || !target || source->pod == target->pod)
 		return 0;
-	struct path *known = *path_link(source->address, target->address);
-	if (known ? !known->concerned : !path_concerned(source, target))
+	const struct path *known = *path_link(source->address, target->address, tail);
+	if (known ? !known->concerned : !plan(source, target, tail).concerned)
 		return 0;
-	return path_make(account, source, target, path);
+	return path_make(account, source, target, tail, path);
+}
+
+int path_find(struct account *account, const struct interface *source, const struct interface *target,
+	      struct path **path)
+{
+	return find(account, source, target, false, path);
+}
+
+int path_find_tail(struct account *account, const struct interface *source, const struct interface *target,
+		   struct path **path)
+{
+	return find(account, source, target, true, path);
 }
 
 struct path *path_hold(struct path *path)
@@ -114,7 +145,7 @@ void path_release(struct path *path)
 	if (--path->references)
 		return;
 	struct account *account = path->account;
-	*path_link(path->source, path->target) = path->next;
+	*path_link(path->source, path->target, path->tail) = path->next;
 	release_hops(path);
 	memory_free(account, path, sizeof(*path));
 	account_release(account);
@@ -153,18 +184,18 @@ static void release_waiting(struct path *path, u64 now)
 static void path_update(struct path *path, u64 now)
 {
 	const struct interface *source = interface_find(path->source), *target = interface_find(path->target);
-	struct path was = *path, plan = {.unreachable = true, .concerned = true, .mtu = path->mtu};
+	struct path was = *path, planned = {.unreachable = true, .concerned = true, .mtu = path->mtu};
 	if (source && target)
-		plan = path_plan(source, target);
-	path->hop_count = plan.hop_count;
-	memcpy(path->hops, plan.hops, sizeof(path->hops));
-	path->mtu = plan.mtu;
-	path->concerned = plan.concerned;
-	path->unreachable = plan.unreachable;
-	path->cut = plan.cut;
-	path->held = plan.held;
-	path->source_captures = plan.source_captures;
-	path->target_captures = plan.target_captures;
+		planned = plan(source, target, path->tail);
+	path->hop_count = planned.hop_count;
+	memcpy(path->hops, planned.hops, sizeof(path->hops));
+	path->mtu = planned.mtu;
+	path->concerned = planned.concerned;
+	path->unreachable = planned.unreachable;
+	path->cut = planned.cut;
+	path->held = planned.held;
+	path->source_captures = planned.source_captures;
+	path->target_captures = planned.target_captures;
 	hold_hops(path);
 	release_hops(&was);
 	if (!path->held)

@@ -19,6 +19,7 @@ struct path {
 	u32 hop_count;
 	struct link *hops[1 + HOPS_MOST]; /* held; the source's access link is the first */
 	u32 mtu; /* the smallest of the links' */
+	bool tail; /* the end of a way from another node, which has simulated it: nothing but captures is here */
 	bool concerned; /* false: whoever uses it may go back to being direct */
 	bool unreachable; /* there is no way any more */
 	bool cut, held;   /* by a fault */
@@ -40,8 +41,11 @@ bool path_concerned(const struct interface *source, const struct interface *targ
  * are direct, as are an interface and NULL (loopback). `account` pays for a new one. 0 or -E_NOBUFS. */
 int path_find(struct account *account, const struct interface *source, const struct interface *target,
 	      struct path **path);
+/* The same of the tail of a way, of which one interface is on another node. */
+int path_find_tail(struct account *account, const struct interface *source, const struct interface *target,
+		   struct path **path);
 /* The same, whether or not anything concerns the pair: *path is never NULL. */
-int path_make(struct account *account, const struct interface *source, const struct interface *target,
+int path_make(struct account *account, const struct interface *source, const struct interface *target, bool tail,
 	      struct path **path);
 /* Under the pacer's lock, as everything below. */
 struct path *path_hold(struct path *path);

@@ -102,10 +102,8 @@ void interfaces_forget_captures(u32 mask)
 			interface->captures &= ~mask;
 }
 
-static int attach_locked(struct pod *pod, u32 network, struct address address, u32 prefix)
+static int interface_give(struct pod *pod, u32 network, struct address address, u32 prefix, struct interface **given)
 {
-	if (pod->interface_count == NETWORKS_MOST)
-		return -E_NOBUFS;
 	struct interface *interface = interface_declare(network, address);
 	if (!interface)
 		return -E_NOBUFS;
@@ -113,8 +111,17 @@ static int attach_locked(struct pod *pod, u32 network, struct address address, u
 		return -E_ADDRINUSE;
 	interface->pod = pod;
 	interface->prefix = prefix;
-	pod->interfaces[pod->interface_count++] = interface;
+	*given = interface;
 	return 0;
+}
+
+static int attach_locked(struct pod *pod, u32 network, struct address address, u32 prefix)
+{
+	if (pod->interface_count == NETWORKS_MOST)
+		return -E_NOBUFS;
+	int result = interface_give(pod, network, address, prefix, &pod->interfaces[pod->interface_count]);
+	pod->interface_count += result == 0;
+	return result;
 }
 
 int pod_attach(struct pod *pod, u32 network, struct address address, u32 prefix)
@@ -125,7 +132,7 @@ int pod_attach(struct pod *pod, u32 network, struct address address, u32 prefix)
 	return result;
 }
 
-static void let_go(struct interface *interface)
+void interface_take(struct interface *interface)
 {
 	interface->pod = NULL;
 	if (!interface->group)
@@ -142,7 +149,7 @@ void pod_detach(struct pod *pod, struct address address)
 		struct interface *interface = pod->interfaces[i];
 		for (pod->interface_count--; i < pod->interface_count; i++)
 			pod->interfaces[i] = pod->interfaces[i + 1];
-		let_go(interface);
+		interface_take(interface);
 	}
 	lock_release(&network_lock);
 }
@@ -151,9 +158,29 @@ void pod_detach_all(struct pod *pod)
 {
 	lock_acquire(&network_lock);
 	for (u32 i = 0; i < pod->interface_count; i++)
-		let_go(pod->interfaces[i]);
+		interface_take(pod->interfaces[i]);
 	pod->interface_count = 0;
 	lock_release(&network_lock);
+}
+
+int pod_attach_remote(struct pod *pod, u32 network, struct address address, u32 prefix)
+{
+	struct interface *interface;
+	lock_acquire(&network_lock);
+	int result = interface_give(pod, network, address, prefix, &interface);
+	lock_release(&network_lock);
+	return result;
+}
+
+int pod_detach_remote(struct pod *pod, struct address address)
+{
+	lock_acquire(&network_lock);
+	struct interface *interface = interface_find(address);
+	bool has = interface && interface->pod == pod;
+	if (has)
+		interface_take(interface);
+	lock_release(&network_lock);
+	return has ? 0 : -E_NOENT;
 }
 
 struct interface *pod_interface(const struct pod *pod, struct address address)

@@ -86,10 +86,11 @@ struct pod {
 	_Atomic u32 references;
 	u32 id;
 	bool is_node; /* of the node itself: policies do not concern it; fixed at creation */
+	bool is_remote; /* stands for all pods of other nodes, and has no list of their interfaces; fixed at creation */
 	_Atomic u32 paused; /* its processes do not run; set and cleared by the node */
 	u16 next_ephemeral; /* under network_lock */
 	u32 last_broadcast; /* the latest that was sent to it; under network_lock */
-	u32 outside_connects; /* that wait for the gateway; under network_lock */
+	u32 outside_connects; /* that wait for the host; under network_lock */
 	u32 interface_count;
 	struct interface *interfaces[NETWORKS_MOST];
 	struct account *account; /* held */
@@ -106,6 +107,11 @@ int pod_attach(struct pod *pod, u32 network, struct address address, u32 prefix)
 /* Takes one address from the pod; one that it does not have is no error. */
 void pod_detach(struct pod *pod, struct address address);
 void pod_detach_all(struct pod *pod);
+/* The same for one address, of a pod on another node, which `pod` stands for; -E_NOENT when it does not have it. */
+int pod_attach_remote(struct pod *pod, u32 network, struct address address, u32 prefix);
+int pod_detach_remote(struct pod *pod, struct address address);
+/* Under network_lock. Nobody has it any more; freed unless it is declared. */
+void interface_take(struct interface *interface);
 
 /* Under network_lock and the pacer's: captures in `mask` listen to no interface any more. */
 void interfaces_forget_captures(u32 mask);
@@ -121,6 +127,11 @@ int route_find(struct pod *pod, struct address to, struct route *route);
 bool pod_has_address(const struct pod *pod, struct address address);
 /* Under network_lock. The pod's interface with this address, or NULL. */
 struct interface *pod_interface(const struct pod *pod, struct address address);
+
+static inline bool interface_is_remote(const struct interface *interface)
+{
+	return interface->pod && interface->pod->is_remote;
+}
 
 /* Under network_lock. Whoever has or is to have this address, or NULL. */
 struct interface *interface_find(struct address address);

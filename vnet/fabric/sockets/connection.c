@@ -22,17 +22,21 @@ struct connection *connection_create(struct socket *client)
 	return connection;
 }
 
-/* The limit of a direct stream is the larger of the two ends' wishes. */
+void connection_set_limits(struct connection *connection)
+{
+	const struct socket *client = connection->ends[0], *server = connection->ends[1];
+	if (!client || !server || connection->stream[0].flow)
+		return;
+	stream_set_limit(&connection->stream[0], MAX(server->send_buffer, client->receive_buffer));
+	stream_set_limit(&connection->stream[1], MAX(client->send_buffer, server->receive_buffer));
+}
+
 void connection_join(struct connection *connection, struct socket *server)
 {
-	const struct socket *client = connection->ends[0];
 	atomic_fetch_add(&connection->references, 1);
 	stream_charge(&connection->stream[0], server->pod->account);
-	if (client && !connection->stream[0].flow) {
-		stream_set_limit(&connection->stream[0], MAX(server->send_buffer, client->receive_buffer));
-		stream_set_limit(&connection->stream[1], MAX(client->send_buffer, server->receive_buffer));
-	}
 	connection->ends[1] = server;
+	connection_set_limits(connection);
 	server->connection = connection;
 	server->side = 1;
 }

@@ -22,6 +22,8 @@ struct connection {
 struct connection *connection_create(struct socket *client);
 /* The other end is there. */
 void connection_join(struct connection *connection, struct socket *server);
+/* While it is direct, and both ends are there: let each stream grow to the larger of its two ends' wishes. */
+void connection_set_limits(struct connection *connection);
 /* That side's socket is closed and gives up its reference; `reset`: without a FIN. */
 void connection_close(struct connection *connection, u32 side, bool reset);
 void connection_release(struct connection *connection);

@@ -4,6 +4,7 @@
 #include "vnet/fabric/sockets/datagram_queue.h"
 #include "vnet/fabric/sockets/echo.h"
 #include "vnet/fabric/errno.h"
+#include "vnet/fabric/outside/trunk.h"
 #include "vnet/fabric/paths/path.h"
 #include "vnet/fabric/pods/policy.h"
 #include "vnet/fabric/sockets/ports.h"
@@ -198,10 +199,33 @@ static void broadcast_pace(const struct packet *packet, const struct interface *
 		packet_free(copy);
 }
 
+/* To the pods elsewhere: which of them listen only their nodes know. */
+static void broadcast_abroad(const struct packet *packet, struct interface *from, struct interface *to)
+{
+	struct endpoint target = {to->address, packet->datagram.target_port};
+	if (permitted(source_of(packet), target, from, to) != VERDICT_ALLOW)
+		return;
+	struct packet *copy = copy_of(packet, packet->account);
+	if (!copy)
+		return;
+	copy->target = to->address;
+	if (!send_paced(copy, from, to))
+		trunk_carry(copy, 0);
+}
+
+static void broadcast_everywhere(const struct packet *packet, struct interface *from)
+{
+	for (u32 i = 0; trunk_listener() && i < INTERFACE_BUCKETS; i++)
+		for (struct interface *to = interface_first(i); to; to = to->next)
+			if (to->network == from->network && interface_is_remote(to))
+				broadcast_abroad(packet, from, to);
+}
+
 /* To each pod once, by its path if it has one. */
 static void broadcast_send(const struct packet *packet, struct interface *from)
 {
 	last_broadcast++;
+	broadcast_everywhere(packet, from);
 	for (struct socket *socket = *bucket_of(packet->datagram.target_port); socket;
 	     socket = socket->next_by_number) {
 		struct pod *pod = socket->pod;
@@ -236,6 +260,10 @@ static int send_broadcast(struct packet *packet, struct interface *from, struct 
 static void deliver(struct pod *sender, const struct route *route, struct packet *packet)
 {
 	struct endpoint source = source_of(packet), target = target_of(packet);
+	if (route->pod->is_remote) {
+		trunk_carry(packet, 0);
+		return;
+	}
 	struct socket *receiver = port_receiver(route->pod, target, source);
 	if (receiver) {
 		hand_over(route->to, receiver, packet);
@@ -283,6 +311,10 @@ void datagram_receive(struct packet *packet, u64 now)
 	struct interface *interface = interface_find(packet->target);
 	if (!interface || !interface->pod) {
 		packet_free(packet);
+		return;
+	}
+	if (interface->pod->is_remote) {
+		trunk_carry(packet, now);
 		return;
 	}
 	bool sound = !(packet->flags & PACKET_CORRUPT);

@@ -3,6 +3,7 @@
 #include "vnet/fabric/sockets/datagram.h"
 #include "vnet/fabric/sockets/datagram_queue.h"
 #include "vnet/fabric/errno.h"
+#include "vnet/fabric/outside/trunk.h"
 #include "vnet/fabric/paths/path.h"
 #include "vnet/fabric/pods/policy.h"
 #include "vnet/fabric/captures/tap.h"
@@ -227,6 +228,11 @@ static void replied(const struct packet *reply, u64 now)
 
 void echo_receive(struct packet *packet, u64 now)
 {
+	const struct interface *at = interface_find(packet->target);
+	if (at && interface_is_remote(at)) {
+		trunk_carry(packet, now);
+		return;
+	}
 	if (!packet->echo.refused && !packet->echo.reply) {
 		answer(packet, now);
 		return;

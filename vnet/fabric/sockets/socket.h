@@ -14,6 +14,7 @@ enum socket_kind {
 	SOCKET_STREAM = 1, /* TCP; tcp.h */
 	SOCKET_DATAGRAM,   /* UDP; udp.h */
 	SOCKET_ECHO,       /* what the node hears of its echoes; echo.h */
+	SOCKET_TRUNK,      /* packets to pods on other nodes; trunk.h */
 };
 
 /* As in Linux, a datagram socket is closed or, once it has a peer, established. */
@@ -75,10 +76,10 @@ struct socket {
 			struct socket *pending_first, *pending_last;
 			struct socket *queue_next;
 			struct socket *listener; /* while SYN_SENT towards it; NULL when nobody answers */
-			struct gateway_request *outside; /* while SYN_SENT towards the gateway; under network_lock */
+			struct connect_request *outside; /* while SYN_SENT and the host decides; under network_lock */
 			u64 connect_deadline;
 		};
-		struct { /* SOCKET_DATAGRAM, and of SOCKET_ECHO the queue */
+		struct { /* SOCKET_DATAGRAM, and of the others the queue */
 			bool headers; /* reads and writes carry the other end's address; owner */
 			_Atomic bool no_check; /* takes what fails its checksum; set by the owner */
 			struct address bound_address; /* what bind gave; `local` while there is no peer; owner */
@@ -87,6 +88,16 @@ struct socket {
 		};
 	};
 };
+
+/* What a socket's owner has set; bytes. */
+struct socket_buffers {
+	u32 send, receive;
+};
+
+static inline struct socket_buffers socket_buffers(const struct socket *socket)
+{
+	return (struct socket_buffers){socket->send_buffer, socket->receive_buffer};
+}
 
 static inline bool endpoint_equal(struct endpoint a, struct endpoint b)
 {

@@ -1,5 +1,6 @@
 #include "vnet/fabric/sockets/socket_calls.h"
 
+#include "vnet/fabric/outside/trunk.h"
 #include "vnet/fabric/sockets/datagram_queue.h"
 #include "vnet/fabric/sockets/echo.h"
 #include "vnet/fabric/errno.h"
@@ -10,6 +11,7 @@ void socket_close(struct socket *socket)
 	case SOCKET_STREAM: tcp_close(socket); break;
 	case SOCKET_DATAGRAM: udp_close(socket); break;
 	case SOCKET_ECHO: echo_close(socket); break;
+	case SOCKET_TRUNK: trunk_records_close(socket); break;
 	}
 }
 

@@ -3,6 +3,7 @@
 #include "vnet/fabric/errno.h"
 #include "vnet/fabric/flows/flow.h"
 #include "vnet/fabric/outside/gateway.h"
+#include "vnet/fabric/outside/trunk.h"
 #include "vnet/fabric/pods/policy.h"
 #include "vnet/fabric/sockets/ports.h"
 #include "vnet/fabric/sockets/tcp_internal.h"
@@ -225,7 +226,7 @@ static void pending_remove(struct socket *client)
 static void connect_withdraw(struct socket *client)
 {
 	if (client->outside)
-		gateway_withdraw(client);
+		connects_withdraw(client);
 	else if (client->connection)
 		flow_withdraw(client);
 	else
@@ -338,6 +339,8 @@ static int connect_listener(struct socket *client, const struct route *route)
 	int result = paths_any() && route->from ? flow_connect(client, route->from, route->to) : -E_AGAIN;
 	if (result != -E_AGAIN)
 		return result;
+	if (route->pod->is_remote)
+		return trunk_connect(client);
 	struct socket *listener = port_listener(route->pod, client->remote, client->remote_port);
 	if (!listener)
 		return -E_CONNREFUSED;
@@ -349,6 +352,12 @@ static int connect_listener(struct socket *client, const struct route *route)
 	if (result == 0)
 		waitq_wake(&listener->changes);
 	return result;
+}
+
+int tcp_connect_arrived(struct socket *client, struct interface *source, struct interface *target)
+{
+	struct route route = {.pod = target->pod, .source = client->local, .from = source, .to = target};
+	return connect_listener(client, &route);
 }
 
 /* Under network_lock. The addresses of `client` are set. */

@@ -27,6 +27,9 @@ int tcp_establish(struct pod *pod, const struct socket *listener, struct socket 
  * -E_AGAIN when the listener or its pod has no room for it now. */
 int tcp_accept_paced(struct socket *listener, struct connection *connection, struct address local,
 		     struct address remote);
+/* Under network_lock. Begin a connection of a client's on another node, whose addresses are set, as a connect does that
+ * policies have let pass: 0, with the client open or waiting, or a negative errno. */
+int tcp_connect_arrived(struct socket *client, struct interface *source, struct interface *target);
 /* Under network_lock. The connect is not decided yet: from now on it waits, and its time runs. */
 void tcp_connect_waits(struct socket *client);
 /* Under network_lock. A connect that waits no longer is over; `error` 0: it is established. */

@@ -1,0 +1,32 @@
+"""Trunks between the nodes of a deployment: pods on different nodes talk as if they were on one.
+
+- `frames.py` what two nodes say to each other, as values; `settings.py` what a node is told.
+- `flow.py` one connection's windows; `session.py` the conversation of two nodes; `greeting.py` how
+  they make sure of each other (all pure).
+- `switch.py` what a fabric offers; `carrier.py` flows between it and a session.
+- `stream.py` one gRPC stream; `peer.py` streams that come and go; `server.py` where nodes dial;
+  `trunk.py` the whole of a node.
+"""
+
+from vnet.trunk.errors import TrunkError, TrunkSettingsError
+from vnet.trunk.settings import (
+    Certificates,
+    PeerSpec,
+    PeerStatus,
+    RemoteInterface,
+    TrunkSettings,
+)
+from vnet.trunk.switch import TrunkSwitch
+from vnet.trunk.trunk import Trunk
+
+__all__ = [
+    "Certificates",
+    "PeerSpec",
+    "PeerStatus",
+    "RemoteInterface",
+    "Trunk",
+    "TrunkError",
+    "TrunkSettings",
+    "TrunkSettingsError",
+    "TrunkSwitch",
+]
