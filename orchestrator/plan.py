@@ -15,6 +15,7 @@ import networkx as nx
 
 from orchestrator.adjacency import NetworkMap
 from orchestrator.names import PublishedName, published_names
+from orchestrator.placement import Placing, placing_of
 from orchestrator.topology.members import pod_name
 from orchestrator.topology.schema import DEFAULT_NETWORK
 from orchestrator.topology.values import Condition, RestartPolicy, UpdatePolicy
@@ -127,6 +128,8 @@ class Plan:
     """How the pods of each service are replaced."""
     rollbacks: Mapping[str, UpdatePolicy] = field(default_factory=dict)
     """How they are when the deployment goes back to the topology before."""
+    placing: Placing = field(default_factory=Placing)
+    """What the choice of nodes for its pods is made from."""
 
     @property
     def addresses(self) -> dict[tuple[str, str], IPv4Address]:
@@ -190,6 +193,7 @@ def make_plan(
             name: _policy(service.deploy.update_config)
             for name, service in topology.services.items()
         },
+        placing=placing_of(topology),
         rollbacks={
             name: _policy(service.deploy.rollback_config)
             for name, service in topology.services.items()

@@ -1,7 +1,7 @@
 """The node process: `python -m pod_node --socket PATH --state FOLDER`.
 
 Owns the process: its arguments, its lock, its socket, its signals and its end. Says `ready` on
-standard output once the socket answers, and what goes wrong on standard error. Ends on SIGTERM and
+standard output once the socket answers (and its TCP port, where it has one), and what goes wrong on standard error. Ends on SIGTERM and
 SIGINT, and outlives whoever started it; with `--until-eof`, it ends when standard input does.
 
 The lock, `node.lock` in the state folder, is held as long as the process lives, and holds its id:
@@ -19,25 +19,23 @@ import os
 import resource
 import signal
 import sys
-import threading
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from pod_node.credentials import read_credentials
 from pod_node.engine import Compiler, EngineRuntime, create_engine, create_library
-from pod_node.errors import NodeRunningError, PodNodeError, StateFolderError
+from pod_node.errors import CredentialsError, NodeRunningError, PodNodeError, StateFolderError
 from pod_node.files import Roots, remove_roots
 from pod_node.images import CacheFolder, cache_root
+from pod_node.lease import Lease
 from pod_node.node import Node
+from pod_node.parent import hear_parent
 from pod_node.service import PodNodeService, create_server
-from pod_node.serving import LOCK_FILE, bind_private
+from pod_node.serving import LOCK_FILE, bind_private, bind_secured
 from pod_node.shelf import ImageShelf
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-ENDING_S = 3.0
-"""A process whose parent is gone and that has not ended by now is stuck and ends by force."""
+    from grpc import aio
 
 
 def main() -> None:
@@ -56,6 +54,18 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--socket", type=Path, required=True, help="unix socket to serve on")
     parser.add_argument("--state", type=Path, required=True, help="folder for logs and pods' roots")
     parser.add_argument("--until-eof", action="store_true", help="end when standard input ends")
+    parser.add_argument(
+        "--listen", metavar="HOST", help="also serve on a free TCP port of this address"
+    )
+    parser.add_argument(
+        "--credentials", type=Path, metavar="FOLDER", help="what proves who the node is, for TCP"
+    )
+    parser.add_argument(
+        "--lease",
+        type=float,
+        metavar="MOMENT",
+        help="end at once at this moment of CLOCK_BOOTTIME; lines of standard input put it off",
+    )
     return parser.parse_args()
 
 
@@ -68,6 +78,7 @@ def _allow_many_files() -> None:
 async def _run(arguments: argparse.Namespace) -> None:
     logs = _logs_folder(arguments.state)
     _hold(arguments.state)
+    lease = _begin_lease(arguments.lease)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -81,10 +92,11 @@ async def _run(arguments: argparse.Namespace) -> None:
         service = PodNodeService(node, shelf, lambda: runtime.fabric.statistics()[:2])
         server = create_server(service)
         bind_private(server, arguments.socket)
+        port = _bind_tcp(server, arguments)
         await server.start()
         if arguments.until_eof:
-            _watch_input(lambda: loop.call_soon_threadsafe(stop.set))
-        _announce()
+            hear_parent(lambda: loop.call_soon_threadsafe(stop.set), lease)
+        _announce(port)
         await stop.wait()
         await server.stop(grace=None)
     _exit(arguments.socket)
@@ -125,24 +137,31 @@ def _exit(socket: Path) -> NoReturn:
     os._exit(0)
 
 
-def _announce() -> None:
-    """Say that the node is ready; whatever else is printed goes where errors go."""
+def _begin_lease(until: float | None) -> Lease | None:
+    if until is None:
+        return None
+    lease = Lease(until)
+    lease.watch()
+    return lease
+
+
+def _bind_tcp(server: aio.Server, arguments: argparse.Namespace) -> int | None:
+    """Serve on TCP too, where that was asked for; on which port."""
+    if arguments.listen is None:
+        return None
+    if arguments.credentials is None:
+        raise CredentialsError("--credentials", "a node on TCP needs them")
+    return bind_secured(server, arguments.listen, read_credentials(arguments.credentials))
+
+
+def _announce(port: int | None) -> None:
+    """Say that the node is ready, and on which TCP port.
+
+    Whatever else is printed goes where errors go.
+    """
     with contextlib.suppress(BrokenPipeError):  # whoever waited for it is gone
-        os.write(1, b"ready\n")
+        os.write(1, b"ready\n" if port is None else f"ready {port}\n".encode())
     os.dup2(2, 1)
-
-
-def _watch_input(on_end: Callable[[], object]) -> None:
-    """Call `on_end` when standard input ends, and see to it that the process does then, too."""
-
-    def wait() -> None:
-        while os.read(0, 4096):
-            pass
-        on_end()
-        time.sleep(ENDING_S)
-        os._exit(1)
-
-    threading.Thread(target=wait, name="input", daemon=True).start()
 
 
 if __name__ == "__main__":

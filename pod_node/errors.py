@@ -16,6 +16,17 @@ class PodNodeError(Exception):
     """
 
 
+class CredentialsError(PodNodeError):
+    """A node cannot prove who it is, or cannot serve where it should."""
+
+    def __init__(self, what: str, reason: str) -> None:
+        super().__init__(what, reason)
+        self.what, self.reason = what, reason
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.reason}; start the node again"
+
+
 class PodExistsError(PodNodeError):
     """A live pod already holds the name."""
 

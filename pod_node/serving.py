@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import grpc
 
-from pod_node.errors import StateFolderError
+from pod_node.errors import CredentialsError, StateFolderError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
     from grpc import aio
+
+    from pod_node.credentials import NodeCredentials
 
 LOCK_FILE = "node.lock"
 """In the state folder; locked as long as a node uses it, and holds the node's process id."""
@@ -45,6 +47,18 @@ def bind_private(server: aio.Server, socket: Path) -> None:
         raise StateFolderError(str(socket), f"cannot serve on this socket: {error}") from error
     finally:
         os.umask(before)
+
+
+def bind_secured(server: aio.Server, host: str, credentials: NodeCredentials) -> int:
+    """Bind a server to a free port of an address, for those whom it obeys only; which port.
+
+    Raises:
+        CredentialsError: there is no such address here, or the credentials are no good.
+    """
+    try:
+        return server.add_secure_port(f"{host}:0", credentials.server())
+    except RuntimeError as error:
+        raise CredentialsError(host, f"cannot serve on this address: {error}") from error
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ from orchestrator.placement.values import MAPS_DEFAULT, NodeOffer, pods_most
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_MAP_COUNT = Path("/proc/sys/vm/max_map_count")
+_MAP_COUNT = Path("/proc/sys/vm/maxmap_count")
 
 
 def this_machine(
@@ -40,14 +40,14 @@ def this_machine(
         hostname=socket.gethostname(),
         cpus=float(len(os.sched_getaffinity(0))) if cpus is None else cpus,
         memory_bytes=total if memory_bytes is None else memory_bytes,
-        pods_most=pods_most(_map_count()),
+        pods_most=pods_most(map_count()),
         labels=dict(labels or {}),
         system=platform.system().lower(),
         architecture=platform.machine(),
     )
 
 
-def _map_count() -> int:
+def map_count() -> int:
     try:
         return int(_MAP_COUNT.read_text("ascii"))
     except (OSError, ValueError):

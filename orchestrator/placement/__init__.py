@@ -8,7 +8,7 @@
 """
 
 from orchestrator.placement.cut import cut_of
-from orchestrator.placement.demands import demands_of, service_rules, traffic_of
+from orchestrator.placement.demands import demands_of, placing_of, service_rules, traffic_of
 from orchestrator.placement.errors import NoRoomError
 from orchestrator.placement.place import place
 from orchestrator.placement.values import (
@@ -18,6 +18,7 @@ from orchestrator.placement.values import (
     Obstacle,
     Placed,
     Placement,
+    Placing,
     Reason,
     ServiceRules,
     Traffic,
@@ -32,6 +33,7 @@ __all__ = [
     "Obstacle",
     "Placed",
     "Placement",
+    "Placing",
     "Reason",
     "ServiceRules",
     "Traffic",
@@ -39,6 +41,7 @@ __all__ = [
     "cut_of",
     "demands_of",
     "place",
+    "placing_of",
     "service_rules",
     "traffic_of",
 ]

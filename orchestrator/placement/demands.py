@@ -10,7 +10,7 @@ from __future__ import annotations
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from orchestrator.placement.values import Demand, ServiceRules
+from orchestrator.placement.values import Demand, Placing, ServiceRules
 from orchestrator.topology.members import pod_name
 
 if TYPE_CHECKING:
@@ -22,6 +22,15 @@ POD_MEMORY_BYTES = 16 << 20
 DEPENDS_WEIGHT = 1.0
 LINK_WEIGHT = 1.0
 """Who declares a link between two services means them to talk."""
+
+
+def placing_of(topology: Topology) -> Placing:
+    """All that placement has to know of a topology."""
+    return Placing(
+        demands=demands_of(topology),
+        rules=service_rules(topology),
+        traffic=traffic_of(topology),
+    )
 
 
 def demands_of(topology: Topology) -> tuple[Demand, ...]:

@@ -70,6 +70,15 @@ Traffic: TypeAlias = Mapping[tuple[str, str], float]
 """How much two services have to do with each other; each pair once, in the order of their names."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placing:
+    """All that placement has to know of a topology."""
+
+    demands: tuple[Demand, ...] = ()
+    rules: Mapping[str, ServiceRules] = field(default_factory=dict)
+    traffic: Traffic = field(default_factory=dict)
+
+
 class Reason(Enum):
     """Why a pod is where it is."""
 

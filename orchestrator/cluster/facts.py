@@ -1,0 +1,72 @@
+"""What a machine is, read where it matters: on it.
+
+Owns the reading, and what is made sure of before a node is started: that both sides run the same
+podnet, and that the processor has what the engine needs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import socket
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+
+from orchestrator.backends.machine import map_count
+from orchestrator.cluster.values import MachineFacts
+from orchestrator.placement.values import pods_most
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_ARCHITECTURES = ("x86_64", "aarch64")
+_NEEDED = {"x86_64": ("sse4_1", "ssse3", "popcnt", "cx16")}
+"""Processor features that compiled guests use and that not every x86-64 has."""
+_CONTRACTS = ("node/v1/node.proto", "vnet/v1/trunk.proto", "vnet/v1/configuration.proto")
+
+
+def machine_facts() -> MachineFacts:
+    """Say what this machine is."""
+    return MachineFacts(
+        hostname=socket.gethostname(),
+        boot_id=_read(_BOOT_ID),
+        system=platform.system().lower(),
+        architecture=platform.machine(),
+        pods_most=pods_most(map_count()),
+        podnet=version("podnet"),
+        contract=_contract(),
+        engine=f"{version('wasmtime')} {platform.machine()}",
+        missing=tuple(_missing()),
+    )
+
+
+def _contract() -> str:
+    digest = hashlib.sha256()
+    for name in _CONTRACTS:
+        digest.update((files("protos") / name).read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _missing() -> list[str]:
+    missing = []
+    if platform.system() != "Linux":
+        missing.append("Linux")
+    if platform.machine() not in _ARCHITECTURES:
+        missing.append(f"a processor of {' or '.join(_ARCHITECTURES)}")
+    flags = _flags()
+    missing += [f"{flag} in its processor" for flag in _NEEDED.get(platform.machine(), ())
+                if flags and flag not in flags]
+    return missing
+
+
+def _flags() -> frozenset[str]:
+    for line in _read(Path("/proc/cpuinfo")).splitlines():
+        if line.startswith("flags"):
+            return frozenset(line.partition(":")[2].split())
+    return frozenset()
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""

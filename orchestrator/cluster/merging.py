@@ -1,0 +1,122 @@
+"""Streams of several nodes as one, while nodes come and go.
+
+Owns the readers, one for each node, and the bounded queue in which they meet. A reader whose node is
+lost ends quietly; that the node is lost is told by other means.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from orchestrator.codec import NodeLostError
+from orchestrator.errors import OrchestratorError
+
+if TYPE_CHECKING:
+    from orchestrator.cluster.member import Member
+
+WAITING = 1024
+"""Items that may wait for whoever reads; a node that is faster waits."""
+_T = TypeVar("_T")
+
+
+class Tap(Generic[_T]):
+    """One reader of a stream that every node has."""
+
+    def __init__(
+        self,
+        group: asyncio.TaskGroup,
+        open_stream: Callable[[Member], AsyncGenerator[_T, None]],
+        *,
+        ends: bool,
+    ) -> None:
+        """Prepare to read.
+
+        Args:
+            group: Has the tasks.
+            open_stream: Opens a node's stream.
+            ends: Whether it is over when every stream is; otherwise nodes that join are read too.
+        """
+        self._group = group
+        self._open = open_stream
+        self._ends = ends
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._queue: asyncio.Queue[tuple[Member | None, _T | OrchestratorError | None]] = (
+            asyncio.Queue(WAITING)
+        )
+
+    def add(self, member: Member) -> None:
+        """Read a node's stream too."""
+        self._tasks[member.name] = self._group.create_task(
+            self._follow(member), name=f"stream of {member.name}"
+        )
+
+    def drop(self, member: Member) -> None:
+        """Read a node's stream no more."""
+        if (task := self._tasks.pop(member.name, None)) is not None:
+            task.cancel()
+
+    async def put(self, item: _T) -> None:
+        """Have an item that comes from no node."""
+        await self._queue.put((None, item))
+
+    async def items(self) -> AsyncGenerator[tuple[Member | None, _T], None]:
+        """Give what comes, with whom it comes from."""
+        while True:
+            member, item = await self._queue.get()
+            if item is None:
+                if self._ends and not self._tasks:
+                    return
+            elif isinstance(item, OrchestratorError):
+                raise item
+            else:
+                yield member, item
+
+    def close(self) -> None:
+        """Stop reading."""
+        for task in self._tasks.values():
+            task.cancel()
+        self._tasks.clear()
+
+    async def _follow(self, member: Member) -> None:
+        last: OrchestratorError | None = None
+        try:
+            async with aclosing(self._open(member)) as stream:
+                async for item in stream:
+                    await self._queue.put((member, item))
+        except NodeLostError:
+            pass
+        except OrchestratorError as error:
+            last = error
+        if self._tasks.get(member.name) is asyncio.current_task():
+            del self._tasks[member.name]
+        await self._queue.put((member, last))
+
+
+async def merge_sorted(
+    streams: list[AsyncGenerator[_T, None]], key: Callable[[_T], float]
+) -> AsyncGenerator[_T, None]:
+    """Merge streams that are sorted, and that end, into one that is."""
+    heads: list[tuple[float, int, _T]] = []
+    for number, stream in enumerate(streams):
+        if (item := await _next(stream)) is not None:
+            heads.append((key(item), number, item))
+    heapq.heapify(heads)
+    while heads:
+        _, number, item = heads[0]
+        yield item
+        following = await _next(streams[number])
+        if following is None:
+            heapq.heappop(heads)
+        else:
+            heapq.heapreplace(heads, (key(following), number, following))
+
+
+async def _next(stream: AsyncGenerator[_T, None]) -> _T | None:
+    try:
+        return await anext(stream, None)
+    except NodeLostError:
+        return None

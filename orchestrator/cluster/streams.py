@@ -1,0 +1,199 @@
+"""What the nodes of a fleet tell and send, as one stream each.
+
+Owns the order in which watching begins (all that is there, then `Synced`, then changes), and leaves
+out what a node says of pods that belong to another one by now.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, aclosing
+from typing import TYPE_CHECKING, TypeVar
+
+from orchestrator.backends.nodes import PodsDisplaced
+from orchestrator.cluster.merging import Tap, merge_sorted
+from orchestrator.codec import NodeRefusedError
+from pod_node.progress import Phase, Progress
+from pod_node.status import (
+    NodeEvent,
+    PodExisting,
+    PodExited,
+    PodHealthChanged,
+    PodPauseChanged,
+    PodStateChanged,
+    Synced,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orchestrator.cluster.member import Member
+    from pod_node.records import LogLines
+    from vnet.capture import CaptureBatch, CaptureWish
+
+_T = TypeVar("_T")
+_Told = NodeEvent | PodsDisplaced
+
+
+class Streams:
+    """Streams of all nodes."""
+
+    def __init__(
+        self, group: asyncio.TaskGroup, owner: Callable[[str], str | None]
+    ) -> None:
+        """Prepare.
+
+        Args:
+            group: Has the readers.
+            owner: Says to which node a pod belongs.
+        """
+        self._group = group
+        self._owner = owner
+        self._watchers: list[Tap[_Told]] = []
+        self._endless: list[Tap[tuple[LogLines, int]]] = []
+        self._taps: list[Tap[CaptureBatch]] = []
+        self._images: dict[str, set[str]] = {}
+
+    def prepared(self, member: Member) -> set[str]:
+        """The images that a node has."""
+        return self._images.setdefault(member.name, set())
+
+    async def join(self, member: Member) -> None:
+        """Read one more node."""
+        self._images[member.name] = set()
+        for watcher in self._watchers:
+            watcher.add(member)
+        for logs in self._endless:
+            logs.add(member)
+
+    def leave(self, member: Member) -> None:
+        """Read a node no more."""
+        self._images.pop(member.name, None)
+        for watcher in self._watchers:
+            watcher.drop(member)
+        for logs in self._endless:
+            logs.drop(member)
+        for tap in self._taps:
+            tap.drop(member)
+
+    async def tell(self, displaced: PodsDisplaced) -> None:
+        """Tell watchers what no node tells."""
+        for watcher in self._watchers:
+            await watcher.put(displaced)
+
+    async def watch(self, members: Sequence[Member]) -> AsyncGenerator[_Told, None]:
+        """Report every pod as it stands, then each change."""
+        tap: Tap[_Told] = Tap(self._group, lambda member: member.client.watch(), ends=False)
+        self._watchers.append(tap)
+        unsynced = {member.name for member in members}
+        for member in members:
+            tap.add(member)
+        is_synced = False
+        try:
+            async with aclosing(tap.items()) as items:
+                async for member, told in items:
+                    if isinstance(told, PodsDisplaced) or member is None:
+                        yield told
+                        continue
+                    if isinstance(told.happening, Synced):
+                        unsynced.discard(member.name)
+                        if not unsynced and not is_synced:
+                            is_synced = True
+                            yield told
+                    elif self._is_true(member, told):
+                        yield told
+        finally:
+            self._watchers.remove(tap)
+            tap.close()
+
+    def _is_true(self, member: Member, event: NodeEvent) -> bool:
+        """Whether a node has a say in what it says."""
+        match event.happening:
+            case PodExisting(status=status):
+                pod = status.spec.name
+            case PodStateChanged() | PodHealthChanged() | PodPauseChanged() | PodExited() as told:
+                pod = told.pod
+            case _:
+                return True
+        return self._owner(pod) == member.name
+
+    async def logs(
+        self,
+        members: Sequence[Member],
+        read: Callable[[Member], AsyncGenerator[tuple[LogLines, int], None]],
+        *,
+        follow: bool,
+    ) -> AsyncGenerator[tuple[LogLines, int], None]:
+        """Read logs of all nodes: what is kept in the order of time, what is new as it comes."""
+        if not follow:
+            async with AsyncExitStack() as stack:
+                streams = [
+                    await stack.enter_async_context(aclosing(read(member))) for member in members
+                ]
+                async for chunk in merge_sorted(streams, lambda chunk: chunk[0].time_s):
+                    yield chunk
+            return
+        tap = Tap(self._group, read, ends=False)
+        self._endless.append(tap)
+        for member in members:
+            tap.add(member)
+        try:
+            async with aclosing(tap.items()) as items:
+                async for _, chunk in items:
+                    yield chunk
+        finally:
+            self._endless.remove(tap)
+            tap.close()
+
+    async def capture(
+        self, members: Sequence[Member], wish: CaptureWish
+    ) -> AsyncGenerator[CaptureBatch, None]:
+        """Report packets as they pass a place on any of these nodes."""
+        tap: Tap[CaptureBatch] = Tap(
+            self._group, lambda member: member.client.capture(wish), ends=True
+        )
+        self._taps.append(tap)
+        for member in members:
+            tap.add(member)
+        left = wish.count or None
+        try:
+            async with aclosing(tap.items()) as items:
+                async for _, batch in items:
+                    yield batch
+                    left = None if left is None else left - len(batch.packets)
+                    if left is not None and left <= 0:
+                        return
+        finally:
+            self._taps.remove(tap)
+            tap.close()
+
+    async def prepare(
+        self, members: Sequence[Member], image: str
+    ) -> AsyncGenerator[Progress, None]:
+        """Bring an image to some nodes; the last step is told when all have it.
+
+        Raises:
+            NodeRefusedError: one of them cannot have it.
+        """
+        if not members:
+            raise NodeRefusedError("there is no node to bring the image to")
+        tap: Tap[Progress] = Tap(
+            self._group, lambda member: member.client.prepare_image(image), ends=True
+        )
+        for member in members:
+            tap.add(member)
+        last: Progress | None = None
+        try:
+            async with aclosing(tap.items()) as items:
+                async for member, step in items:
+                    if step.phase is not Phase.READY:
+                        yield step
+                        continue
+                    last = step
+                    if member is not None:
+                        self.prepared(member).add(image)
+        finally:
+            tap.close()
+        if last is not None:
+            yield last
