@@ -106,8 +106,8 @@ class Order:
 class Companion(Protocol):
     """Who else has a part in a deployment: its network, and those who control it as it runs."""
 
-    def node_connected(self, client: NodeClient) -> None:
-        """There is a node; it has no network of ours yet."""
+    def node_connected(self, client: NodeClient | None) -> None:
+        """There is a node, which has no network of ours yet; None when there is none any more."""
 
     async def planned(self, order: Order) -> None:
         """The node has the networks of a plan, and not all of its pods yet."""
@@ -196,6 +196,7 @@ class Launch:
         self._told: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
         """Set when all that a pod wrote in a life was shown."""
         self._planning = asyncio.Lock()
+        self._failure: OrchestratorError | None = None
         self._changed = asyncio.Event()
 
     @property
@@ -212,6 +213,11 @@ class Launch:
     def portals(self) -> tuple[OpenedPortal, ...]:
         """The open portals."""
         return tuple(self._portals)
+
+    @property
+    def published(self) -> bool:
+        """Whether names and portals lead to the pods that are ready now."""
+        return self._publishing is not None and self._publishing.is_current
 
     async def run(self) -> list[PodView]:
         """Keep the deployment as it is planned until every pod has ended; return them as they did.
@@ -314,6 +320,7 @@ class Launch:
                 error = refused
             finally:
                 self._client, self._publishing, self._group = None, None, None
+                self._companion.node_connected(None)
                 for task in self._tasks:
                     task.cancel()
         return error
@@ -328,13 +335,13 @@ class Launch:
         async with self._planning:
             self._portals = await client.list_portals()
             self._networks = await client.list_networks()
-            self._publishing = Publishing(client, self.deployment)
+            self._publishing = Publishing(client, self.deployment, self._companion.progressed)
             self._spawn(self._publishing.run(), "publishing")
             self._client = client
             self._reached.set()
             if self._order is not None:
                 await self._enact(client, self._order)
-        return None
+        return self._failure
 
     async def _drive(self) -> OrchestratorError | None:
         """Feed the core until the deployment ends; return what went wrong."""
@@ -344,6 +351,8 @@ class Launch:
             if isinstance(event, OrchestratorError):
                 return event
             self._feed(event)
+            if self._failure is not None:
+                return self._failure
         return None
 
     async def _next_event(self, clock: Callable[[], float]) -> Event | OrchestratorError:
@@ -505,7 +514,8 @@ class Launch:
 
     def fail(self, error: OrchestratorError) -> None:
         """End the deployment with an error, soon."""
-        self._events.put_nowait(error)
+        self._failure = error
+        self._events.put_nowait(TimerFired())
 
     async def _prepare(self, client: NodeClient, image: str) -> None:
         try:

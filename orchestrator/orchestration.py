@@ -45,6 +45,7 @@ from orchestrator.topology.loader import read_source
 from orchestrator.topology.members import Roster
 from orchestrator.topology.render import render_problems
 from orchestrator.views import NodeGone, PlanTaken, Remarked, RolloutShown
+from pod_node.errors import PodNodeError
 from pod_node.fanout import Fanout
 from vnet.errors import VnetError
 
@@ -147,6 +148,7 @@ class Orchestrator:
             ends_when_finished=foreground,
         )
         self._control: Control | None = None
+        self._has_control = asyncio.Event()
         self._topology: Topology | None = None
         self._prepared: Prepared | None = None
         self._deciding = asyncio.Lock()
@@ -159,7 +161,7 @@ class Orchestrator:
         self._node_loss = ""
         self._end_asked = asyncio.Event()
         self._end_grace_s: float | None = None
-        self._failure: OrchestratorError | VnetError | None = None
+        self._failure: OrchestratorError | VnetError | PodNodeError | None = None
 
     # --- what there is ---
 
@@ -184,6 +186,10 @@ class Orchestrator:
         """What is declared."""
         return self._declaration
 
+    async def declared(self) -> None:
+        """Wait until something is declared."""
+        await self._has_control.wait()
+
     def describe(self) -> DeploymentView:
         """Say what runs."""
         return replace(
@@ -205,7 +211,7 @@ class Orchestrator:
         Raises:
             OrchestratorError: it failed; everything was taken down.
         """
-        failure: OrchestratorError | VnetError | None = None
+        failure: OrchestratorError | VnetError | PodNodeError | None = None
         views: list[PodView] = []
         async with asyncio.TaskGroup() as group:
             worker = group.create_task(self._do_work(), name="work")
@@ -249,7 +255,7 @@ class Orchestrator:
         self._end_grace_s = grace_s
         self._end_asked.set()
 
-    def fail(self, error: OrchestratorError | VnetError) -> None:
+    def fail(self, error: OrchestratorError | VnetError | PodNodeError) -> None:
         """Take everything down because of an error."""
         self._failure = error
         self.end_soon(0.0)
@@ -484,6 +490,7 @@ class Orchestrator:
         self._topology, self._prepared = topology, prepared
         if self._control is None:
             self._control = self._create_control(prepared)
+            self._has_control.set()
         self._expected_plans = self._launch.deployment.plans + 1
         self._has_started = self._has_settled = False
         try:
@@ -539,9 +546,11 @@ class Orchestrator:
 
     _node: NodeClient | None = None
 
-    def node_connected(self, client: NodeClient) -> None:
+    def node_connected(self, client: NodeClient | None) -> None:
         """Go on with a node."""
         self._node = client
+        if client is None and self._control is not None:
+            self._control.connect(None)
 
     async def planned(self, order: Order) -> None:
         """Give the node the network of the plan."""
@@ -644,9 +653,7 @@ class Orchestrator:
 
     def node_lost(self, reason: str) -> None:
         """Tell that the node ended; its pods are started again on the next."""
-        self._node, self._node_loss = None, reason
-        if self._control is not None:
-            self._control.connect(None)
+        self._node_loss = reason
         self._has_started = self._has_settled = False
         self._expected_plans = self._launch.deployment.plans + 1
         self.show_notice(f"{reason}; its pods are started again", failure=True)
@@ -660,7 +667,9 @@ class Orchestrator:
         if self._foreground and not self._had_settled and deployment.failures:
             self._launch.fail(_failed(self._folder.name, deployment.failures))
             return
-        if not self._has_started and deployment.started:
+        if not (deployment.started and self._launch.published):
+            return
+        if not self._has_started:
             self._has_started = True
             self._progress.publish(Started(tuple(deployment.views), self._launch.portals))
         if not self._has_settled and deployment.settled:
@@ -674,9 +683,8 @@ class Orchestrator:
 
     async def run_companion(self) -> None:
         """Do what is due when it is due."""
-        while self._control is None:
-            await self._launch.wait_changed()
-        await self._control.run()
+        await self._has_control.wait()
+        await self.control.run()
 
     # --- what happens, as the screen of the launch ---
 

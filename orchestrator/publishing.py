@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from orchestrator.reachable import portal_backends, reachable_names, ready_pods
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from orchestrator.codec import NodeClient
     from orchestrator.deploy import Deployment
@@ -27,7 +27,10 @@ IDLE_SHARE = 3.0
 class Publishing:
     """The names and portals of one node."""
 
-    def __init__(self, client: NodeClient, deployment: Deployment) -> None:
+    def __init__(
+        self, client: NodeClient, deployment: Deployment, on_done: Callable[[], None]
+    ) -> None:
+        self._on_done = on_done
         self._client = client
         self._deployment = deployment
         self._plan: Plan | None = None
@@ -67,6 +70,13 @@ class Publishing:
         self._wanted += 1
         self._woken.set()
 
+    @property
+    def is_current(self) -> bool:
+        """Whether all that is so now has been published; if not, it is hurried."""
+        if self._done < self._wanted:
+            self._urgent.set()
+        return self._done >= self._wanted
+
     async def caught_up(self) -> None:
         """Wait until all that is so now has been published."""
         wanted = self._wanted
@@ -90,6 +100,7 @@ class Publishing:
             self._done = wanted
             async with self._caught_up:
                 self._caught_up.notify_all()
+            self._on_done()
             try:
                 async with asyncio.timeout((clock() - began) * IDLE_SHARE):
                     await self._urgent.wait()

@@ -264,7 +264,9 @@ class Node:
         del self._lives[name]
 
     async def stop(self, name: str, grace_s: float) -> PodStatus:
-        """Give a pod time to end by itself, then kill it; return when it has ended.
+        """Ask a pod to end, give it time, then kill it; return when it has ended.
+
+        One that cannot be asked is not waited for.
 
         Raises:
             UnknownPodError: no pod of that name was booted.
@@ -276,9 +278,10 @@ class Node:
             life.status = replace(life.status, state=PodState.STOPPING)
             generation = life.status.generation
             self._tell(PodStateChanged(pod=name, generation=generation, state=PodState.STOPPING))
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(grace_s):
-                await life.ended.wait()
+        if not life.ended.is_set() and life.pod.terminate():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(grace_s):
+                    await life.ended.wait()
         return await self.kill(name)
 
     async def kill(self, name: str) -> PodStatus:

@@ -12,7 +12,6 @@ import os
 import signal
 import sys
 from contextlib import asynccontextmanager, suppress
-from subprocess import DEVNULL, PIPE, Popen
 from typing import TYPE_CHECKING
 
 from orchestrator.backends.backend import NodeDiedError
@@ -43,7 +42,6 @@ class EmbeddedBackend:
 
     def __init__(self, folder: DeploymentFolder) -> None:
         self._folder = folder
-        self._child: Popen[bytes] | None = None
         self._found: FoundProcess | None = None
 
     @property
@@ -62,6 +60,7 @@ class EmbeddedBackend:
         self._found = find_node(self._folder.path)
         if self._found is not None and not await self._answers(self._found):
             await end_process(self._found, 0.0)
+            self._found.collect()
             self._forget()
         if self._found is None:
             await self._start()
@@ -72,7 +71,8 @@ class EmbeddedBackend:
         """Wait for the node's end and say what is known about it."""
         if self._found is not None:
             await self._found.wait()
-        cause = UNKNOWN_CAUSE if self._child is None else _cause(self._child.wait())
+        status = None if self._found is None else self._found.collect()
+        cause = UNKNOWN_CAUSE if status is None else _cause(status)
         return NodeDiedError(cause, str(self._folder.node_log), self._last_lines())
 
     async def end(self) -> None:
@@ -80,10 +80,9 @@ class EmbeddedBackend:
         found = self._found or find_node(self._folder.path)
         if found is not None:
             await end_process(found, STOP_S)
+            found.collect()
             if found is not self._found:
                 found.close()
-        if self._child is not None:
-            self._child.wait()  # it has ended; this collects it
         self._forget()
         self._folder.socket.unlink(missing_ok=True)
         await asyncio.to_thread(remove_roots, self._folder.path)
@@ -96,7 +95,7 @@ class EmbeddedBackend:
     def _forget(self) -> None:
         if self._found is not None:
             self._found.close()
-        self._found = self._child = None
+        self._found = None
 
     async def _answers(self, found: FoundProcess) -> bool:
         """Whether a node that was found is one that can be talked to, now or in a moment."""
@@ -114,27 +113,40 @@ class EmbeddedBackend:
         return False
 
     async def _start(self) -> None:
-        self._child = self._spawn()
-        self._found = FoundProcess(self._child.pid, os.pidfd_open(self._child.pid))
-        if await _first_line(self._child) != READY:
+        reading, writing = os.pipe()
+        try:
+            pid = self._spawn(writing)
+        except BaseException:
+            os.close(reading)
+            raise
+        finally:
+            os.close(writing)
+        self._found = FoundProcess(pid, os.pidfd_open(pid))
+        if await _first_line(reading) != READY:
             raise await self.death()
 
-    def _spawn(self) -> Popen[bytes]:
-        # Not asyncio's own: it kills a child that still runs when nobody refers to it any more.
-        # -P: what lies in the current folder must not stand in for a module of ours.
-        command = (sys.executable, "-P", "-m", "pod_node")
+    def _spawn(self, output: int) -> int:
+        """Start a node that outlives us; whatever is not named here is closed to it."""
         folder = self._folder
+        # -P: what lies in the current folder must not stand in for a module of ours.
+        command = [sys.executable, "-P", "-m", "pod_node"]
+        arguments = ["--socket", str(folder.socket), "--state", str(folder.path)]
         try:
             log = folder.node_log.open("wb")
         except OSError as error:
             raise StateFolderError(str(folder.path), error.strerror or str(error)) from error
         with log:
-            return Popen(
-                (*command, "--socket", str(folder.socket), "--state", str(folder.path)),
-                stdin=DEVNULL,
-                stdout=PIPE,
-                stderr=log,
-                start_new_session=True,  # Ctrl-C is for us to handle, and it outlives us
+            return os.posix_spawn(
+                sys.executable,
+                command + arguments,
+                os.environ,
+                file_actions=[
+                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_DUP2, output, 1),
+                    (os.POSIX_SPAWN_DUP2, log.fileno(), 2),
+                ],
+                setsid=True,  # Ctrl-C is for us to handle
+                setsigdef=(signal.SIGPIPE,),
             )
 
     def _last_lines(self) -> tuple[str, ...]:
@@ -145,12 +157,11 @@ class EmbeddedBackend:
         return tuple(line.rstrip() for line in lines if line.strip())[-LAST_LINES:]
 
 
-async def _first_line(child: Popen[bytes]) -> bytes:
-    """Read what a process says first; nothing when it ends before."""
-    assert child.stdout is not None, "the process was started with a pipe"
+async def _first_line(descriptor: int) -> bytes:
+    """Read what a process says first, from a pipe; nothing when it ends before."""
     reader = asyncio.StreamReader()
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), child.stdout
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb", buffering=0)
     )
     try:
         return await reader.readline()

@@ -42,6 +42,19 @@ class FoundProcess:
         finally:
             loop.remove_reader(self._descriptor)
 
+    def collect(self) -> int | None:
+        """Say how a process ended that has: its exit status, or minus the signal that ended it.
+
+        None when that is not known, because it is no child of this one.
+        """
+        try:
+            result = os.waitid(os.P_PIDFD, self._descriptor, os.WEXITED)
+        except ChildProcessError:
+            return None
+        if result is None:
+            return None
+        return result.si_status if result.si_code == os.CLD_EXITED else -result.si_status
+
     def close(self) -> None:
         """Let go of it; the process does not notice."""
         os.close(self._descriptor)

@@ -20,6 +20,7 @@ from orchestrator.errors import OrchestratorError
 from orchestrator.orchestration import Orchestrator
 from orchestrator.service import serve_control
 from orchestrator.store import Store
+from pod_node.errors import PodNodeError
 from pod_node.images import absolute_reference
 from vnet.errors import VnetError
 
@@ -100,8 +101,7 @@ class _Session:
             foreground=True,
         )
         with self._signals(self._loop):
-            async with serve_control(orchestrator, self._folder.control_socket):
-                views = await self._live(orchestrator)
+            views = await self._live(orchestrator)
         if self._stopped_by is not None:
             return 128 + self._stopped_by
         if orchestrator.was_ended:
@@ -117,12 +117,25 @@ class _Session:
     async def _live(self, orchestrator: Orchestrator) -> list[PodView]:
         """Declare the topology, and run for as long as it lasts."""
         loop = asyncio.get_running_loop()
-        applying = loop.create_task(self._apply(orchestrator), name="apply")
+        tasks = {
+            loop.create_task(self._apply(orchestrator), name="apply"),
+            loop.create_task(self._serve(orchestrator), name="serve"),
+        }
         try:
             return await orchestrator.run()
         finally:
-            applying.cancel()
-            await asyncio.wait({applying})
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+    async def _serve(self, orchestrator: Orchestrator) -> None:
+        """Take requests, once there is something that they can be about."""
+        await orchestrator.declared()
+        try:
+            async with serve_control(orchestrator, self._folder.control_socket):
+                await asyncio.Event().wait()
+        except PodNodeError as error:
+            orchestrator.fail(error)
 
     async def _apply(self, orchestrator: Orchestrator) -> None:
         steps = orchestrator.apply(

@@ -44,6 +44,11 @@ class Reading:
     """What it takes to read it again; None when it could not be read."""
 
     @property
+    def text(self) -> str:
+        """What was read; empty when it could not be."""
+        return "" if self.source is None else self.source.text
+
+    @property
     def errors(self) -> tuple[Problem, ...]:
         """The problems that keep the topology from being used."""
         return tuple(p for p in self.problems if p.severity is Severity.ERROR)

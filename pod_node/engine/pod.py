@@ -78,6 +78,10 @@ class EnginePod:
                 self.spec.name, f"its thread could not be started ({error}); run fewer pods"
             ) from error
 
+    def terminate(self) -> bool:
+        """Ask the guest to end by itself; there is no way to ask it yet."""
+        return False
+
     def kill(self) -> None:
         """End the guest, whatever it is doing; returns at once."""
         self._signals.kill(self._guest.process)
