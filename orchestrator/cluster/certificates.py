@@ -1,22 +1,24 @@
 """The certificates of one deployment's nodes, and of the orchestrator that they obey.
 
-Owns two authorities that live in this process only as long as certificates are issued. One signs
-the nodes' certificates, the other nothing but the orchestrator's; a node obeys the second, so no
-node can give orders to another.
+Owns two authorities, kept in the deployment's folder. One signs the nodes' certificates, the other
+nothing but the orchestrator's; a node obeys the second, so no node can give orders to another.
 """
 
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass
+import secrets
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from orchestrator.codec.securing import ClientCredentials
 from pod_node.credentials import NodeCredentials
 
+TOKEN_BYTES = 32
 ORCHESTRATOR = "orchestrator"
 LIFE = datetime.timedelta(days=3650)
 """A deployment is not expected to last longer; its certificates go with it."""
@@ -24,72 +26,122 @@ EARLY = datetime.timedelta(days=1)
 """Clocks of machines differ."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClientCredentials:
-    """The orchestrator's side of mutual TLS; all PEM."""
-
-    certificate: bytes
-    key: bytes
-    nodes: bytes
-    """The authority of the nodes."""
-
-
 class Authority:
     """Signs certificates."""
 
-    def __init__(self, name: str, now: datetime.datetime) -> None:
-        self._now = now
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = _name(name)
+    def __init__(self, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> None:
+        self._key = key
+        self._certificate = certificate
+
+    @classmethod
+    def create(cls, name: str, now: datetime.datetime) -> Authority:
+        """Make a new one."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = _name(name[:64])
         constraints = x509.BasicConstraints(ca=True, path_length=0)
-        self._certificate = (
-            _builder(self._name, self._name, self._key, now)
-            .add_extension(constraints, critical=True)
-            .sign(self._key, hashes.SHA256())
-        )
+        builder = _builder(subject, subject, key, now)
+        certificate = builder.add_extension(constraints, critical=True).sign(key, hashes.SHA256())
+        return cls(key, certificate)
+
+    @classmethod
+    def read(cls, folder: Path, name: str) -> Authority:
+        """Read one that was kept."""
+        key = serialization.load_pem_private_key((folder / f"{name}.key").read_bytes(), None)
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise ValueError(f"{folder / name}.key is of another kind")
+        certificate = (folder / f"{name}.pem").read_bytes()
+        return cls(key, x509.load_pem_x509_certificate(certificate))
+
+    def keep(self, folder: Path, name: str) -> None:
+        """Keep it where nobody but the owner reads it."""
+        write_private(folder / f"{name}.key", _private(self._key))
+        write_private(folder / f"{name}.pem", self.certificate)
 
     @property
     def certificate(self) -> bytes:
         """Its own, which those trust who trust it."""
         return self._certificate.public_bytes(serialization.Encoding.PEM)
 
-    def issue(self, name: str) -> tuple[bytes, bytes]:
+    def issue(self, name: str, now: datetime.datetime) -> tuple[bytes, bytes]:
         """Make a key and a certificate for somebody."""
         key = ec.generate_private_key(ec.SECP256R1())
         usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         certificate = (
-            _builder(_name(name), self._name, key, self._now)
+            _builder(_name(name), self._certificate.subject, key, now)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
             .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
             .sign(self._key, hashes.SHA256())
         )
-        private = key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        return certificate.public_bytes(serialization.Encoding.PEM), private
+        return certificate.public_bytes(serialization.Encoding.PEM), _private(key)
 
 
 class Credentials:
     """Both authorities, and the orchestrator's own certificate."""
 
-    def __init__(self, deployment: str, now: datetime.datetime) -> None:
-        self._nodes = Authority(f"podnet {deployment} nodes"[:64], now)
-        self._clients = Authority(f"podnet {deployment} clients"[:64], now)
-        certificate, key = self._clients.issue(ORCHESTRATOR)
-        self.client = ClientCredentials(
-            certificate=certificate, key=key, nodes=self._nodes.certificate
-        )
+    def __init__(self, nodes: Authority, clients: Authority, now: datetime.datetime) -> None:
+        self._nodes = nodes
+        self._clients = clients
+        self._now = now
+        certificate, key = clients.issue(ORCHESTRATOR, now)
+        self.client = ClientCredentials(certificate=certificate, key=key, nodes=nodes.certificate)
 
     def node(self, name: str) -> tuple[NodeCredentials, bytes]:
         """What a node needs, and the authority by which it knows other nodes."""
-        certificate, key = self._nodes.issue(name)
+        certificate, key = self._nodes.issue(name, self._now)
         own = NodeCredentials(
             certificate=certificate, key=key, clients=self._clients.certificate
         )
         return own, self._nodes.certificate
+
+
+def open_credentials(deployment: str, folder: Path, now: datetime.datetime) -> Credentials:
+    """Give a deployment's credentials: those that are kept in a folder, or new ones.
+
+    Raises:
+        OSError: the folder cannot be used.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        nodes, clients = Authority.read(folder, "nodes"), Authority.read(folder, "clients")
+    except (FileNotFoundError, ValueError):
+        nodes = Authority.create(f"podnet {deployment} nodes", now)
+        clients = Authority.create(f"podnet {deployment} clients", now)
+        nodes.keep(folder, "nodes")
+        clients.keep(folder, "clients")
+    return Credentials(nodes, clients, now)
+
+
+def open_token(folder: Path) -> bytes:
+    """Give the token by which a deployment's nodes know each other: the one that is kept, or new.
+
+    Raises:
+        OSError: the folder cannot be used.
+    """
+    place = folder / "token"
+    try:
+        token = place.read_bytes()
+    except FileNotFoundError:
+        token = b""
+    if len(token) != TOKEN_BYTES:
+        token = secrets.token_bytes(TOKEN_BYTES)
+        write_private(place, token)
+    return token
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file that nobody but the owner can read."""
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    path.write_bytes(content)
+
+
+def _private(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
 
 
 def _name(text: str) -> x509.Name:

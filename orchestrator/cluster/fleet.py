@@ -54,16 +54,13 @@ class NoNodeError(NodeRefusedError):
 class Fleet:
     """The nodes of one deployment, as `backends.nodes.Nodes` has it."""
 
-    def __init__(self, deployment: str, token: bytes, group: asyncio.TaskGroup) -> None:
+    def __init__(self, deployment: str, group: asyncio.TaskGroup) -> None:
         """Begin without a node.
 
         Args:
             deployment: Its name.
-            token: By which its nodes know each other.
             group: Has the tasks that read streams.
         """
-        self.deployment = deployment
-        self._token = token
         self._members: dict[str, Member] = {}
         self.assignments = Assignments(deployment)
         self._specs: dict[str, PodSpec] = {}
@@ -379,15 +376,7 @@ class Fleet:
     async def _bring_up(self, member: Member) -> None:
         """Give a node what the others have."""
         client = member.client
-        member.trunk_address = await member.call(
-            client.open_trunk(
-                deployment=self.deployment,
-                node=member.name,
-                listen=member.settings.trunk_listen,
-                token=self._token,
-                certificates=member.settings.trunk_certificates,
-            )
-        )
+        member.trunk_address = await member.call(client.open_trunk(member.settings.trunk))
         if self._networks:
             await member.call(client.attach_networks(self._networks.items()))
         else:

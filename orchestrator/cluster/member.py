@@ -16,7 +16,7 @@ from orchestrator.codec import NodeLostError
 if TYPE_CHECKING:
     from orchestrator.codec import NodeClient
     from orchestrator.placement import NodeOffer
-    from vnet.trunk import PeerSpec
+    from vnet.trunk import PeerSpec, TrunkSettings
 
 _T = TypeVar("_T")
 
@@ -26,8 +26,8 @@ class MemberSettings:
     """What a fleet has to know of a node."""
 
     offer: NodeOffer
-    trunk_listen: str
-    """Where its trunk is to listen: `host:port`."""
+    trunk: TrunkSettings
+    """Who it is among the others, and where it listens for them."""
     is_here: bool
     """Whether it is on the orchestrator's own machine."""
     pid: int = 0
@@ -43,7 +43,6 @@ class Member:
         self.trunk_address = ""
         self.peers: tuple[PeerSpec, ...] | None = None
         """What it was told of others."""
-        self.images: dict[str, asyncio.Task[None]] = {}
         self._gone: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._condemned = asyncio.Event()
         self._why = ""

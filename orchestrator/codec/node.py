@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 from orchestrator.codec.calls import cancelled, open_channel, translated
 from orchestrator.codec.connection import CarriedConnection
 from orchestrator.codec.errors import NodeLostError, NodeRefusedError
+from orchestrator.codec.securing import NodeAddress, open_secured_channel
 from pod_node.codec import (
     backends_to_message,
     batch_from_message,
@@ -29,9 +30,11 @@ from pod_node.codec import (
     usage_from_message,
     wish_to_message,
 )
+from pod_node.codec.trunk import peers_to_message, settings_to_message
 from pod_node.history import LogWish
 from protos.node.v1 import node_pb2 as pb
 from protos.node.v1.node_pb2_grpc import PodNodeServiceStub
+from protos.node.v1.trunk_pb2_grpc import TrunkServiceStub
 from vnet.codec import configuration_to_message, statistics_from_message
 
 if TYPE_CHECKING:
@@ -51,14 +54,20 @@ if TYPE_CHECKING:
     from vnet.configuration import NetworkConfiguration
     from vnet.ping import NumberedEcho, PingPlan
     from vnet.statistics import NetworkStatistics
+    from vnet.trunk import PeerSpec, TrunkSettings
 
 
 class NodeClient:
     """One connection to one pod node."""
 
-    def __init__(self, socket: Path) -> None:
-        self._channel = open_channel(socket)
+    def __init__(self, address: Path | NodeAddress) -> None:
+        """Prepare to reach a node by its socket, or on another machine."""
+        if isinstance(address, NodeAddress):
+            self._channel = open_secured_channel(address)
+        else:
+            self._channel = open_channel(address)
         self._stub = PodNodeServiceStub(self._channel)
+        self._trunk = TrunkServiceStub(self._channel)
 
     async def __aenter__(self) -> Self:
         return self
@@ -77,6 +86,17 @@ class NodeClient:
         with _errors(), cancelled(call):
             async for message in call:
                 yield progress_from_message(message)
+
+    async def open_trunk(self, settings: TrunkSettings) -> str:
+        """Have the node listen for others; where."""
+        with _errors():
+            response = await self._trunk.OpenTrunk(settings_to_message(settings))
+        return response.address
+
+    async def set_peers(self, peers: Iterable[PeerSpec]) -> None:
+        """Replace the other nodes, and what their pods have."""
+        with _errors():
+            await self._trunk.SetPeers(peers_to_message(peers))
 
     async def attach_networks(self, networks: Iterable[tuple[str, IPv4Network]]) -> None:
         """Declare networks."""
