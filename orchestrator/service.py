@@ -231,6 +231,11 @@ class DeploymentService(ObservingService):
         return pb.NetworkStatisticsResponse(statistics=statistics_to_message(statistics))
 
 
+def register(server: aio.Server, control: Control) -> None:
+    """Add the deployment's face to a server."""
+    add_DeploymentServiceServicer_to_server(DeploymentService(control), server)
+
+
 @asynccontextmanager
 async def serve_control(control: Control, socket: Path) -> AsyncGenerator[None, None]:
     """Serve the control socket while the block lasts.
@@ -239,7 +244,7 @@ async def serve_control(control: Control, socket: Path) -> AsyncGenerator[None, 
         StateFolderError: the socket cannot be bound.
     """
     server = aio.server()
-    add_DeploymentServiceServicer_to_server(DeploymentService(control), server)
+    register(server, control)
     bind_private(server, socket)
     await server.start()
     try:

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from orchestrator.access import RemoteAddress
     from orchestrator.changes import Mend, Part, ResetLink, ResetLinks, SetLink
     from orchestrator.views import (
         CaptureOrder,
@@ -70,8 +71,13 @@ if TYPE_CHECKING:
 class DeploymentClient:
     """One connection to one running deployment."""
 
-    def __init__(self, socket: Path) -> None:
-        self._channel = open_channel(socket)
+    def __init__(self, where: Path | RemoteAddress) -> None:
+        """Prepare to call; the connection comes with the first call.
+
+        Raises:
+            AccessError: a file with a token or a certificate cannot be used.
+        """
+        self._channel = open_channel(where)
         self._stub = DeploymentServiceStub(self._channel)
 
     async def __aenter__(self) -> Self:
