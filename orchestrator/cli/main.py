@@ -35,6 +35,7 @@ VERBS = {
     "kill": "End pods at once, as a crash would.",
     "link": "Show and change links.",
     "logs": "Show what pods wrote.",
+    "metrics": "Give a deployment's metrics to Prometheus.",
     "netstat": "Count sockets, links, interfaces and policy rules.",
     "partition": "Cut all traffic between groups of pods.",
     "pause": "Keep pods from running for a while.",

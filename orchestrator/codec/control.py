@@ -35,6 +35,7 @@ from orchestrator.codec.watching import (
     event_order_to_message,
     log_chunk_from_message,
     log_order_to_message,
+    tallies_from_message,
 )
 from orchestrator.views import EventOrder
 from pod_node.codec import plan_to_message, usage_from_message
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 
     from orchestrator.access import RemoteAddress
     from orchestrator.changes import Mend, Part, ResetLink, ResetLinks, SetLink
+    from orchestrator.tallies import Tallies
     from orchestrator.views import (
         CaptureOrder,
         DeploymentEvent,
@@ -184,6 +186,12 @@ class DeploymentClient:
         with _errors():
             response = await self._stub.Statistics(pb.StatisticsRequest())
         return usage_from_message(response.statistics)
+
+    async def measure(self) -> tuple[NodeUsage, Tallies]:
+        """Say what is used, and how often things have happened."""
+        with _errors():
+            response = await self._stub.Statistics(pb.StatisticsRequest())
+        return usage_from_message(response.statistics), tallies_from_message(response)
 
     async def network_statistics(self, *, flows: bool) -> NetworkStatistics:
         """Read the network's counters; with `flows`, every socket too."""
