@@ -21,7 +21,7 @@ from prometheus_client.core import (
 
 from orchestrator.reachable import ready_pods
 from vnet.configuration import FaultKind
-from vnet.edge.latency import BOUNDS_S
+from vnet.latency import BOUNDS_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

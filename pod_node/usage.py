@@ -68,7 +68,7 @@ class PortalUsage:
     """From clients."""
     sent_bytes: int = 0
     latency_counts: tuple[int, ...] = ()
-    """Requests by how long they took; see `vnet.edge.latency.BOUNDS_S`."""
+    """Requests by how long they took; see `vnet.latency.BOUNDS_S`."""
     latency_sum_s: float = 0.0
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from vnet.edge.errors import MessageRefusedError
-from vnet.edge.latency import Latencies
+from vnet.latency import Latencies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator

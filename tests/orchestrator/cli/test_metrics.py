@@ -19,7 +19,7 @@ from orchestrator.cli.main import main
 from tests.support.deployments import RunningDeployment, deployment_in_background
 from tests.support.serving import short_folder
 from vnet.configuration import Protocol
-from vnet.edge.latency import BOUNDS_S, Latencies
+from vnet.latency import BOUNDS_S, Latencies
 from vnet.statistics import (
     Endpoint,
     FlowStatistics,
