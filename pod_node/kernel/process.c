@@ -16,26 +16,33 @@ struct thread *current(void)
 }
 #endif
 
-struct process *process_create(struct pod *pod, u32 descriptor_limit, bool counted)
+int process_create(struct pids *pids, struct pid *parent, bool counted, struct process **created)
 {
-	struct process *process = memory_allocate(pod->account, sizeof(*process));
+	struct account *account = pids->pod->account;
+	struct process *process = memory_allocate(account, sizeof(*process));
 	if (!process)
-		return NULL;
+		return -E_NOMEM;
 	process->thread = thread_create(process, counted);
-	if (!process->thread) {
-		memory_free(pod->account, process, sizeof(*process));
-		return NULL;
+	int result = process->thread ? pid_create(pids, parent, process, &process->pid) : -E_NOMEM;
+	if (result < 0) {
+		if (process->thread)
+			thread_destroy(process->thread);
+		memory_free(account, process, sizeof(*process));
+		return result;
 	}
-	process->pod = pod_hold(pod);
-	process->descriptors.limit = descriptor_limit;
-	process->descriptors.account = pod->account;
+	process->pod = pod_hold(pids->pod);
+	process->asked = UINT32_MAX;
+	process->descriptors.limit = pids->descriptor_limit;
+	process->descriptors.host_limit = pids->host_file_limit;
+	process->descriptors.account = account;
 	lock_acquire(&table_lock);
 	process->id = ++next_id;
 	struct process **bucket = &table[process->id % PROCESS_BUCKETS];
 	process->next = *bucket;
 	*bucket = process;
 	lock_release(&table_lock);
-	return process;
+	*created = process;
+	return 0;
 }
 
 struct process *process_find(u32 id)
@@ -50,7 +57,7 @@ struct process *process_find(u32 id)
 
 void process_kill(struct process *process)
 {
-	atomic_store(&process->thread->killed, 1);
+	atomic_fetch_or(&process->thread->interrupt, INTERRUPT_KILL);
 	thread_unpark(process->thread);
 }
 
@@ -67,7 +74,13 @@ void process_resume(struct process *process)
 	thread_unpark(process->thread);
 }
 
-void process_reap(struct process *process)
+u32 process_status(const struct process *process, u32 status)
+{
+	u32 signal = atomic_load(&process->pid->death);
+	return status == SIGNAL_KILL && signal ? signal : status;
+}
+
+void process_reap(struct process *process, u32 status)
 {
 	lock_acquire(&table_lock);
 	struct process **link = &table[process->id % PROCESS_BUCKETS];
@@ -77,8 +90,14 @@ void process_reap(struct process *process)
 	lock_release(&table_lock);
 	thread_ended(process->thread);
 	descriptors_close(&process->descriptors);
-	thread_destroy(process->thread);
+	struct thread *thread = process->thread;
 	struct pod *pod = process->pod;
+	struct pid *pid = process->pid;
+	if (process->request)
+		memory_free(pod->account, process->request, process->request_size);
+	pid_end(pid, status); /* from here on no signal finds the thread */
+	thread_destroy(thread);
+	pid_release(pid);
 	memory_free(pod->account, process, sizeof(*process));
 	pod_release(pod);
 }
@@ -94,7 +113,7 @@ u32 kernel_leave(u32 result)
 	if (atomic_load_explicit(&thread->paused, memory_order_relaxed))
 		thread_freeze(thread);
 	atomic_store_explicit(&thread->in_kernel, 0, memory_order_relaxed);
-	if (atomic_load_explicit(&thread->killed, memory_order_relaxed))
+	if (atomic_load_explicit(&thread->interrupt, memory_order_relaxed) & INTERRUPT_KILL)
 		native_proc_exit(KILLED_STATUS);
 	return result;
 }

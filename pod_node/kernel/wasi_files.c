@@ -1,6 +1,7 @@
 /* WASI calls on descriptors and paths. Files of the host go to the engine's WASI under their own numbers;
  * kernel objects answer here. */
 #include "pod_node/kernel/native.h"
+#include "pod_node/kernel/proc.h"
 #include "pod_node/kernel/wasi.h"
 
 #include "vnet/fabric/text.h"
@@ -11,6 +12,11 @@
 static struct file *file_of(u32 fd)
 {
 	return descriptor_get(&current_process()->descriptors, fd);
+}
+
+static bool is_kernel_directory(const struct file *file)
+{
+	return file->kind == FILE_NET_DIRECTORY || file->kind == FILE_PROC_DIRECTORY;
 }
 
 /* Answer for anything that is not a file of the host: a bad descriptor, or an object that cannot do this. */
@@ -86,16 +92,28 @@ WASI_CALL(fd_tell, (u32 fd, uaddr position), (fd, position))
 WASI_CALL(fd_readdir, (u32 fd, uaddr buffer, u32 length, u64 cookie, uaddr size), (fd, buffer, length, cookie, size))
 {
 	struct file *file = file_of(fd);
-	if (file && file->kind == FILE_NET_DIRECTORY) /* its names are questions, not entries */
+	if (file && is_kernel_directory(file)) /* its names are questions, not entries */
 		return guest_store_u32(size, 0) ? WASI_SUCCESS : WASI_FAULT;
 	ON_HOST(fd, native_fd_readdir(fd, buffer, length, cookie, size), WASI_NOTDIR);
 }
 
+/* The name of a directory of the kernel's that the process was given at its start; NULL for anything else. */
+static const char *preopened_name(u32 fd)
+{
+	const struct process *process = current_process();
+	const struct file *file = file_of(fd);
+	if (file && file->kind == FILE_NET_DIRECTORY && fd == process->net_directory)
+		return NET_PATH;
+	if (file && file->kind == FILE_PROC_DIRECTORY && fd == process->proc_directory)
+		return PROC_PATH;
+	return NULL;
+}
+
 WASI_CALL(fd_prestat_get, (u32 fd, uaddr stat), (fd, stat))
 {
-	struct file *file = file_of(fd);
-	if (file && file->kind == FILE_NET_DIRECTORY && fd == current_process()->net_directory) {
-		u32 prestat[2] = {0, sizeof(NET_PATH) - 1}; /* tag: a directory; length of its name */
+	const char *name = preopened_name(fd);
+	if (name) {
+		u32 prestat[2] = {0, text_length(name)}; /* tag: a directory; length of its name */
 		return guest_store(stat, prestat, sizeof(prestat)) ? WASI_SUCCESS : WASI_FAULT;
 	}
 	ON_HOST(fd, native_fd_prestat_get(fd, stat), WASI_BADF);
@@ -103,11 +121,11 @@ WASI_CALL(fd_prestat_get, (u32 fd, uaddr stat), (fd, stat))
 
 WASI_CALL(fd_prestat_dir_name, (u32 fd, uaddr path, u32 size), (fd, path, size))
 {
-	struct file *file = file_of(fd);
-	if (file && file->kind == FILE_NET_DIRECTORY && fd == current_process()->net_directory) {
-		if (size < sizeof(NET_PATH) - 1)
+	const char *name = preopened_name(fd);
+	if (name) {
+		if (size < text_length(name))
 			return WASI_NAMETOOLONG;
-		return guest_store(path, NET_PATH, sizeof(NET_PATH) - 1) ? WASI_SUCCESS : WASI_FAULT;
+		return guest_store(path, name, text_length(name)) ? WASI_SUCCESS : WASI_FAULT;
 	}
 	ON_HOST(fd, native_fd_prestat_dir_name(fd, path, size), WASI_BADF);
 }
@@ -117,8 +135,10 @@ static u8 filetype_of(const struct file *file)
 	switch (file->kind) {
 	case FILE_SOCKET:
 		return file->socket->kind == SOCKET_DATAGRAM ? WASI_FILETYPE_SOCKET_DGRAM : WASI_FILETYPE_SOCKET_STREAM;
+	case FILE_PROC_DIRECTORY:
 	case FILE_NET_DIRECTORY: return WASI_FILETYPE_DIRECTORY;
 	case FILE_TEXT:
+	case FILE_PROC_CONTROL:
 	case FILE_CONTROL: return WASI_FILETYPE_REGULAR_FILE;
 	default: /* WASI has no type for pipes; with the right to seek this is no terminal */
 		return WASI_FILETYPE_CHARACTER_DEVICE;
@@ -150,6 +170,7 @@ WASI_CALL(fd_fdstat_set_flags, (u32 fd, u32 flags), (fd, flags))
 WASI_CALL(fd_filestat_get, (u32 fd, uaddr stat), (fd, stat))
 {
 	struct file *file = file_of(fd);
+	current_process()->asked = fd;
 	if (!file || file->kind == FILE_HOST)
 		ON_HOST(fd, native_fd_filestat_get(fd, stat), WASI_BADF);
 	struct wasi_filestat filestat;
@@ -188,6 +209,8 @@ static i32 write_command(struct file *file, uaddr iovs, u32 count)
 		user_copy_in(command + length, list[i].buffer, list[i].length);
 		length += list[i].length;
 	}
+	if (file->kind == FILE_PROC_CONTROL)
+		return proc_control(current_process(), file, command, length);
 	if (file->kind == FILE_CONTROL)
 		return net_control(current_process(), file, command, length);
 	return net_write_options(current_process(), file, command, length);
@@ -200,7 +223,7 @@ WASI_CALL(fd_write, (u32 fd, uaddr iovs, u32 count, uaddr size), (fd, iovs, coun
 		ON_HOST(fd, native_fd_write(fd, iovs, count, size), WASI_BADF);
 	if (!user_range_ok(size, sizeof(u32)))
 		return WASI_FAULT;
-	i32 moved = file->kind == FILE_CONTROL || file->option_socket
+	i32 moved = file->kind == FILE_CONTROL || file->kind == FILE_PROC_CONTROL || file->option_socket
 			    ? write_command(file, iovs, count)
 			    : wasi_transfer_out(file, iovs, count, !file->nonblocking);
 	if (moved >= 0)
@@ -246,13 +269,15 @@ static int load_path(char *path, uaddr from, u32 length)
 	return 0;
 }
 
-static u32 open_below_net(uaddr path, u32 length, u32 flags, uaddr opened)
+static u32 open_in_kernel(const struct file *directory, uaddr path, u32 length, u32 flags, uaddr opened)
 {
 	char text[PATH_MOST];
 	struct file *file = NULL;
+	bool nonblocking = flags & WASI_FDFLAGS_NONBLOCK;
 	int result = load_path(text, path, length);
 	if (result == 0)
-		result = net_open(current_process(), text, flags & WASI_FDFLAGS_NONBLOCK, &file);
+		result = directory->kind == FILE_PROC_DIRECTORY ? proc_open(current_process(), text, nonblocking, &file)
+								: net_open(current_process(), text, nonblocking, &file);
 	return result < 0 ? wasi_result(result) : wasi_install(file, opened);
 }
 
@@ -283,11 +308,26 @@ WASI_CALL(path_open,
 	  (fd, lookup, path, length, open, base, inheriting, flags, opened))
 {
 	struct file *file = file_of(fd);
-	if (file && file->kind == FILE_NET_DIRECTORY)
-		return open_below_net(path, length, flags, opened);
+	if (file && is_kernel_directory(file))
+		return open_in_kernel(file, path, length, flags, opened);
 	if (!file || file->kind != FILE_HOST)
 		return refuse(file, WASI_NOTDIR);
 	return open_on_host(file, lookup, path, length, open, base, inheriting, flags, opened);
+}
+
+static u32 stat_below_proc(uaddr path, u32 length, uaddr stat)
+{
+	char text[PATH_MOST];
+	int result = load_path(text, path, length);
+	if (result < 0)
+		return wasi_result(result);
+	struct wasi_filestat filestat;
+	memset(&filestat, 0, sizeof(filestat));
+	filestat.filetype = (u8)proc_filetype(current_process(), text);
+	if (!filestat.filetype)
+		return WASI_NOENT;
+	filestat.links = 1;
+	return guest_store(stat, &filestat, sizeof(filestat)) ? WASI_SUCCESS : WASI_FAULT;
 }
 
 static u32 stat_below_net(uaddr path, u32 length, uaddr stat)
@@ -317,6 +357,8 @@ static u32 stat_below_net(uaddr path, u32 length, uaddr stat)
 WASI_CALL(path_filestat_get, (u32 fd, u32 flags, uaddr path, u32 length, uaddr stat), (fd, flags, path, length, stat))
 {
 	struct file *file = file_of(fd);
+	if (file && file->kind == FILE_PROC_DIRECTORY)
+		return stat_below_proc(path, length, stat);
 	if (file && file->kind == FILE_NET_DIRECTORY)
 		return stat_below_net(path, length, stat);
 	ON_HOST(fd, native_path_filestat_get(fd, flags, path, length, stat), WASI_NOTDIR);
@@ -325,7 +367,7 @@ WASI_CALL(path_filestat_get, (u32 fd, u32 flags, uaddr path, u32 length, uaddr s
 /* Nothing below /net can be made, changed or removed. */
 static u32 refuse_change(const struct file *file)
 {
-	return refuse(file, file && file->kind == FILE_NET_DIRECTORY ? WASI_ROFS : WASI_NOTDIR);
+	return refuse(file, file && is_kernel_directory(file) ? WASI_ROFS : WASI_NOTDIR);
 }
 
 WASI_CALL(path_create_directory, (u32 fd, uaddr path, u32 length), (fd, path, length))
