@@ -33,6 +33,7 @@ VERBS = {
     "inspect": "Show everything about a service, a pod or a link.",
     "kill": "End pods at once, as a crash would.",
     "link": "Show and change links.",
+    "logs": "Show what pods wrote.",
     "netstat": "Count sockets, links, interfaces and policy rules.",
     "partition": "Cut all traffic between groups of pods.",
     "pause": "Keep pods from running for a while.",
@@ -48,7 +49,6 @@ VERBS = {
 NOT_YET = {
     "down": 'Ctrl-C in "podnet up" takes everything down',
     "exec": "a pod runs one process, and no other can be put beside it",
-    "logs": '"podnet up" prints the logs of all pods',
     "restart": 'pods restart by the "restart" of their service',
     "scale": 'write "deploy: {replicas: 3}" in the topology and run "podnet up" again',
     "shell": "a pod runs one process, and no other can be put beside it",

@@ -80,13 +80,21 @@ class Reach:
 
 def reaching(verb: Callable[Concatenate[Reach, P], T]) -> Callable[P, T]:
     """Give a verb the options that choose a deployment, and the way to it as first argument."""
+    return _reaching(verb, "-t", "--topology")
 
+
+def reaching_without_t(verb: Callable[Concatenate[Reach, P], T]) -> Callable[P, T]:
+    """As `reaching`, for a verb whose `-t` is something else."""
+    return _reaching(verb, "--topology")
+
+
+def _reaching(verb: Callable[Concatenate[Reach, P], T], *topology_names: str) -> Callable[P, T]:
     @click.option(
         "-d", "--deployment", metavar="NAME", help="The deployment; by default the only one."
     )
     @click.option(
-        "-t",
-        "--topology",
+        *topology_names,
+        "topology",
         metavar="FILE",
         type=click.Path(dir_okay=False),
         help="A topology file that names the deployment.",
@@ -95,7 +103,7 @@ def reaching(verb: Callable[Concatenate[Reach, P], T]) -> Callable[P, T]:
         deployment: str | None, topology: str | None, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         if deployment is not None and topology is not None:
-            raise click.UsageError("give -d or -t, not both")
+            raise click.UsageError(f"give -d or {topology_names[0]}, not both")
         name = deployment if topology is None else _name_in(topology)
         return verb(find_deployment(name), *args, **kwargs)
 

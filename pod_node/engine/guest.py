@@ -19,6 +19,7 @@ from pod_node.spec import ExitKind, PodExit, PodSpec
 
 if TYPE_CHECKING:
     from pod_node.engine.fabric import Fabric
+    from pod_node.engine.mounts import MountTable
     from pod_node.engine.process import KernelProcess
     from pod_node.engine.program import Program
     from pod_node.engine.signals import Signals
@@ -46,6 +47,7 @@ class Guest:
         spec: PodSpec,
         argv: list[str],
         process: KernelProcess,
+        mounts: MountTable,
         signals: Signals,
         epoch: object,
     ) -> None:
@@ -55,6 +57,7 @@ class Guest:
         self.spec = spec
         self.process = process
         self._argv = argv
+        self.mounts = mounts
         self._signals = signals
         self._epoch = epoch
         self.cpu_at_end_s = 0.0
@@ -138,8 +141,7 @@ class Guest:
         wasi = wasmtime.WasiConfig()
         wasi.argv = self._argv
         wasi.env = (dict(self.spec.environment) | {"PWD": self.spec.working_dir}).items()
-        for mount in self.spec.mounts:
-            wasi.preopen_dir(str(mount.source), mount.target, not mount.read_only)
+        self.mounts.preopen(wasi)
         return wasi
 
     def _killed(self) -> bool:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from pod_node.engine.disks import FabricDisks
 from pod_node.engine.process import exec_process, reap_pod, reap_process
 from pod_node.engine.share import Share
 from pod_node.engine.stdio import HostInput, HostOutput
@@ -106,6 +107,7 @@ class EnginePod:
         except (OSError, RuntimeError) as error:
             self._forget(self._main)
             self._give_back(_NEVER_RAN)
+            self._around.fabric.call("host_files_release", self.process.files)
             raise BootError(
                 self.spec.name, f"its thread could not be started ({error}); run fewer pods"
             ) from error
@@ -175,6 +177,10 @@ class EnginePod:
             cpu_time_s=self._ended_cpu_s + sum(guest.cpu_time_s() for guest in guests),
             throttled_s=sum(signals.throttled_s(process) for process in self._guests),
         )
+
+    def disks(self) -> FabricDisks:
+        """What its root and its tmpfs take; see `FabricDisks`."""
+        return FabricDisks(self._around.fabric, self.process.files, self._main.mounts)
 
     @property
     def frozen(self) -> bool:
@@ -264,7 +270,10 @@ class EnginePod:
         finally:
             self._gone.set()
             self._on_gone(self)
-            self._on_exit(outcome)
+            try:
+                self._on_exit(outcome)
+            finally:
+                self._around.fabric.call("host_files_release", self.process.files)
 
     def _give_back(self, outcome: PodExit) -> PodExit:
         """Free what the pod had in the kernel, after passing on its last words."""

@@ -18,17 +18,20 @@ from pod_node.spec import ExitKind, PodExit
 
 if TYPE_CHECKING:
     from pod_node.engine.fabric import Fabric
+    from pod_node.engine.mounts import MountTable
     from pod_node.spec import PodSpec
 
 _INTERFACES_MOST = 8
 _HOSTNAME_BYTES = 64
 """With the NUL that ends it."""
-_REQUEST = struct.Struct(f"<QIIIIII{3 * _INTERFACES_MOST}I{_HOSTNAME_BYTES}s")
+_REQUEST = struct.Struct(f"<QIIIIIII{3 * _INTERFACES_MOST}I{_HOSTNAME_BYTES}s")
 _STARTED = struct.Struct("<7I")
+_REPLY = struct.Struct("<8I")
 _SPAWNED = struct.Struct("<11I")
 HOST_FILES_MOST = 1024
 """Open files of the host for one pod (EMFILE), its mounts included: each takes a descriptor of the
 node's process. Linux gives a process as many by default."""
+_ALIGNMENT = 8
 _MIB = 1 << 20
 _BY_SIGNAL = 128
 """Added to a signal's number, as shells do."""
@@ -49,6 +52,8 @@ class KernelProcess:
     input: int
     output: int
     error: int
+    files: int = 0
+    """For a pod's main process: what `files.py` asks about; the kernel keeps it until it is released."""
 
 
 def check_bootable(spec: PodSpec, argv: list[str]) -> None:
@@ -56,7 +61,7 @@ def check_bootable(spec: PodSpec, argv: list[str]) -> None:
 
     Raises:
         BootError: text that no C string can hold, too many interfaces, a mount that is no
-            directory.
+            directory and no file.
     """
     check_texts(spec, argv)
     if len(spec.interfaces) > _INTERFACES_MOST:
@@ -66,9 +71,9 @@ def check_bootable(spec: PodSpec, argv: list[str]) -> None:
             "put it on fewer networks",
         )
     for mount in spec.mounts:
-        if not mount.source.is_dir():
+        if not (mount.source.is_dir() or mount.source.is_file()):
             raise BootError(
-                spec.name, f"{mount.source} is no directory; it was to be {mount.target}"
+                spec.name, f"{mount.source} is no folder and no file; it was to be {mount.target}"
             )
 
 
@@ -130,7 +135,9 @@ def _texts(spec: PodSpec, argv: list[str]) -> Iterator[tuple[str, str]]:
         yield "a mount's target", mount.target
 
 
-def create_process(fabric: Fabric, spec: PodSpec, networks: Mapping[str, int]) -> KernelProcess:
+def create_process(
+    fabric: Fabric, spec: PodSpec, networks: Mapping[str, int], mounts: MountTable
+) -> KernelProcess:
     """Make a pod with one process in the fabric; `spec` has passed `check_bootable`.
 
     Raises:
@@ -150,7 +157,8 @@ def create_process(fabric: Fabric, spec: PodSpec, networks: Mapping[str, int]) -
         min(limits.descriptors, _U32_MOST),
         HOST_FILES_MOST,
         min(limits.processes, _U32_MOST),
-        len(spec.mounts),
+        len(mounts.entries),
+        mounts.text_bytes,
         len(spec.interfaces),
         *interfaces,
         *padding,
@@ -159,10 +167,14 @@ def create_process(fabric: Fabric, spec: PodSpec, networks: Mapping[str, int]) -
     assert len(request) == fabric.reply_offset, "the kernel's layout is another"
     at = fabric.staging
     fabric.view[at : at + len(request)] = request
+    after = at + fabric.reply_offset + _REPLY.size
+    after += -after % _ALIGNMENT
+    table = mounts.encode()
+    fabric.view[after : after + len(table)] = table
     result = fabric.try_call("host_pod_create", at)
     if result < 0:
         raise BootError(spec.name, _refusal(-result, spec))
-    return KernelProcess(*_STARTED.unpack_from(fabric.view, at + fabric.reply_offset))
+    return KernelProcess(*_REPLY.unpack_from(fabric.view, at + fabric.reply_offset))
 
 
 def exec_process(fabric: Fabric, main: KernelProcess) -> KernelProcess:

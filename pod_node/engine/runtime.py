@@ -21,6 +21,7 @@ from pod_node.engine.echoes import Echoes
 from pod_node.engine.fabric import DEFAULT_FABRIC_BYTES, Fabric
 from pod_node.engine.gateway import FabricGateway
 from pod_node.engine.guest import Guest
+from pod_node.engine.mounts import mount_table
 from pod_node.engine.network import FabricNetwork
 from pod_node.engine.pod import EnginePod, Surroundings
 from pod_node.engine.process import check_bootable, check_memory, create_process
@@ -38,6 +39,7 @@ from vnet.statistics import NetworkStatistics
 if TYPE_CHECKING:
     from pod_node.engine.process import KernelProcess
     from pod_node.engine.spawn_request import SpawnRequest
+    from pod_node.files import PodFolders
     from pod_node.images import CompiledImage
     from pod_node.runtime import OnExit, OnOutput, OnRunning
     from pod_node.spec import PodSpec
@@ -153,6 +155,7 @@ class EngineRuntime:
         on_output: OnOutput,
         on_exit: OnExit,
         on_running: OnRunning | None = None,
+        folders: PodFolders | None = None,
     ) -> EnginePod:
         """Start a guest on a thread of its own and return without waiting for it.
 
@@ -169,7 +172,9 @@ class EngineRuntime:
             mounts=(*image.mounts, *spec.mounts),
         )
         argv = list(image.arguments(spec.command, spec.working_dir))
-        return self._boot(full, image.artifact, argv, on_output, on_exit, on_running, image)
+        return self._boot(
+            full, image.artifact, argv, on_output, on_exit, on_running, folders, image
+        )
 
     def boot_artifact(
         self,
@@ -179,9 +184,10 @@ class EngineRuntime:
         on_output: OnOutput,
         on_exit: OnExit,
         on_running: OnRunning | None = None,
+        folders: PodFolders | None = None,
     ) -> EnginePod:
         """As `boot`, from a compiled module, with nothing added to `spec`."""
-        return self._boot(spec, artifact, argv, on_output, on_exit, on_running, None)
+        return self._boot(spec, artifact, argv, on_output, on_exit, on_running, folders, None)
 
     def _boot(
         self,
@@ -191,6 +197,7 @@ class EngineRuntime:
         on_output: OnOutput,
         on_exit: OnExit,
         on_running: OnRunning | None,
+        folders: PodFolders | None,
         image: CompiledImage | None,
     ) -> EnginePod:
         if self._closing:
@@ -198,12 +205,15 @@ class EngineRuntime:
         check_bootable(spec, argv)
         program = self._program(artifact, spec.image)
         check_memory(spec, program.memory_minimum)
-        process = create_process(self.fabric, spec, self._network.numbers)
-        guest = Guest(self.fabric, program, spec, argv, process, self._signals, self._epoch)
+        mounts = mount_table(spec, folders)
+        process = create_process(self.fabric, spec, self._network.numbers, mounts)
+        guest = Guest(self.fabric, program, spec, argv, process, mounts, self._signals, self._epoch)
 
         def make_guest(process: KernelProcess, request: SpawnRequest) -> Guest:
             own, argv = spawned_spec(spec, image, request)
-            return Guest(self.fabric, program, own, argv, process, self._signals, self._epoch)
+            return Guest(
+                self.fabric, program, own, argv, process, mounts, self._signals, self._epoch
+            )
 
         pod = EnginePod(self._around, guest, make_guest, on_output, on_exit, on_running)
         pod.start(self._forget)

@@ -56,6 +56,15 @@ static void unwatch(struct file *file)
 	memory_free(file->account, file->watches, 2 * sizeof(struct waiter));
 }
 
+/* The engine closes the file itself, in `fd_close` or with its Store. */
+static void forget_host_file(struct file *file)
+{
+	if (file->inode)
+		disk_close(file->inode);
+	if (file->place)
+		memory_free(file->account, file->place, (u32)sizeof(struct place) + file->place->length);
+}
+
 void file_release(struct file *file)
 {
 	if (atomic_fetch_sub(&file->references, 1) != 1)
@@ -74,8 +83,8 @@ void file_release(struct file *file)
 	case FILE_EXIT:
 	case FILE_SIGNALS: pid_release(file->pid); break;
 	case FILE_SPAWNS: spawns_close(); break;
+	case FILE_HOST: forget_host_file(file); break;
 	case FILE_PROC_DIRECTORY:
-	case FILE_HOST: /* closed by `fd_close`, or with its Store */
 	case FILE_NET_DIRECTORY: break;
 	}
 	struct account *account = file->account;

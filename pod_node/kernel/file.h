@@ -6,6 +6,7 @@
 #ifndef PODNET_KERNEL_FILE_H
 #define PODNET_KERNEL_FILE_H
 
+#include "pod_node/kernel/mounts.h"
 #include "vnet/fabric/captures/capture.h"
 #include "vnet/fabric/sockets/stream.h"
 #include "vnet/fabric/sockets/socket_calls.h"
@@ -44,6 +45,12 @@ struct text {
 	char bytes[];
 };
 
+/* Where a directory was when it was opened: its path in the pod. */
+struct place {
+	u32 length;
+	char text[]; /* without a slash at its end */
+};
+
 struct file {
 	_Atomic u32 references;
 	enum file_kind kind;
@@ -58,6 +65,11 @@ struct file {
 		struct capture *capture;
 		struct pid *pid; /* held */
 	};
+	struct mount *mount;   /* FILE_HOST: the one that it is on; the table is its process's */
+	bool is_mount;         /* FILE_HOST: its target itself */
+	struct place *place;   /* FILE_HOST: of a directory below its mount's target; NULL when not known */
+	struct inode *inode;   /* FILE_HOST: of a file that is counted */
+	bool appends;          /* FILE_HOST: writes go to the end of a counted file */
 	struct waiter *watches; /* two, when the host watches it: for reading and for writing */
 };
 

@@ -111,12 +111,13 @@ struct pod_interface {
 struct process_request {
 	u64 fabric_bytes;
 	u32 sockets, descriptors, host_files, processes;
-	u32 preopens; /* host directories that the engine has opened as 3, 4, ... */
+	u32 mounts, mount_texts; /* how many, and the bytes of their texts; both follow the request */
 	u32 interface_count;
 	struct pod_interface interfaces[INTERFACES_MOST];
 	char hostname[HOSTNAME_SIZE];
 	/* the reply */
 	struct process_started started;
+	u32 files; /* its mounts, which the host holds until `host_files_release` */
 };
 
 EXPORT(host_layout) u32 host_layout(u32 what);
@@ -134,6 +135,13 @@ u32 host_layout(u32 what)
 	case LAYOUT_PAUSED_OFFSET: return offsetof(struct thread, paused);
 	default: return 0;
 	}
+}
+
+static int mount_all(struct pids *pids, const struct process_request *request)
+{
+	const struct mount_request *mounts = (const struct mount_request *)(request + 1);
+	pids->mounts = mounts_create(pids->pod->account, mounts, request->mounts, request->mount_texts);
+	return pids->mounts ? 0 : -E_NOBUFS;
 }
 
 static int attach_interfaces(struct pod *pod, const struct process_request *request)
@@ -154,7 +162,6 @@ static struct pids *create_pids(const struct process_request *request)
 	if (pod)
 		pod_release(pod);
 	if (pids) {
-		pids->preopens = request->preopens;
 		pids->descriptor_limit = request->descriptors;
 		pids->host_file_limit = request->host_files;
 	}
@@ -172,7 +179,10 @@ i32 host_pod_create(uaddr at)
 		return -E_NOBUFS;
 	int result = attach_interfaces(pids->pod, request);
 	if (result == 0)
+		result = mount_all(pids, request);
+	if (result == 0)
 		result = host_process_begin(pids, &request->started);
+	request->files = result < 0 ? 0 : (u32)(uintptr_t)mounts_hold(pids->mounts);
 	if (result < 0)
 		pod_detach_all(pids->pod);
 	pids_release(pids);

@@ -62,7 +62,7 @@ int host_process_begin(struct pids *pids, struct process_started *started)
 	atomic_store(&process->pid->started, 1);
 	result = install_stdio(process, started);
 	if (result == 0)
-		result = spawn_install_directories(process);
+		result = process_open_mounts(process);
 	describe(process, started);
 	if (result < 0) {
 		close_host_ends(started);

@@ -24,6 +24,8 @@ void pids_release(struct pids *pids)
 	if (atomic_fetch_sub(&pids->references, 1) != 1)
 		return;
 	struct pod *pod = pids->pod;
+	if (pids->mounts)
+		mounts_release(pids->mounts);
 	memory_free(pod->account, pids, sizeof(*pids));
 	pod_release(pod);
 }

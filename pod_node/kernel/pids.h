@@ -12,6 +12,7 @@
 #include "vnet/fabric/errno.h"
 #include "vnet/fabric/pods/network.h"
 
+struct mounts;
 struct process;
 
 /* By their numbers on Linux. */
@@ -41,7 +42,8 @@ struct pids {
 	_Atomic u32 references;
 	struct pod *pod; /* held */
 	u32 limit; /* processes at once, zombies included; fixed */
-	u32 preopens, descriptor_limit, host_file_limit; /* of each process; fixed once the first exists */
+	u32 descriptor_limit, host_file_limit; /* of each process; fixed once the first exists, as the next */
+	struct mounts *mounts;                 /* of each process; held; NULL for the node's own */
 	struct lock lock;
 	u32 count, next; /* under lock */
 	struct pid *first; /* under lock */

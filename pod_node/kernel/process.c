@@ -32,6 +32,8 @@ int process_create(struct pids *pids, struct pid *parent, bool counted, struct p
 	}
 	process->pod = pod_hold(pids->pod);
 	process->asked = UINT32_MAX;
+	if (pids->mounts)
+		process->mounts = mounts_hold(pids->mounts);
 	process->descriptors.limit = pids->descriptor_limit;
 	process->descriptors.host_limit = pids->host_file_limit;
 	process->descriptors.account = account;
@@ -90,6 +92,7 @@ void process_reap(struct process *process, u32 status)
 	lock_release(&table_lock);
 	thread_ended(process->thread);
 	descriptors_close(&process->descriptors);
+	mounts_release(process->mounts);
 	struct thread *thread = process->thread;
 	struct pod *pod = process->pod;
 	struct pid *pid = process->pid;
@@ -100,6 +103,44 @@ void process_reap(struct process *process, u32 status)
 	pid_release(pid);
 	memory_free(pod->account, process, sizeof(*process));
 	pod_release(pod);
+}
+
+static enum file_kind mounted_kind(const struct mount *mount)
+{
+	if (mount->flags & MOUNT_NET)
+		return FILE_NET_DIRECTORY;
+	return mount->flags & MOUNT_PROC ? FILE_PROC_DIRECTORY : FILE_HOST;
+}
+
+static int open_mount(struct process *process, struct mount *mount)
+{
+	struct file *file = file_create(process->pod->account, mounted_kind(mount));
+	if (!file)
+		return -E_NOBUFS;
+	file->host_descriptor = mount->host_descriptor;
+	file->mount = mount;
+	file->is_mount = true;
+	int result = descriptor_install(&process->descriptors, file);
+	if (result < 0)
+		file_release(file);
+	return result;
+}
+
+int process_open_mounts(struct process *process)
+{
+	for (u32 i = 0; i < process->mounts->count; i++) {
+		struct mount *mount = &process->mounts->list[i];
+		if (mount->flags & MOUNT_ENTRY)
+			continue; /* the guest may have the file, not the folder that it is in */
+		int result = open_mount(process, mount);
+		if (result < 0)
+			return result;
+		if (mount->flags & MOUNT_NET)
+			process->net_directory = (u32)result;
+		if (mount->flags & MOUNT_PROC)
+			process->proc_directory = (u32)result;
+	}
+	return 0;
 }
 
 void kernel_enter(void)

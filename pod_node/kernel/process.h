@@ -22,6 +22,7 @@ struct process {
 	struct thread *thread;
 	struct descriptors descriptors;
 	u32 net_directory, proc_directory; /* descriptor numbers that `/net` and `/proc` were given at start */
+	struct mounts *mounts;             /* held; NULL until it was told of any */
 	u32 asked;                         /* descriptor whose facts the program asked for last; owner */
 	u8 *request;                       /* what it was spawned with, for the node; NULL later */
 	u32 request_size;
@@ -45,6 +46,9 @@ void process_resume(struct process *process);
 void process_reap(struct process *process, u32 status);
 /* A status with the signal that ended the process, for one that the node saw only as killed. */
 u32 process_status(const struct process *process, u32 status);
+
+/* Give a process without files beside its stdio a descriptor for each of its mounts. 0 or a negative errno. */
+int process_open_mounts(struct process *process);
 
 /* Wrap every call from a guest, so that a kill or a pause takes effect before the guest runs on. */
 void kernel_enter(void);

@@ -10,36 +10,6 @@ static struct {
 	struct waitq changes;
 } spawns;
 
-static int install_directory(struct process *process, enum file_kind kind, u32 host_descriptor)
-{
-	struct file *file = file_create(process->pod->account, kind);
-	if (!file)
-		return -E_NOBUFS;
-	file->host_descriptor = host_descriptor;
-	int result = descriptor_install(&process->descriptors, file);
-	if (result < 0)
-		file_release(file);
-	return result;
-}
-
-int spawn_install_directories(struct process *process)
-{
-	for (u32 i = 0; i < process->pid->pids->preopens; i++) {
-		int result = install_directory(process, FILE_HOST, 3 + i);
-		if (result < 0)
-			return result;
-	}
-	int net = install_directory(process, FILE_NET_DIRECTORY, 0);
-	if (net < 0)
-		return net;
-	int proc = install_directory(process, FILE_PROC_DIRECTORY, 0);
-	if (proc < 0)
-		return proc;
-	process->net_directory = (u32)net;
-	process->proc_directory = (u32)proc;
-	return 0;
-}
-
 /* A record's text, or NULL at the end; `*offset` moves on. The request ends with a NUL. */
 static const char *next_record(const u8 *request, u32 size, u32 *offset)
 {
@@ -125,7 +95,7 @@ static int furnish(struct process *child, const struct process *parent, const u8
 			return result;
 		}
 	}
-	int result = spawn_install_directories(child);
+	int result = process_open_mounts(child);
 	for (u32 fd = 0; fd < 3 && result == 0; fd++) {
 		struct mapping same = {.number = fd, .from = fd, .closed = !descriptor_get(&parent->descriptors, fd)};
 		result = inherit(child, parent, &same);

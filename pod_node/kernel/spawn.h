@@ -21,9 +21,6 @@
 
 #define SPAWN_REQUEST_MOST (256u << 10) /* bytes: Linux allows more, few programs need a tenth */
 
-/* The pod's directories, `/net` and `/proc`, for a new process. 0 or a negative errno. */
-int spawn_install_directories(struct process *process);
-
 /* Spawn from a request in the fabric, which belongs to the callee from now on; the account of the caller's pod has paid
  * for `size` bytes. The child's number or a negative errno. */
 i32 spawn(struct process *parent, u8 *request, u32 size);

@@ -21,6 +21,7 @@ static const u8 errno_table[] = {
 	[E_INVAL] = WASI_INVAL,
 	[E_MFILE] = WASI_MFILE,
 	[E_NOTTY] = WASI_NOTTY,
+	[E_NOSPC] = WASI_NOSPC,
 	[E_SPIPE] = WASI_SPIPE,
 	[E_ROFS] = WASI_ROFS,
 	[E_PIPE] = WASI_PIPE,
@@ -49,6 +50,7 @@ static const u8 errno_table[] = {
 	[E_HOSTUNREACH] = WASI_HOSTUNREACH,
 	[E_ALREADY] = WASI_ALREADY,
 	[E_INPROGRESS] = WASI_INPROGRESS,
+	[E_DQUOT] = WASI_DQUOT,
 };
 
 u32 wasi_errno(u32 error)

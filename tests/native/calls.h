@@ -108,6 +108,7 @@ i32 host_process_signal(u32 id, u32 signal, u32 session);
 i32 host_process_reap(u32 id, u32 status);
 i32 host_pod_end(u32 id);
 i32 host_pod_reap(u32 id, u32 status);
+void host_files_release(u32 files);
 i32 host_spawn_open(void);
 i32 host_spawn_take(uaddr at);
 i32 host_spawn_started(u32 id);

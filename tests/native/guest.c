@@ -16,19 +16,26 @@
 struct process_request {
 	u64 fabric_bytes;
 	u32 sockets, descriptors, host_files, processes;
-	u32 preopens;
+	u32 mounts, mount_texts;
 	u32 interface_count;
 	struct {
 		u32 network, ipv4, prefix;
 	} interfaces[INTERFACES_MOST];
 	char hostname[HOSTNAME_SIZE];
 	struct process_started started;
+	u32 files;
 };
 
 enum { LAYOUT_STACK_TOP = 2, LAYOUT_REQUEST_SIZE = 6 };
 
 static const char *scenario_name = "";
 static u64 scenario_seed;
+static const struct mount_request mounts[] = {
+	{.flags = MOUNT_FOREIGN, .host_descriptor = 3, .target_length = 5},
+	{.flags = MOUNT_NET, .target_length = 4},
+	{.flags = MOUNT_PROC, .target_length = 5},
+};
+static const char mount_texts[] = {'/', 'w', 'o', 'r', 'k', '/', 'n', 'e', 't', '/', 'p', 'r', 'o', 'c'};
 static struct process_request *request;
 static struct guest guests[GUESTS_MOST];
 static bool taken[GUESTS_MOST];
@@ -78,7 +85,9 @@ void node_boot(const char *scenario, u64 seed)
 	identity_set((struct identity){.thread = &boot});
 	CHECK(host_boot((uaddr)map_low(FABRIC_SIZE), FABRIC_SIZE, 2) == 0);
 	CHECK(host_layout(LAYOUT_REQUEST_SIZE) == sizeof(struct process_request));
-	request = map_low(sizeof(*request));
+	request = map_low(sizeof(*request) + sizeof(mounts) + sizeof(mount_texts));
+	memcpy(request + 1, mounts, sizeof(mounts));
+	memcpy((u8 *)(request + 1) + sizeof(mounts), mount_texts, sizeof(mount_texts));
 	as_node(seed);
 	warm_up();
 }
@@ -138,7 +147,8 @@ struct guest *guest_create(u32 host, struct limits limits, u64 seed)
 		.descriptors = limits.descriptors,
 		.host_files = limits.descriptors,
 		.processes = PROCESSES_MOST,
-		.preopens = 1,
+		.mounts = COUNT_OF(mounts),
+		.mount_texts = sizeof(mount_texts),
 		.interface_count = 1,
 		.interfaces = {{NETWORK, ADDRESS_OF(host), 16}},
 	};
@@ -148,6 +158,7 @@ struct guest *guest_create(u32 host, struct limits limits, u64 seed)
 	taken[guest - guests] = true;
 	guest->host = host;
 	take_over(guest, &request->started);
+	guest->files = request->files;
 	guest->random = seed + host * 0x9e3779b9ull;
 	return guest;
 }
@@ -212,6 +223,7 @@ void guest_kill(struct guest *guest)
 void guest_reap(struct guest *guest)
 {
 	CHECK(host_pod_reap(guest->process, 0) == 0);
+	host_files_release(guest->files);
 	CHECK(host_process_kill(guest->process) == -E_NOENT);
 	for (u32 i = 0; i < 3; i++)
 		CHECK(host_close(guest->stdio[i]) == 0);

@@ -38,7 +38,7 @@ struct limits {
 
 struct guest {
 	u32 host; /* the last part of its address */
-	u32 process;
+	u32 process, files;
 	struct thread *thread;
 	u32 stdio[3]; /* the node's descriptors */
 	u32 net, proc; /* the guest's descriptors of `/net` and `/proc` */

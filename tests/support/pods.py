@@ -18,6 +18,7 @@ from vnet.statistics import NetworkStatistics
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
+    from pod_node.files import DiskUsage, PodFolders
     from pod_node.runtime import OnExit, OnOutput, OnRunning
     from vnet.capture import CaptureBatch, CapturePlace
     from vnet.configuration import NetworkConfiguration
@@ -85,6 +86,22 @@ class FaultsRefusedError(PodNodeError):
     """What a test's runtime says to faults that it is told to refuse."""
 
 
+class FakeDisks:
+    """Has room for everything and counts nothing."""
+
+    def usage(self) -> tuple[DiskUsage, ...]:
+        return ()
+
+    def take(self, target: str, blocks: int) -> None:
+        """Take it."""
+
+    def give(self, target: str, blocks: int) -> None:
+        """Give it."""
+
+    def linked(self, target: str) -> None:
+        """Look for links."""
+
+
 @dataclass(eq=False)
 class FakePod:
     """A guest under a test's control."""
@@ -110,6 +127,9 @@ class FakePod:
 
     def usage(self) -> PodUsage:
         return PodUsage(pod=self.spec.name, cpu_time_s=1.5)
+
+    def disks(self) -> FakeDisks:
+        return FakeDisks()
 
     def exit(self, status: int) -> None:
         self.end(exited(status))
@@ -158,6 +178,7 @@ class FakeRuntime:
         on_output: OnOutput,
         on_exit: OnExit,
         on_running: OnRunning | None = None,
+        folders: PodFolders | None = None,
     ) -> FakePod:
         if spec.name in self.refusals:
             raise BootError(spec.name, self.refusals[spec.name])

@@ -21,6 +21,7 @@ enum {
 	E_INVAL = 22,
 	E_MFILE = 24,
 	E_NOTTY = 25,
+	E_NOSPC = 28,
 	E_SPIPE = 29,
 	E_ROFS = 30,
 	E_PIPE = 32,
@@ -49,6 +50,7 @@ enum {
 	E_HOSTUNREACH = 113,
 	E_ALREADY = 114,
 	E_INPROGRESS = 115,
+	E_DQUOT = 122,
 };
 
 #endif
