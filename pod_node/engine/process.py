@@ -53,7 +53,8 @@ class KernelProcess:
     output: int
     error: int
     files: int = 0
-    """For a pod's main process: what `files.py` asks about; the kernel keeps it until it is released."""
+    """What `files.py` asks about, of a pod's main process; the kernel keeps it until it is
+    released."""
 
 
 def check_bootable(spec: PodSpec, argv: list[str]) -> None:

@@ -179,7 +179,7 @@ WASI_CALL(path_filestat_get, (u32 fd, u32 flags, uaddr path, u32 length, uaddr s
 	u32 error = lookup_begin(&at, fd, (struct span){path, length}, flags & WASI_LOOKUP_FOLLOW ? LOOKUP_FOLLOW : 0);
 	AT_PATH(at, error,
 		is_kernel(&at) ? stat_in_kernel(&at, stat)
-			    : native_path_filestat_get(at.descriptor, flags, at.path.at, at.path.size, stat));
+			       : native_path_filestat_get(at.descriptor, flags, at.path.at, at.path.size, stat));
 	return lookup_end(&at, error);
 }
 
