@@ -346,6 +346,7 @@ class PodNodeService(PodNodeServiceServicer):
                 fabric_used_bytes=used,
                 fabric_limit_bytes=limit,
                 pods=pods,
+                portals=tuple(self._node.portals.usages()),
             )
         )
 
