@@ -27,6 +27,7 @@ from pod_node.node import Node
 from pod_node.service import PodNodeService, create_server
 from pod_node.serving import bind_private
 from pod_node.shelf import ImageShelf
+from pod_node.trunk_service import NodeTrunkService
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +39,7 @@ ENDING_S = 3.0
 def main() -> None:
     """Run the node until it is told to end."""
     arguments = _parse_arguments()
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # it tells of every stream that ends
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
     _allow_many_files()
     try:
@@ -74,6 +76,7 @@ async def _run(arguments: argparse.Namespace) -> None:
     async with Node(runtime, shelf, logs, roots) as node:
         service = PodNodeService(node, shelf, lambda: runtime.fabric.statistics()[:2])
         server = create_server(service)
+        NodeTrunkService(runtime.trunk, lambda: runtime.networks).join(server)
         bind_private(server, arguments.socket)
         await server.start()
         if arguments.until_eof:
