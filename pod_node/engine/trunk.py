@@ -1,4 +1,4 @@
-"""The trunk's calls into the kernel: what pods say to pods of other nodes, and what those answer."""
+"""The trunk's calls into the kernel: what pods say to pods of other nodes, and the answers."""
 
 from __future__ import annotations
 

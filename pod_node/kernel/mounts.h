@@ -20,7 +20,9 @@ enum mount_flag {
 	MOUNT_FOREIGN = 8, /* anybody may put anything into it, FIFOs too */
 	MOUNT_NET = 16,    /* /net */
 	MOUNT_LINKED = 32, /* symbolic links may be in it */
-	MOUNT_ALL = 63,
+	MOUNT_PROC = 64,   /* /proc */
+	MOUNT_ALL = 127,
+	MOUNT_KERNEL = MOUNT_NET | MOUNT_PROC, /* no folder of the host */
 };
 
 struct mount {
