@@ -33,6 +33,7 @@ from pod_node.parent import hear_parent
 from pod_node.service import PodNodeService, create_server
 from pod_node.serving import LOCK_FILE, bind_private, bind_secured
 from pod_node.shelf import ImageShelf
+from pod_node.trunk_service import NodeTrunkService
 
 if TYPE_CHECKING:
     from grpc import aio
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 def main() -> None:
     """Run the node until it is told to end."""
     arguments = _parse_arguments()
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # it tells of every stream that ends
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
     _allow_many_files()
     try:
@@ -91,6 +93,7 @@ async def _run(arguments: argparse.Namespace) -> None:
     async with Node(runtime, shelf, logs, roots) as node:
         service = PodNodeService(node, shelf, lambda: runtime.fabric.statistics()[:2])
         server = create_server(service)
+        NodeTrunkService(runtime.trunk, lambda: runtime.networks).join(server)
         bind_private(server, arguments.socket)
         port = _bind_tcp(server, arguments)
         await server.start()

@@ -34,6 +34,11 @@ class TaskOwner:
         for task in self._tasks:
             task.cancel()
 
+    async def wait(self) -> None:
+        """Wait until all tasks have ended."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
     async def cancel_all(self) -> None:
         """End all tasks and wait for them."""
         while self._tasks:

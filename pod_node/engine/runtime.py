@@ -105,6 +105,11 @@ class EngineRuntime:
         with suppress(RuntimeError):  # the loop is closed: nobody is left to tell
             self._loop.call_soon_threadsafe(self._watches.deliver, tokens)
 
+    @property
+    def networks(self) -> Mapping[str, int]:
+        """The numbers of the networks that are attached now."""
+        return self._network.numbers
+
     def attach_network(self, name: str, subnet: IPv4Network) -> None:
         """Declare a network; see `FabricNetwork.attach`."""
         self._network.attach(name, subnet)

@@ -1,4 +1,4 @@
-"""The trunk's calls into the kernel: what pods say to pods of other nodes, and what those answer."""
+"""The trunk's calls into the kernel: what pods say to pods of other nodes, and the answers."""
 
 from __future__ import annotations
 
@@ -44,6 +44,7 @@ class FabricTrunk:
         self._fabric = fabric
         self._numbers = numbers
         self.read = fabric.read
+        self.wait_briefly = fabric.wait_briefly
         self.shutdown_write = fabric.shutdown_write
         self.reset_on_close = fabric.reset_on_close
         self.error = fabric.error

@@ -73,14 +73,15 @@ i32 host_trunk_take(uaddr at)
 		return 0;
 	*(struct trunk_connect_reply *)(uintptr_t)at = (struct trunk_connect_reply){
 		.id = connect.id,
-		.ends = {
-			.source = address_to_ipv4(connect.source),
-			.source_port = connect.source_port,
-			.target = address_to_ipv4(connect.destination),
-			.target_port = connect.destination_port,
-			.send_buffer = connect.buffers.send,
-			.receive_buffer = connect.buffers.receive,
-		},
+		.ends =
+			{
+				.source = address_to_ipv4(connect.source),
+				.source_port = connect.source_port,
+				.target = address_to_ipv4(connect.destination),
+				.target_port = connect.destination_port,
+				.send_buffer = connect.buffers.send,
+				.receive_buffer = connect.buffers.receive,
+			},
 	};
 	return 1;
 }

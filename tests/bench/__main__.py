@@ -33,6 +33,7 @@ MEASURES = (
     "bystanders",
     "pacing",
     "serving",
+    "trunk",
     "cli_start",
 )
 RESULT = ROOT / "build" / "bench.json"

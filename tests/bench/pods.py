@@ -23,18 +23,23 @@ from tests.bench.requests import (
     NETWORK,
     PORT,
     SUBNET,
+    AwaitPeers,
     Boot,
     BootAndEnd,
     BootAndKill,
+    BootServer,
     CaptureScene,
     ConfigureNetwork,
     CountPythonCalls,
     FabricBytes,
+    OpenTrunk,
     PacerUsage,
     Program,
     RunCase,
     RunProgram,
     RunScene,
+    ServerReports,
+    SetPeers,
 )
 from tests.bench.taps import pacer_cpu_s, recording, wasting
 from vnet.capture import CapturedPacket
@@ -116,6 +121,7 @@ class _Pods:
         self._runtime = runtime
         self._images = images
         self._prepared: dict[str, CompiledImage] = {}
+        self._servers: dict[str, _LivePod] = {}
         self._addresses = map(IPv4Address, itertools.count(int(FIRST_ADDRESS)))
 
     async def handle(self, request: object) -> object:
@@ -138,11 +144,37 @@ class _Pods:
                     pods = [self._boot(program) for program in programs]
                     await _first_lines(pods)
                     return [pod.address for pod in pods]
+                case OpenTrunk() | SetPeers() | AwaitPeers() | BootServer() | ServerReports():
+                    return await self._be_a_node(request)
                 case BootAndEnd(program):
                     return await self._boot_and_end(program)
                 case BootAndKill(program):
                     return await self._boot_and_kill(program)
         return self._ask_runtime(request)
+
+    async def _be_a_node(self, request: object) -> object:
+        match request:
+            case OpenTrunk(settings, first):
+                self._addresses = map(IPv4Address, itertools.count(int(first)))
+                return await self._runtime.trunk.open(settings)
+            case SetPeers(peers):
+                self._runtime.trunk.set_peers(peers)
+                return None
+            case AwaitPeers():
+                while not all(one.connected for one in self._runtime.trunk.statuses):
+                    await asyncio.sleep(0.01)
+                return None
+            case BootServer(program):
+                server = self._boot(Program((*program.command, str(PORT))))
+                self._servers[server.address] = server
+                await _first_lines([server])
+                return server.address
+            case ServerReports(address):
+                server = self._servers.pop(address)
+                lines = await _lines_at_end(server)
+                await _end([server])
+                return reports(lines)
+        raise AssertionError(f"unknown request {request!r}")
 
     def _ask_runtime(self, request: object) -> object:
         match request:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 
 from tests.bench.cases import Case, Side
 from vnet.configuration import NetworkConfiguration
+from vnet.trunk import PeerSpec, TrunkSettings
 
 NETWORK = "bench"
 SUBNET = IPv4Network("10.77.0.0/16")
@@ -102,3 +103,37 @@ class CaptureScene:
     """Run a scene; answered with the packets that its pods sent and received, at their times."""
 
     scene: RunScene
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTrunk:
+    """Be one of several nodes, whose pods get addresses from here on."""
+
+    settings: TrunkSettings
+    first_address: IPv4Address
+
+
+@dataclass(frozen=True, slots=True)
+class SetPeers:
+    """Have these other nodes."""
+
+    peers: tuple[PeerSpec, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitPeers:
+    """Answered when there are trunks to all other nodes."""
+
+
+@dataclass(frozen=True, slots=True)
+class BootServer:
+    """Boot a server, to which its port is appended; answered with its address when it listens."""
+
+    program: Program
+
+
+@dataclass(frozen=True, slots=True)
+class ServerReports:
+    """Answered with the reports of the server at an address, when it has ended."""
+
+    address: str

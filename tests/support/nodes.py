@@ -111,7 +111,10 @@ class TwinRuntime:
         return total([runtime.network_statistics(flows=flows) for runtime in self.runtimes])
 
     async def ping(
-        self, source: IPv4Address, target: IPv4Address, **options: Any  # noqa: ANN401
+        self,
+        source: IPv4Address,
+        target: IPv4Address,
+        **options: Any,  # noqa: ANN401
     ) -> EchoResult:
         home = self.runtimes[self.homes.get(source, 0)]
         return await home.ping(source, target, **options)
@@ -225,7 +228,9 @@ class _Half(Lab):
 
 
 @asynccontextmanager
-async def twin_lab(fabric_bytes: int = FABRIC_BYTES, cores: int | None = None) -> AsyncIterator[TwinLab]:
+async def twin_lab(
+    fabric_bytes: int = FABRIC_BYTES, cores: int | None = None
+) -> AsyncIterator[TwinLab]:
     """Two nodes whose guests are all gone at the end."""
     runtimes = [
         EngineRuntime(shared_compiler(), fabric_bytes=fabric_bytes, cores=cores) for _ in NODES

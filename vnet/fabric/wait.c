@@ -337,6 +337,14 @@ bool ready_wait(void)
 	return !atomic_load(&ready_list.stopped);
 }
 
+void ready_wait_until(u64 deadline)
+{
+	struct thread *thread = current(), *other = atomic_exchange(&ready_list.sleeper, thread);
+	while (!ready_not_empty() && !atomic_load(&ready_list.stopped) && thread_park(thread, deadline))
+		;
+	atomic_store(&ready_list.sleeper, other); /* what comes from now on finds the list empty, and wakes that one */
+}
+
 void ready_stop(void)
 {
 	atomic_store(&ready_list.stopped, 1);

@@ -53,7 +53,7 @@ class Switch(Protocol):
         """Ask for one token on readiness; True when it is ready now and none will come."""
 
     def watch_hangup(self, descriptor: int) -> bool:
-        """As `watch` for reading, but for a reset alone; it replaces that, and may be told early."""
+        """As `watch` for reading, and in its place, but for a reset alone; may be told early."""
 
     def close(self, descriptor: int) -> None:
         """Give the descriptor back; a connection with unread bytes is reset."""

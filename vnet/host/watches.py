@@ -68,6 +68,11 @@ class Watches:
             if token in self._callbacks:
                 self._loop.call_soon(self._fire, token)
 
+    def deliver_now(self, tokens: Sequence[int]) -> None:
+        """Run the callbacks of a batch of tokens before returning."""
+        for token in tokens:
+            self._fire(token)
+
     def _fire(self, token: int) -> None:
         callback = self._callbacks.pop(token, None)
         if callback is not None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from vnet.host import Event
 from vnet.trunk.flow import FlowState
 from vnet.trunk.frames import Answered, Asked, Batch, Buffers, Packet, Reason
+from vnet.trunk.patience import Patience
 from vnet.trunk.session import (
     Aborted,
     Arrived,
@@ -37,6 +38,8 @@ BATCH_BYTES = 256 << 10
 """Of flows in one batch: measured, larger ones move no more and keep the loop longer."""
 QUANTUM_BYTES = 64 << 10
 """Of one flow in a row, while others wait."""
+LINGER_NS = 150_000
+"""Waking a pod and being woken by it takes about half of that."""
 _REASONS = {
     errno.ECONNREFUSED: Reason.REFUSED,
     errno.EHOSTUNREACH: Reason.UNREACHABLE,
@@ -95,6 +98,8 @@ class Carrier:
         self._wake = wake
         self._ends: dict[int, _End] = {}
         self._readable: deque[_End] = deque()
+        self._patience = Patience()
+        self._written = False
 
     def connect(self, connect: RemoteConnect) -> None:
         """Pass on a connect, which waits for an answer."""
@@ -222,6 +227,15 @@ class Carrier:
             ProtocolError: The other node may not say this.
         """
         self.handle(self._session.receive(batch))
+        self._linger()
+
+    def _linger(self) -> None:
+        """Wait a moment for pods that were just written to, unless there is something to send."""
+        if self._readable or not self._written or not self._patience.is_worth_it():
+            return
+        self._written = False
+        self._watches.deliver_now(self._switch.wait_briefly(LINGER_NS))
+        self._patience.judge(succeeded=bool(self._readable))
 
     def handle(self, happenings: list[Happening]) -> None:
         """Do what the session says."""
@@ -312,6 +326,7 @@ class Carrier:
                     self._watch_write(end)
                     return
                 self._session.wrote(flow, taken)
+                self._written = True
         except OSError as error:
             self._break(end, error)
             return

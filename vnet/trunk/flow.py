@@ -15,9 +15,12 @@ from vnet.trunk.errors import ProtocolError
 if TYPE_CHECKING:
     from vnet.trunk.frames import Buffers, Ends
 
-WINDOW_MOST = 1 << 20
-"""A direct stream's limit in the fabric: a flow that fills a gigabit over a millisecond needs an
-eighth of it."""
+WINDOW_MOST = 2 << 20
+"""Of a flow: several batches, so that the reader's node need not say after each that there is room."""
+WINDOW_FAIR = 64 << 10
+"""Of a flow among very many."""
+WINDOWS_BYTES = 256 << 20
+"""What all flows of two nodes may have on their way together, unless there are very many."""
 WINDOW_LEAST = 4096
 
 
@@ -70,9 +73,14 @@ class Flow:
         self.unwritten_bytes = 0
         self._consumed = 0
 
-    def open_window(self, receive_buffer: int) -> int:
-        """Let the peer send as much as an end with this buffer may have unread."""
-        self.window = self.granted = min(WINDOW_MOST, max(WINDOW_LEAST, receive_buffer))
+    def open_window(self, receive_buffer: int, flows: int) -> int:
+        """Let the peer send what an end with this buffer, one of so many flows, may be sent.
+
+        It is twice the buffer, as Linux doubles what SO_RCVBUF says.
+        """
+        fair = max(WINDOW_FAIR, WINDOWS_BYTES // max(flows, 1))
+        wanted = max(WINDOW_LEAST, 2 * receive_buffer)
+        self.window = self.granted = min(WINDOW_MOST, fair, wanted)
         return self.window
 
     def spend(self, size: int) -> None:
@@ -105,7 +113,7 @@ class Flow:
         if self.peer_finished:
             return 0
         self._consumed += size
-        if self._consumed * 4 < self.window:
+        if self._consumed * 2 < self.window:
             return 0
         increment, self._consumed = self._consumed, 0
         self.granted += increment

@@ -1,9 +1,9 @@
 """How two nodes make sure of each other before they say anything else.
 
-Owns what a hello must be, and the proof that its sender knows the deployment's token, which is never
-sent itself. A proof covers both hellos, whose nonces are new for each stream, and says which side
-made it, so that none can be used twice. It keeps out whoever does not know the token; whoever can
-change bytes on the way is kept out by TLS only.
+Owns what a hello must be, and the proof that its sender knows the deployment's token, which is
+never sent itself. A proof covers both hellos, whose nonces are new for each stream, and says which
+side made it, so that none can be used twice. It keeps out whoever does not know the token; whoever
+can change bytes on the way is kept out by TLS only.
 """
 
 from __future__ import annotations

@@ -186,6 +186,8 @@ class PeerLink:
             self.carrier.handle(self._session.give_up(Reason.RESET))
             raise
         finally:
+            if conversation.done() and not conversation.cancelled():
+                conversation.exception()  # whoever is cancelled meanwhile does not care
             self._offline()
 
     def _online(self) -> None:

@@ -68,7 +68,7 @@ class TrunkService(TrunkServiceServicer):
         except TimeoutError:
             await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "it did not greet in time")
         except StreamEndedError:
-            await context.abort(grpc.StatusCode.UNAVAILABLE, "the stream has ended")
+            return
         finally:
             self._streams -= 1
 

@@ -147,7 +147,7 @@ class Session:
         return flow
 
     def _say_opened(self, flow: Flow) -> None:
-        window = flow.open_window(flow.buffers.receive)
+        window = flow.open_window(flow.buffers.receive, len(self.flows))
         self._say(Opened(flow.id, flow.ends, flow.buffers, window))
 
     def accept(self, flow: Flow, buffers: Buffers) -> None:
@@ -156,7 +156,8 @@ class Session:
             return
         flow.state = FlowState.OPEN
         self._arriving -= 1
-        self._say(Accepted(flow.id, buffers, flow.open_window(buffers.receive)))
+        window = flow.open_window(buffers.receive, len(self.flows))
+        self._say(Accepted(flow.id, buffers, window))
 
     def send(self, flow: Flow, data: bytes) -> None:
         """Send bytes, no more than the flow has credit for."""

@@ -150,7 +150,7 @@ async def _send(wire: Wire, carrier: Carrier, wake: asyncio.Event) -> None:
     while True:
         wake.clear()
         batch = carrier.gather()
-        if batch is None:
-            await wake.wait()
-        else:
+        if batch is not None:
             await wire.write(codec.batch_to_message(batch))
+        else:
+            await wake.wait()

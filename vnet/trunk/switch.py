@@ -98,6 +98,9 @@ class TrunkSwitch(Protocol):
             OSError: The pod has closed its end (EPIPE), or reset the connection.
         """
 
+    def wait_briefly(self, ns: int) -> Sequence[int]:
+        """Wait for watches that fire, so long at most, and keep the loop waiting; their tokens."""
+
     def shutdown_write(self, descriptor: int) -> None:
         """Send no more; the pod sees the end of the stream."""
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from vnet.host import Event
+from vnet.tasks import TaskOwner
 from vnet.trunk.errors import PeerRefusedError, TrunkSettingsError
 from vnet.trunk.frames import Asked, Packet, Reason
 from vnet.trunk.peer import GREETING_S, PeerLink
@@ -55,6 +56,7 @@ class Trunk:
         self._owners: dict[int, str] = {}
         self._attached: dict[int, RemoteInterface] = {}
         self._address = ""
+        self._leaving = TaskOwner()
 
     async def open(self, settings: TrunkSettings) -> str:
         """Listen for other nodes; where.
@@ -76,8 +78,8 @@ class Trunk:
         self._watch_all(self._descriptors)
         return self._address
 
-    def set_peers(self, peers: Sequence[PeerSpec]) -> list[PeerLink]:
-        """Have these other nodes, and their pods at these addresses; those that are gone.
+    def set_peers(self, peers: Sequence[PeerSpec]) -> None:
+        """Have these other nodes, and their pods at these addresses.
 
         Raises:
             TrunkSettingsError: There is no trunk, or two nodes have the same name or address.
@@ -95,7 +97,8 @@ class Trunk:
             else:
                 self._links[name] = self._link(spec, settings)
                 self._links[name].start()
-        return gone
+        for link in gone:
+            self._leaving.spawn(link.close(), f"end of the trunk to {link.spec.name}")
 
     def _move(self, owners: dict[int, str], interfaces: dict[int, RemoteInterface]) -> None:
         """Change who has which address; flows of those that somebody else has now end."""
@@ -145,7 +148,8 @@ class Trunk:
     async def close(self) -> None:
         """End every flow and stream."""
         for link in self._links.values():
-            await link.close()
+            self._leaving.spawn(link.close(), f"end of the trunk to {link.spec.name}")
+        await self._leaving.wait()
         self._links.clear()
         if self._server is not None:
             await self._server.stop()

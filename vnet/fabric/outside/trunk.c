@@ -173,8 +173,7 @@ static void tell(const struct trunk_record *record, const u8 *payload, u32 size)
 {
 	if (!ends.records)
 		return;
-	struct packet *told =
-		packet_create(elsewhere->account, PACKET_ICMP, (u32)sizeof(*record) + size);
+	struct packet *told = packet_create(elsewhere->account, PACKET_ICMP, (u32)sizeof(*record) + size);
 	if (!told)
 		return;
 	memcpy(told->payload, record, sizeof(*record));
@@ -186,14 +185,15 @@ static void tell(const struct trunk_record *record, const u8 *payload, u32 size)
 void trunk_ask(const struct flow *flow)
 {
 	const struct connection *connection = flow->connection;
-	tell(&(struct trunk_record){
-		     .protocol = PACKET_TCP,
-		     .source = address_to_ipv4(flow->path->target),
-		     .source_port = connection->ports[1 - flow->side],
-		     .target = address_to_ipv4(flow->path->source),
-		     .target_port = connection->ports[flow->side],
-	     },
-	     NULL, 0);
+	tell(
+		&(struct trunk_record){
+			.protocol = PACKET_TCP,
+			.source = address_to_ipv4(flow->path->target),
+			.source_port = connection->ports[1 - flow->side],
+			.target = address_to_ipv4(flow->path->source),
+			.target_port = connection->ports[flow->side],
+		},
+		NULL, 0);
 }
 
 static void describe_datagram(struct trunk_record *record, const struct datagram_packet *datagram)
@@ -277,8 +277,7 @@ int trunk_probe(struct endpoint target, struct socket_buffers *buffers)
 	int result = -E_HOSTUNREACH;
 	lock_acquire(&network_lock);
 	const struct interface *interface = interface_here(target.address);
-	const struct socket *listener =
-		interface ? port_listener(interface->pod, target.address, target.port) : NULL;
+	const struct socket *listener = interface ? port_listener(interface->pod, target.address, target.port) : NULL;
 	if (interface)
 		result = listener ? 0 : -E_CONNREFUSED;
 	if (listener) {
