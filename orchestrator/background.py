@@ -20,7 +20,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from orchestrator.backends.embedded import EmbeddedBackend
+from orchestrator.backends.choice import RayWish, open_backend
 from orchestrator.declaration import Wanted
 from orchestrator.errors import OrchestratorError
 from orchestrator.orchestration import Orchestrator
@@ -81,7 +81,8 @@ def main() -> None:
     folder = DeploymentFolder(state_root(os.environ), arguments.name)
     try:
         with folder.hold(), Store.open(folder.database) as store:
-            asyncio.run(_run(folder, store, until_eof=arguments.until_eof))
+            wish = None if arguments.ray is None else RayWish(address=arguments.ray)
+            asyncio.run(_run(folder, store, wish, until_eof=arguments.until_eof))
     except (OrchestratorError, PodNodeError, VnetError) as error:
         sys.exit(f"error: {error}")
 
@@ -90,12 +91,15 @@ def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m orchestrator.background", description=__doc__)
     parser.add_argument("name", help="the deployment")
     parser.add_argument("--until-eof", action="store_true", help="end when standard input ends")
+    parser.add_argument("--ray", metavar="ADDRESS", help="nodes on this Ray cluster")
     return parser.parse_args()
 
 
-async def _run(folder: DeploymentFolder, store: Store, *, until_eof: bool) -> None:
+async def _run(
+    folder: DeploymentFolder, store: Store, wish: RayWish | None, *, until_eof: bool
+) -> None:
     loop = asyncio.get_running_loop()
-    backend = EmbeddedBackend(folder)
+    backend = open_backend(folder, wish, lambda text: _log.info("%s", text))
     orchestrator = Orchestrator(
         folder, store, backend, LogScreen(), time.time, absolute_reference, foreground=False
     )

@@ -28,8 +28,8 @@ from vnet.capture import CaptureWish, InterfacePlace
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Sequence
 
+    from orchestrator.backends.nodes import Nodes
     from orchestrator.changes import Change, Impairment
-    from orchestrator.codec import NodeClient
     from orchestrator.events import EventLog
     from orchestrator.plan import Plan
     from orchestrator.topology.schema import Topology
@@ -64,7 +64,7 @@ class Control:
             remember: Keeps what was done at run time.
         """
         self.events = events
-        self._client: NodeClient | None = None
+        self._client: Nodes | None = None
         self._wall = wall
         self._remember = remember
         self._topology = topology
@@ -84,7 +84,7 @@ class Control:
         self._woken = asyncio.Event()
 
     @property
-    def client(self) -> NodeClient:
+    def client(self) -> Nodes:
         """The node.
 
         Raises:
@@ -109,7 +109,7 @@ class Control:
             schedule_done=0 if self._schedule is None else self._schedule.done,
         )
 
-    def connect(self, client: NodeClient | None) -> None:
+    def connect(self, client: Nodes | None) -> None:
         """Go on with a node, whose networks are attached; None while there is none."""
         if client is not self._client:
             self._client = client

@@ -68,7 +68,7 @@ from pod_node.status import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from orchestrator.restart import RestartRecord
     from orchestrator.rollout import RolloutView
@@ -174,8 +174,10 @@ class Deployment:
                 self._on_image_failed(image, reason)
             case NetworksSwitched():
                 self._moving, self._switching = frozenset(), False
-            case NodeLost(reason):
+            case NodeLost(reason, None):
                 self._on_node_lost(reason)
+            case NodeLost(reason, pods):
+                self._displace(pods or (), reason)
             case TimerFired():
                 self._restart_due()
             case PodExisting(status=status):
@@ -466,7 +468,18 @@ class Deployment:
         self._images.clear()
         self._rollouts = {k: r for k, r in self._rollouts.items() if not r.active}
         self._moving, self._switching = frozenset(), False
-        for entry in list(self._entries.values()):
+        self._lose(list(self._entries.values()), reason)
+
+    def _displace(self, pods: Collection[str], reason: str) -> None:
+        """Have pods booted again, on other nodes; those that had no room get another try."""
+        entries = [self._entries[pod] for pod in pods if pod in self._entries]
+        for entry in entries:
+            if entry.view.phase is Phase.FAILED:
+                self._start(entry)
+        self._lose(entries, reason)
+
+    def _lose(self, entries: Iterable[Entry], reason: str) -> None:
+        for entry in entries:
             entry.booted, entry.generation = False, 0
             fate, was_alive = entry.fate, entry.view.phase.alive
             if fate in (Fate.STOP, Fate.REMOVE):

@@ -82,9 +82,11 @@ class NetworksSwitched:
 
 @dataclass(frozen=True, slots=True)
 class NodeLost:
-    """The node has ended, and all pods with it."""
+    """The node has ended, and all pods with it; or one of several, and some pods."""
 
     reason: str
+    pods: frozenset[str] | None = None
+    """Those that are to be booted again elsewhere; None means all."""
 
 
 @dataclass(frozen=True, slots=True)

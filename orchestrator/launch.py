@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, assert_never
 
 from orchestrator.backends.backend import NodeDiedError
+from orchestrator.backends.nodes import Nodes, PodsDisplaced
 from orchestrator.codec import NodeLostError, NodeRefusedError
 from orchestrator.deploy import Deployment
 from orchestrator.deploy_events import (
@@ -49,6 +50,7 @@ from pod_node.progress import Phase as ImagePhase
 from pod_node.status import (
     EventsLost,
     LogNotice,
+    NodeEvent,
     PodExisting,
     PodExited,
     PodHealthChanged,
@@ -64,7 +66,6 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Network
 
     from orchestrator.backends.backend import Backend
-    from orchestrator.codec import NodeClient
     from orchestrator.declaration import PortalMemory
     from orchestrator.deploy_events import Command, Event
     from orchestrator.phases import PodView
@@ -75,7 +76,6 @@ if TYPE_CHECKING:
     from orchestrator.steps import Step
     from orchestrator.topology.values import UpdatePolicy
     from pod_node.spec import PodSpec
-    from pod_node.status import NodeEvent
     from pod_node.status import OpenPortal as OpenedPortal
     from vnet.egress import EgressHappening
 
@@ -106,7 +106,7 @@ class Order:
 class Companion(Protocol):
     """Who else has a part in a deployment: its network, and those who control it as it runs."""
 
-    def node_connected(self, client: NodeClient | None) -> None:
+    def node_connected(self, client: Nodes | None) -> None:
         """There is a node, which has no network of ours yet; None when there is none any more."""
 
     async def planned(self, order: Order) -> None:
@@ -178,7 +178,7 @@ class Launch:
         self._shows_logs = shows_logs
         self.deployment = Deployment(records)
         self._order: Order | None = None
-        self._client: NodeClient | None = None
+        self._client: Nodes | None = None
         """The node, once all its pods are known."""
         self._networks: dict[str, IPv4Network] = {}
         self._portals: list[OpenedPortal] = []
@@ -304,7 +304,7 @@ class Launch:
         self._companion.node_lost(reason)
         self._feed(NodeLost(reason))
 
-    async def _live(self, client: NodeClient) -> OrchestratorError | None:
+    async def _live(self, client: Nodes) -> OrchestratorError | None:
         """Live with one node until the deployment ends; return what went wrong."""
         self._synced = asyncio.Event()
         self._companion.node_connected(client)
@@ -325,7 +325,7 @@ class Launch:
                     task.cancel()
         return error
 
-    async def _begin(self, client: NodeClient) -> OrchestratorError | None:
+    async def _begin(self, client: Nodes) -> OrchestratorError | None:
         """Learn what the node has, and take up the plan; return what went wrong."""
         while not self._synced.is_set():
             event = await self._events.get()
@@ -367,8 +367,9 @@ class Launch:
 
     # --- a plan ---
 
-    async def _enact(self, client: NodeClient, order: Order) -> list[Step]:
+    async def _enact(self, client: Nodes, order: Order) -> list[Step]:
         """Take the first steps to a plan, and give the rest to the core."""
+        await self._backend.arrange(order.desired.plan)
         steps = reconcile(order.desired, self.observed)
         moving: frozenset[str] = frozenset()
         if any(isinstance(step, DetachNetwork) for step in steps):
@@ -397,12 +398,12 @@ class Launch:
         )
         return steps
 
-    async def _attach(self, client: NodeClient, order: Order) -> None:
+    async def _attach(self, client: Nodes, order: Order) -> None:
         networks = {network.name: network.subnet for network in order.desired.plan.networks}
         await client.attach_networks(networks.items())
         self._networks |= networks
 
-    async def _open_portals(self, client: NodeClient, order: Order, steps: Sequence[Step]) -> None:
+    async def _open_portals(self, client: Nodes, order: Order, steps: Sequence[Step]) -> None:
         for step in steps:
             if isinstance(step, ClosePortal):
                 await client.close_portal(step.portal_id)
@@ -417,9 +418,7 @@ class Launch:
                     self._screen.show_notice(str(refused))
         self._companion.portals_opened(self._portals)
 
-    async def _open_portal(
-        self, client: NodeClient, order: Order, step: OpenPortal
-    ) -> OpenedPortal:
+    async def _open_portal(self, client: Nodes, order: Order, step: OpenPortal) -> OpenedPortal:
         portal, memory = step.portal, order.portals
         return await client.open_portal(
             portal.service,
@@ -491,9 +490,7 @@ class Launch:
             case _:
                 assert_never(command)
 
-    def _spawn_with(
-        self, work: Callable[[NodeClient], Coroutine[None, None, None]], name: str
-    ) -> None:
+    def _spawn_with(self, work: Callable[[Nodes], Coroutine[None, None, None]], name: str) -> None:
         if self._client is not None:
             self._spawn(work(self._client), name)
 
@@ -517,7 +514,7 @@ class Launch:
         self._failure = error
         self._events.put_nowait(TimerFired())
 
-    async def _prepare(self, client: NodeClient, image: str) -> None:
+    async def _prepare(self, client: Nodes, image: str) -> None:
         try:
             async with aclosing(client.prepare_image(image)) as steps:
                 async for step in steps:
@@ -529,7 +526,7 @@ class Launch:
         else:
             self._events.put_nowait(ImageReady(image))
 
-    async def _boot(self, client: NodeClient, spec: PodSpec, *, after_names: bool) -> None:
+    async def _boot(self, client: Nodes, spec: PodSpec, *, after_names: bool) -> None:
         async with self._turns[spec.name]:
             if after_names and self._publishing is not None:
                 await self._publishing.caught_up()  # so that it finds those that it waited for
@@ -539,25 +536,25 @@ class Launch:
                 except NodeRefusedError as error:
                     self._events.put_nowait(BootFailed(spec.name, str(error)))
 
-    async def _stop(self, client: NodeClient, pod: str, grace_s: float) -> None:
+    async def _stop(self, client: Nodes, pod: str, grace_s: float) -> None:
         async with self._turns[pod]:
             with suppress(NodeRefusedError):  # it was never booted; that was told already
                 await client.stop_pod(pod, grace_s)
             if self._publishing is not None:
                 self._publishing.forget_backends()  # the node took it from its portals
 
-    async def _remove(self, client: NodeClient, pod: str) -> None:
+    async def _remove(self, client: Nodes, pod: str) -> None:
         async with self._turns[pod]:
             with suppress(NodeRefusedError):
                 await client.remove_pod(pod)
 
     # --- what the node tells ---
 
-    async def _follow_events(self, client: NodeClient) -> None:
+    async def _follow_events(self, client: Nodes) -> None:
         while True:
             async with aclosing(client.watch()) as events:
                 async for event in events:
-                    if isinstance(event.happening, EventsLost):
+                    if isinstance(event, NodeEvent) and isinstance(event.happening, EventsLost):
                         lost = event.happening.count
                         notice = f"{lost} of the node's events were lost; all pods are looked at"
                         self._screen.show_notice(notice)
@@ -566,7 +563,11 @@ class Launch:
                 else:
                     raise NodeLostError("its events ended")
 
-    def _on_event(self, event: NodeEvent) -> None:
+    def _on_event(self, event: NodeEvent | PodsDisplaced) -> None:
+        if isinstance(event, PodsDisplaced):
+            self._events.put_nowait(NodeLost(event.reason, frozenset(event.pods)))
+            self._screen.show_notice(event.reason)
+            return
         match event.happening:
             case Synced():
                 self._synced.set()
@@ -596,7 +597,7 @@ class Launch:
             told.clear()
         self._events.put_nowait(exited)
 
-    async def _follow_logs(self, client: NodeClient, since_s: float) -> None:
+    async def _follow_logs(self, client: Nodes, since_s: float) -> None:
         async with aclosing(client.logs(follow=True, since_s=since_s)) as chunks:
             async for lines, lost in chunks:
                 if lines.lines or lost:

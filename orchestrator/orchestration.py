@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 
     from orchestrator.backends.backend import Backend
-    from orchestrator.codec import NodeClient
+    from orchestrator.backends.nodes import Nodes
     from orchestrator.declaration import NetworkMemory
     from orchestrator.phases import PodView
     from orchestrator.planning import Prepared
@@ -544,9 +544,9 @@ class Orchestrator:
 
     # --- what happens, as a companion of the launch ---
 
-    _node: NodeClient | None = None
+    _node: Nodes | None = None
 
-    def node_connected(self, client: NodeClient | None) -> None:
+    def node_connected(self, client: Nodes | None) -> None:
         """Go on with a node."""
         self._node = client
         if client is None and self._control is not None:

@@ -14,7 +14,7 @@ from orchestrator.reachable import portal_backends, reachable_names, ready_pods
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from orchestrator.codec import NodeClient
+    from orchestrator.backends.nodes import Nodes
     from orchestrator.deploy import Deployment
     from orchestrator.plan import Plan
     from orchestrator.reachable import Names
@@ -27,9 +27,7 @@ IDLE_SHARE = 3.0
 class Publishing:
     """The names and portals of one node."""
 
-    def __init__(
-        self, client: NodeClient, deployment: Deployment, on_done: Callable[[], None]
-    ) -> None:
+    def __init__(self, client: Nodes, deployment: Deployment, on_done: Callable[[], None]) -> None:
         self._on_done = on_done
         self._client = client
         self._deployment = deployment

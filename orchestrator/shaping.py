@@ -20,8 +20,8 @@ from vnet.capture import LinkPlace
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
+    from orchestrator.backends.nodes import Nodes
     from orchestrator.changes import Impairment
-    from orchestrator.codec import NodeClient
     from orchestrator.events import EventLog
     from orchestrator.faults import FaultState
     from orchestrator.plan import Plan
@@ -42,7 +42,7 @@ class Shaping:
         clock: Callable[[], float],
     ) -> None:
         self._plan = plan
-        self._client: NodeClient | None = None
+        self._client: Nodes | None = None
         self._events = events
         self._clock = clock
         self._impairments = Impairments(topology)
@@ -97,7 +97,7 @@ class Shaping:
         """All partitions and holds."""
         return [_fault_view(state, self._clock()) for state in self._impairments.faults()]
 
-    def connect(self, client: NodeClient | None) -> None:
+    def connect(self, client: Nodes | None) -> None:
         """Apply whatever comes to another node, which has nothing yet; None while there is none."""
         self._client, self._applied = client, None
 

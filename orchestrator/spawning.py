@@ -45,13 +45,16 @@ class OrchestratorDiedError(OrchestratorError):
         )
 
 
-def start_background(folder: DeploymentFolder, *, until_eof: bool = False) -> Popen[bytes]:
+def start_background(
+    folder: DeploymentFolder, *, until_eof: bool = False, ray: str | None = None
+) -> Popen[bytes]:
     """Start a background orchestrator; it waits for a topology.
 
     Args:
         folder: The deployment's folder.
         until_eof: Whether it takes everything down when its standard input ends; the process that is
             returned has it as a pipe then.
+        ray: Address of a Ray cluster to have nodes on, empty for any.
 
     Raises:
         StateFolderError: the folder cannot be used.
@@ -65,7 +68,7 @@ def start_background(folder: DeploymentFolder, *, until_eof: bool = False) -> Po
         raise StateFolderError(str(folder.path), error.strerror or str(error)) from error
     with log:
         return Popen(
-            command + ["--until-eof"] * until_eof,
+            command + ["--until-eof"] * until_eof + ([] if ray is None else [f"--ray={ray}"]),
             stdin=PIPE if until_eof else DEVNULL,
             stdout=DEVNULL,
             stderr=log,

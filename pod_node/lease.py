@@ -1,4 +1,4 @@
-"""A node's lease: the right to run pods until a moment, extended again and again by whoever granted it.
+"""A node's lease: the right to run pods until a moment, put off again and again.
 
 Owns the moment, and the end of the process when it passes. A node that is cut off cannot know
 whether its pods are run elsewhere meanwhile, so it must be gone before anybody else may think that

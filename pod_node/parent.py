@@ -1,7 +1,7 @@
 """What a node hears from the process that started it, by its standard input: leases, and the end.
 
-Owns the thread that listens. Once the input has ended, the process has a moment to end in order, and
-then ends by force.
+Owns the thread that listens. Once the input has ended, the process has a moment to end in order,
+and then ends by force.
 """
 
 from __future__ import annotations

@@ -12,7 +12,9 @@ from orchestrator.errors import OrchestratorError
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
-    from orchestrator.codec import NodeClient
+    from orchestrator.backends.nodes import Nodes
+    from orchestrator.cluster.views import NodeView
+    from orchestrator.plan import Plan
 
 
 class NodeDiedError(OrchestratorError):
@@ -37,18 +39,21 @@ class NodeDiedError(OrchestratorError):
 
 
 class Backend(Protocol):
-    """A place for one pod node."""
+    """Where the pods of one deployment run: on one node, or on several."""
 
     @property
     def pid(self) -> int:
         """The node's process id; 0 while there is none."""
 
-    def connect(self) -> AbstractAsyncContextManager[NodeClient]:
-        """Find the node that runs, or start one; it goes on when the block ends.
+    def connect(self) -> AbstractAsyncContextManager[Nodes]:
+        """Find the nodes that run, or start some; they go on when the block ends.
 
         Raises:
             NodeDiedError: it ended before it was ready.
         """
+
+    async def arrange(self, plan: Plan) -> None:
+        """Decide where the pods of a plan run, before any of them is booted."""
 
     async def death(self) -> NodeDiedError:
         """Wait for the node's end and say what is known about it."""
@@ -58,3 +63,9 @@ class Backend(Protocol):
 
     def kill(self) -> None:
         """End the node at once, without giving it time to clean up."""
+
+    def owner(self, pod: str) -> str:
+        """The name of a pod's node; empty where there is only one."""
+
+    def nodes(self) -> list[NodeView]:
+        """The nodes; none where there is only one."""

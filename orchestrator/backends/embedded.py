@@ -23,6 +23,8 @@ from pod_node.files import remove_roots
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from orchestrator.cluster.views import NodeView
+    from orchestrator.plan import Plan
     from orchestrator.state import DeploymentFolder
 
 STOP_S = 2.0
@@ -66,6 +68,17 @@ class EmbeddedBackend:
             await self._start()
         async with NodeClient(self._folder.socket) as client:
             yield client
+
+    async def arrange(self, plan: Plan) -> None:
+        """Decide nothing: all pods run here."""
+
+    def owner(self, pod: str) -> str:
+        """Name no node: there is only one."""
+        return ""
+
+    def nodes(self) -> list[NodeView]:
+        """Name no node: there is only one."""
+        return []
 
     async def death(self) -> NodeDiedError:
         """Wait for the node's end and say what is known about it."""

@@ -48,6 +48,7 @@ def this_machine(
 
 
 def map_count() -> int:
+    """Say how many memory maps a process of this machine may have."""
     try:
         return int(_MAP_COUNT.read_text("ascii"))
     except (OSError, ValueError):

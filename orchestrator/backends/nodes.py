@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PodsDisplaced:
-    """Pods have lost their node, or are taken from it, and are to be booted where they belong now."""
+    """Pods that have lost their node, or are taken from it; they are to be booted elsewhere."""
 
     pods: tuple[str, ...]
     reason: str

@@ -14,7 +14,8 @@ import time
 from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING
 
-from orchestrator.backends import embedded
+from orchestrator.backends.choice import open_backend
+from orchestrator.backends.embedded import EmbeddedBackend
 from orchestrator.cli.printer import Printer
 from orchestrator.errors import OrchestratorError
 from orchestrator.orchestration import Orchestrator
@@ -50,12 +51,13 @@ def host(
         DeploymentRunningError: another process runs it.
         OrchestratorError: it failed; everything was taken down.
     """
-    from orchestrator.cli.up import screen_for
+    from orchestrator.cli.up import ray_wish, screen_for
 
     with folder.hold(), Store.open(folder.database) as store:
-        session = _Session(folder, store, embedded.EmbeddedBackend(folder), source, options)
+        session = _Session(folder, store, source, options)
         printer = Printer(session.on_broken_output)
         screen = screen_for(printer, topology, options)
+        session.use(open_backend(folder, ray_wish(topology, options), screen.show_notice))
         try:
             status = asyncio.run(session.run(screen))
         finally:
@@ -73,19 +75,22 @@ class _Session:
         self,
         folder: DeploymentFolder,
         store: Store,
-        backend: Backend,
         source: TopologySource,
         options: UpOptions,
     ) -> None:
         self._folder = folder
         self._store = store
-        self._backend = backend
+        self._backend: Backend = EmbeddedBackend(folder)
         self._source = source
         self._options = options
         self._loop: asyncio.AbstractEventLoop | None = None
         self._orchestrator: Orchestrator | None = None
         self._stopped_by: int | None = None
         self._on_stop: Callable[[], object] = lambda: None
+
+    def use(self, backend: Backend) -> None:
+        """Have the nodes there."""
+        self._backend = backend
 
     async def run(self, screen: UpScreen) -> int:
         """Run until it ends or is stopped; return the exit status."""

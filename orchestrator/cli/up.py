@@ -21,6 +21,7 @@ from orchestrator.cli.options import read_duration
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from orchestrator.backends.choice import RayWish
     from orchestrator.cli.printer import Printer
     from orchestrator.cli.screen import Steps, UpScreen
     from orchestrator.state import DeploymentFolder
@@ -45,6 +46,8 @@ class UpOptions:
     force_recreate: bool = False
     services: tuple[str, ...] = ()
     qr: bool | None = None
+    ray: str | None = None
+    """A Ray cluster's address, empty for any."""
 
 
 @click.command("up", short_help="Boot a topology, or change a running one.")
@@ -68,6 +71,15 @@ class UpOptions:
     default=None,
     help="Show the first portal's URL as a QR code; by default on a terminal with room for it.",
 )
+@click.option(
+    "--ray",
+    is_flag=False,
+    flag_value="",
+    default=None,
+    metavar="[HOST:PORT]",
+    help="Run the pods on the machines of a Ray cluster: this one, or one that runs here, or a new "
+    "one. Comes after FILE.",
+)
 @click.pass_context
 def command(
     context: click.Context,
@@ -79,6 +91,7 @@ def command(
     wait_timeout_s: float | None,
     force_recreate: bool,
     qr: bool | None,
+    ray: str | None,
 ) -> None:
     """Boot the topology FILE and show its logs until Ctrl-C takes everything down.
 
@@ -98,6 +111,7 @@ def command(
         force_recreate=force_recreate,
         services=services,
         qr=qr,
+        ray=ray,
     )
     if dry_run:
         context.exit(_dry_run(reading.topology, reading.source, options))
@@ -182,6 +196,16 @@ def _up(topology: Topology, source: TopologySource, options: UpOptions) -> int:
                 raise
             waited += RETRY_S
             asyncio.run(asyncio.sleep(RETRY_S))
+
+
+def ray_wish(topology: Topology, options: UpOptions) -> RayWish | None:
+    """Say whether the pods are to run on a Ray cluster; the command line wins over the file."""
+    from orchestrator.backends.choice import RayWish
+    from orchestrator.topology.placement_values import BackendKind
+
+    if options.ray is not None:
+        return RayWish(address=options.ray)
+    return RayWish() if topology.backend is BackendKind.RAY else None
 
 
 def screen_for(printer: Printer, topology: Topology, options: UpOptions) -> UpScreen:

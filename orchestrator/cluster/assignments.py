@@ -1,7 +1,7 @@
 """Who is where: the pods of a deployment and the nodes that they belong to, as both come and go.
 
-Owns the books; decisions are `placement/`'s. A pod belongs to one node at a time, whether it runs or
-not. Pure.
+Owns the books; decisions are `placement/`'s. A pod belongs to one node at a time, whether it runs
+or not. Pure.
 """
 
 from __future__ import annotations
@@ -96,8 +96,11 @@ class Assignments:
         waiting = {demand.pod for demand in self._placing.demands} - self._owners.keys()
         self._offers[offer.name] = offer
         self._decide()
-        return [demand.pod for demand in self._placing.demands
-                if demand.pod in waiting and demand.pod in self._owners]
+        return [
+            demand.pod
+            for demand in self._placing.demands
+            if demand.pod in waiting and demand.pod in self._owners
+        ]
 
     def leave(self, node: str) -> list[str]:
         """Have a node no more; its pods, which belong elsewhere now where there is room."""

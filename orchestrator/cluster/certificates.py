@@ -89,9 +89,7 @@ class Credentials:
     def node(self, name: str) -> tuple[NodeCredentials, bytes]:
         """What a node needs, and the authority by which it knows other nodes."""
         certificate, key = self._nodes.issue(name, self._now)
-        own = NodeCredentials(
-            certificate=certificate, key=key, clients=self._clients.certificate
-        )
+        own = NodeCredentials(certificate=certificate, key=key, clients=self._clients.certificate)
         return own, self._nodes.certificate
 
 

@@ -53,8 +53,11 @@ def _missing() -> list[str]:
     if platform.machine() not in _ARCHITECTURES:
         missing.append(f"a processor of {' or '.join(_ARCHITECTURES)}")
     flags = _flags()
-    missing += [f"{flag} in its processor" for flag in _NEEDED.get(platform.machine(), ())
-                if flags and flag not in flags]
+    missing += [
+        f"{flag} in its processor"
+        for flag in _NEEDED.get(platform.machine(), ())
+        if flags and flag not in flags
+    ]
     return missing
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from orchestrator.backends.nodes import PodsDisplaced
@@ -26,11 +27,11 @@ from vnet.totals import total
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-    from contextlib import AbstractAsyncContextManager
     from ipaddress import IPv4Address, IPv4Network
 
     from orchestrator.cluster.member import Member
     from orchestrator.codec import NodeClient
+    from orchestrator.errors import OrchestratorError
     from orchestrator.plan import Plan
     from pod_node.dialling import Connection
     from pod_node.progress import Progress
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 15.0
 """How long a call waits for a node that does not answer to be found lost; then it has failed."""
-BOOTS_AT_ONCE = 8
 _T = TypeVar("_T")
 
 
@@ -54,13 +54,8 @@ class NoNodeError(NodeRefusedError):
 class Fleet:
     """The nodes of one deployment, as `backends.nodes.Nodes` has it."""
 
-    def __init__(self, deployment: str, group: asyncio.TaskGroup) -> None:
-        """Begin without a node.
-
-        Args:
-            deployment: Its name.
-            group: Has the tasks that read streams.
-        """
+    def __init__(self, deployment: str) -> None:
+        """Begin without a node."""
         self._members: dict[str, Member] = {}
         self.assignments = Assignments(deployment)
         self._specs: dict[str, PodSpec] = {}
@@ -70,7 +65,7 @@ class Fleet:
         self._turn = asyncio.Lock()
         """What all nodes have is changed by one after the other."""
         self._portals = FleetPortals()
-        self._streams = Streams(group, self._owner_name)
+        self._streams = Streams(self._owner_name)
         self._joined = asyncio.Event()
 
     # --- nodes ---
@@ -83,6 +78,16 @@ class Fleet:
     async def wait_joined(self) -> None:
         """Wait until there has been a node."""
         await self._joined.wait()
+
+    async def fail(self, error: OrchestratorError) -> None:
+        """Have all who watch know that all nodes are lost."""
+        await self._streams.fail(error)
+
+    async def close(self) -> None:
+        """End all streams; the nodes go on."""
+        for member in self.members:
+            member.leave("the orchestrator has let go of it")
+        await self._streams.close()
 
     def nodes(self) -> list[NodeView]:
         """Say what the nodes are and have."""
@@ -116,7 +121,9 @@ class Fleet:
             await self._streams.join(member)
             self._joined.set()
         if waiting:
-            await self._streams.tell(PodsDisplaced(tuple(waiting), f"node {member.name} has joined"))
+            await self._streams.tell(
+                PodsDisplaced(tuple(waiting), f"node {member.name} has joined")
+            )
 
     async def leave(self, name: str, reason: str) -> None:
         """Have a node no more: none of its pods runs, for certain."""
@@ -156,11 +163,9 @@ class Fleet:
                 if target is None:
                     raise NoNodeError(self.assignments.obstacle(pod))
                 await self._tell_peers()
-            try:
+            with suppress(NodeLostError, NodeRefusedError):  # it was not there, or is lost
                 await member.call(member.client.kill_pod(pod))
                 await member.call(member.client.remove_pod(pod))
-            except (NodeLostError, NodeRefusedError):
-                pass  # it was not there, or its node is being lost
             await self._streams.tell(PodsDisplaced((pod,), f"node {name} is drained"))
             yield pod
 
@@ -210,8 +215,7 @@ class Fleet:
 
     async def statistics(self) -> NodeUsage:
         """Say what all nodes and their pods use together."""
-        found = [one for one in await self._ask(lambda c: c.statistics()) if one is not None]
-        return _sum_usage(found)
+        return _sum_usage(await self._ask(lambda client: client.statistics()))
 
     async def network_statistics(self, *, flows: bool) -> NetworkStatistics:
         """Read the counters of all nodes as those of one network.
@@ -268,10 +272,8 @@ class Fleet:
     async def remove_pod(self, name: str) -> None:
         """Forget a pod that has ended."""
         member = self._owner(name)
-        try:
+        with suppress(NodeLostError):  # it is forgotten with its node
             await member.call(member.client.remove_pod(name))
-        except NodeLostError:
-            pass  # it is forgotten with its node
         async with self._turn:
             self.assignments.forget(name)
             if name not in self.assignments.owners:
@@ -325,10 +327,9 @@ class Fleet:
         What crosses a link is seen on the node of its sender, so all are asked; what an interface
         sends and receives on the node that has it.
         """
-        place = wish.place
-        is_one = isinstance(place, InterfacePlace)
-        members = [self._at(place.address)] if is_one else self.members
-        return self._streams.capture(members, wish)
+        if isinstance(wish.place, InterfacePlace):
+            return self._streams.capture([self._at(wish.place.address)], wish)
+        return self._streams.capture(self.members, wish)
 
     def prepare_image(self, image: str) -> AsyncGenerator[Progress, None]:
         """Bring an image to the nodes of its pods and compile it, step by step."""
@@ -405,18 +406,16 @@ class Fleet:
             if member.peers == peers:
                 continue
             member.peers = peers
-            await self._reach(member, lambda client, peers=peers: client.set_peers(peers))
+            await self._reach(member, member.client.set_peers(peers))
 
     async def _all(self, make: Callable[[NodeClient], Awaitable[object]]) -> None:
         """Have every node do the same."""
-        await _together([self._reach(member, make) for member in self.members])
+        await _together([self._reach(member, make(member.client)) for member in self.members])
 
-    async def _reach(
-        self, member: Member, make: Callable[[NodeClient], Awaitable[object]]
-    ) -> None:
+    async def _reach(self, member: Member, call: Awaitable[object]) -> None:
         """Have a node do what it must; one that cannot be reached is on its way out."""
         try:
-            await member.call(make(member.client))
+            await member.call(call)
         except NodeLostError as lost:
             member.condemn(str(lost))
 

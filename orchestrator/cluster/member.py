@@ -80,7 +80,8 @@ class Member:
         """
         call = asyncio.ensure_future(work)  # noqa: TID251 - waited for right here
         try:
-            await asyncio.wait({call, self._gone}, return_when=asyncio.FIRST_COMPLETED)
+            waiting: set[asyncio.Future[_T] | asyncio.Future[str]] = {call, self._gone}
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
             call.cancel()
             raise

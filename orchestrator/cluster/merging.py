@@ -1,7 +1,7 @@
 """Streams of several nodes as one, while nodes come and go.
 
-Owns the readers, one for each node, and the bounded queue in which they meet. A reader whose node is
-lost ends quietly; that the node is lost is told by other means.
+Owns the readers, one for each node, and the bounded queue in which they meet. A reader whose node
+is lost ends quietly; that the node is lost is told by other means.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from orchestrator.errors import OrchestratorError
 
 if TYPE_CHECKING:
     from orchestrator.cluster.member import Member
+    from vnet.tasks import TaskOwner
 
 WAITING = 1024
 """Items that may wait for whoever reads; a node that is faster waits."""
@@ -28,7 +29,7 @@ class Tap(Generic[_T]):
 
     def __init__(
         self,
-        group: asyncio.TaskGroup,
+        tasks: TaskOwner,
         open_stream: Callable[[Member], AsyncGenerator[_T, None]],
         *,
         ends: bool,
@@ -36,11 +37,11 @@ class Tap(Generic[_T]):
         """Prepare to read.
 
         Args:
-            group: Has the tasks.
+            tasks: Has the readers.
             open_stream: Opens a node's stream.
             ends: Whether it is over when every stream is; otherwise nodes that join are read too.
         """
-        self._group = group
+        self._owner = tasks
         self._open = open_stream
         self._ends = ends
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -50,8 +51,8 @@ class Tap(Generic[_T]):
 
     def add(self, member: Member) -> None:
         """Read a node's stream too."""
-        self._tasks[member.name] = self._group.create_task(
-            self._follow(member), name=f"stream of {member.name}"
+        self._tasks[member.name] = self._owner.spawn(
+            self._follow(member), f"stream of {member.name}"
         )
 
     def drop(self, member: Member) -> None:
@@ -59,7 +60,7 @@ class Tap(Generic[_T]):
         if (task := self._tasks.pop(member.name, None)) is not None:
             task.cancel()
 
-    async def put(self, item: _T) -> None:
+    async def put(self, item: _T | OrchestratorError) -> None:
         """Have an item that comes from no node."""
         await self._queue.put((None, item))
 

@@ -1,7 +1,7 @@
 """The portals of a deployment on several nodes: all on one of them, the one that is nearest.
 
-Owns which node that is, and opens portals again on another one, under the same names and ports, when
-it is lost.
+Owns which node that is, and opens portals again on another one, under the same names and ports,
+when it is lost.
 """
 
 from __future__ import annotations

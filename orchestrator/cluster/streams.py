@@ -6,7 +6,6 @@ out what a node says of pods that belong to another one by now.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, aclosing
 from typing import TYPE_CHECKING, TypeVar
@@ -24,11 +23,13 @@ from pod_node.status import (
     PodStateChanged,
     Synced,
 )
+from vnet.tasks import TaskOwner
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from orchestrator.cluster.member import Member
+    from orchestrator.errors import OrchestratorError
     from pod_node.records import LogLines
     from vnet.capture import CaptureBatch, CaptureWish
 
@@ -39,16 +40,13 @@ _Told = NodeEvent | PodsDisplaced
 class Streams:
     """Streams of all nodes."""
 
-    def __init__(
-        self, group: asyncio.TaskGroup, owner: Callable[[str], str | None]
-    ) -> None:
+    def __init__(self, owner: Callable[[str], str | None]) -> None:
         """Prepare.
 
         Args:
-            group: Has the readers.
             owner: Says to which node a pod belongs.
         """
-        self._group = group
+        self._tasks = TaskOwner()
         self._owner = owner
         self._watchers: list[Tap[_Told]] = []
         self._endless: list[Tap[tuple[LogLines, int]]] = []
@@ -77,6 +75,15 @@ class Streams:
         for tap in self._taps:
             tap.drop(member)
 
+    async def fail(self, error: OrchestratorError) -> None:
+        """End watching with an error."""
+        for watcher in self._watchers:
+            await watcher.put(error)
+
+    async def close(self) -> None:
+        """End all streams."""
+        await self._tasks.cancel_all()
+
     async def tell(self, displaced: PodsDisplaced) -> None:
         """Tell watchers what no node tells."""
         for watcher in self._watchers:
@@ -84,7 +91,7 @@ class Streams:
 
     async def watch(self, members: Sequence[Member]) -> AsyncGenerator[_Told, None]:
         """Report every pod as it stands, then each change."""
-        tap: Tap[_Told] = Tap(self._group, lambda member: member.client.watch(), ends=False)
+        tap: Tap[_Told] = Tap(self._tasks, lambda member: member.client.watch(), ends=False)
         self._watchers.append(tap)
         unsynced = {member.name for member in members}
         for member in members:
@@ -92,16 +99,16 @@ class Streams:
         is_synced = False
         try:
             async with aclosing(tap.items()) as items:
-                async for member, told in items:
-                    if isinstance(told, PodsDisplaced) or member is None:
+                async for source, told in items:
+                    if isinstance(told, PodsDisplaced) or source is None:
                         yield told
                         continue
                     if isinstance(told.happening, Synced):
-                        unsynced.discard(member.name)
+                        unsynced.discard(source.name)
                         if not unsynced and not is_synced:
                             is_synced = True
                             yield told
-                    elif self._is_true(member, told):
+                    elif self._is_true(source, told):
                         yield told
         finally:
             self._watchers.remove(tap)
@@ -134,7 +141,7 @@ class Streams:
                 async for chunk in merge_sorted(streams, lambda chunk: chunk[0].time_s):
                     yield chunk
             return
-        tap = Tap(self._group, read, ends=False)
+        tap = Tap(self._tasks, read, ends=False)
         self._endless.append(tap)
         for member in members:
             tap.add(member)
@@ -151,7 +158,7 @@ class Streams:
     ) -> AsyncGenerator[CaptureBatch, None]:
         """Report packets as they pass a place on any of these nodes."""
         tap: Tap[CaptureBatch] = Tap(
-            self._group, lambda member: member.client.capture(wish), ends=True
+            self._tasks, lambda member: member.client.capture(wish), ends=True
         )
         self._taps.append(tap)
         for member in members:
@@ -179,20 +186,20 @@ class Streams:
         if not members:
             raise NodeRefusedError("there is no node to bring the image to")
         tap: Tap[Progress] = Tap(
-            self._group, lambda member: member.client.prepare_image(image), ends=True
+            self._tasks, lambda member: member.client.prepare_image(image), ends=True
         )
         for member in members:
             tap.add(member)
         last: Progress | None = None
         try:
             async with aclosing(tap.items()) as items:
-                async for member, step in items:
+                async for source, step in items:
                     if step.phase is not Phase.READY:
                         yield step
                         continue
                     last = step
-                    if member is not None:
-                        self.prepared(member).add(image)
+                    if source is not None:
+                        self.prepared(source).add(image)
         finally:
             tap.close()
         if last is not None:

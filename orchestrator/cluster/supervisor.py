@@ -1,7 +1,7 @@
 """One node process on one machine: started, kept alive by leases, watched, ended.
 
-Owns the process and its folder, and asks for its leases. A machine's facts are read here, where they
-hold. Runs where the node runs; who calls it, and how, is a backend's business.
+Owns the process and its folder, and asks for its leases. A machine's facts are read here, where
+they hold. Runs where the node runs; who calls it, and how, is a backend's business.
 """
 
 from __future__ import annotations
@@ -38,7 +38,14 @@ class Supervisor:
     def __init__(self) -> None:
         self._process: Process | None = None
         self._folder = Path()
+        self._ready: NodeReady | None = None
         self._end: NodeEnd | None = None
+
+    @property
+    def ready(self) -> NodeReady | None:
+        """The node, while it answers."""
+        running = self._process is not None and self._process.returncode is None
+        return self._ready if running else None
 
     def facts(self) -> MachineFacts:
         """Say what this machine is."""
@@ -65,7 +72,8 @@ class Supervisor:
         words = (await process.stdout.readline()).split()
         if len(words) != 2 or words[0] != b"ready":
             return await self.wait()
-        return NodeReady(address=f"{order.host}:{int(words[1])}", pid=process.pid)
+        self._ready = NodeReady(address=f"{order.host}:{int(words[1])}", pid=process.pid)
+        return self._ready
 
     async def wait(self) -> NodeEnd:
         """Wait for the node's end and say what is known about it."""

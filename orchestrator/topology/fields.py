@@ -24,6 +24,7 @@ from orchestrator.topology.link_values import (
     parse_whole_number,
 )
 from orchestrator.topology.placement_values import (
+    BackendKind,
     Constraint,
     Strategy,
     parse_constraint,
@@ -213,6 +214,9 @@ NodeConstraint: TypeAlias = Annotated[
     _word("(==|!=)"),
 ]
 SpreadLabel: TypeAlias = Annotated[str, AfterValidator(parse_spread), _word("^node\\.labels\\.")]
+Place: TypeAlias = Annotated[
+    BackendKind, WithJsonSchema({"enum": [each.value for each in BackendKind]})
+]
 Placing: TypeAlias = Annotated[
     Strategy, WithJsonSchema({"enum": [each.value for each in Strategy]})
 ]

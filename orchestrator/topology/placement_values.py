@@ -24,6 +24,15 @@ _ABSENT = {
 }
 
 
+class BackendKind(Enum):
+    """Where the nodes of a deployment are."""
+
+    EMBEDDED = "embedded"
+    """One node on this machine."""
+    RAY = "ray"
+    """One on each machine of a Ray cluster."""
+
+
 class Strategy(Enum):
     """Which of several nodes a pod goes to."""
 

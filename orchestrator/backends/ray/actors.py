@@ -13,7 +13,6 @@ import asyncio
 import os
 import secrets
 import socket
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,13 +25,13 @@ from orchestrator.cluster.keeper import Keeper
 from orchestrator.cluster.supervisor import Supervisor
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Mapping
 
     from orchestrator.cluster.values import MachineFacts, NodeEnd, NodeOrder, NodeReady
 
 NAMESPACE = "podnet"
 STORE_BYTES = 128 << 20
-"""Object store of a cluster that podnet starts for itself: images pass through it, and little else."""
+"""Object store of a cluster that podnet starts for itself; only images pass through it."""
 PROBE_S = 5.0
 """How long a cluster may take to take a connection; Ray itself waits for minutes."""
 FACTS_S = 60.0
@@ -73,6 +72,9 @@ class _SupervisorActor:
     async def start(self, order: NodeOrder) -> NodeReady | NodeEnd:
         return await self._supervisor.start(order, self._ask)
 
+    async def ready(self) -> NodeReady | None:
+        return self._supervisor.ready
+
     async def attend(self, lease_s: float) -> None:
         await self._supervisor.attend(self._ask, lease_s)
 
@@ -86,12 +88,22 @@ class _SupervisorActor:
         self._supervisor.kill()
 
     async def _ask(self) -> float | None:
-        length_s: float | None = await self._renew()
+        length_s: float | None = await self._renew()  # type: ignore[no-untyped-call]
         return length_s
 
 
-def connect(address: str | None, cpus: int | None = None) -> bool:
-    """Connect to a cluster, or start one on this machine; whether others can give it orders.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connected:
+    """A cluster that can be used."""
+
+    address: str
+    """`HOST:PORT`; empty for one that ends with this process."""
+    is_open: bool
+    """Whether everybody who can reach it can give it orders."""
+
+
+def connect(address: str | None, cpus: int | None = None) -> Connected:
+    """Connect to a cluster, or start one on this machine.
 
     Args:
         address: Of a cluster, `auto` for one that runs on this machine, or None to start one.
@@ -102,7 +114,7 @@ def connect(address: str | None, cpus: int | None = None) -> bool:
     """
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
-    options: dict[str, object] = {
+    options: dict[str, Any] = {
         "namespace": NAMESPACE,
         "log_to_driver": False,
         "logging_level": "CRITICAL",
@@ -121,10 +133,13 @@ def connect(address: str | None, cpus: int | None = None) -> bool:
             _probe(address)
         options["address"] = address
     try:
-        ray.init(**options)
+        context = ray.init(**options)
     except (ConnectionError, RuntimeError, ValueError, RayError, OSError) as error:
         raise NoClusterError(address or "this machine", _first_line(error)) from error
-    return os.environ.get(AUTH_MODE) != "token"
+    return Connected(
+        address="" if address is None else str(context.address_info["gcs_address"]),
+        is_open=os.environ.get(AUTH_MODE) != "token",
+    )
 
 
 def disconnect() -> None:
@@ -213,6 +228,11 @@ class SupervisorHandle:
         async with asyncio.timeout(FACTS_S):
             facts: MachineFacts = await _called(self.actor.facts.remote())
         return facts
+
+    async def ready(self) -> NodeReady | None:
+        """The node that runs already."""
+        ready: NodeReady | None = await _called(self.actor.ready.remote())
+        return ready
 
     async def start(self, order: NodeOrder) -> NodeReady | NodeEnd:
         """Start the node, and keep its lease from then on."""

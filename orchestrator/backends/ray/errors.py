@@ -22,8 +22,8 @@ class NoClusterError(OrchestratorError):
     def __str__(self) -> str:
         return (
             f"no Ray cluster at {self.address}: {self.reason}; start one with "
-            "RAY_AUTH_MODE=token ray start --head --include-dashboard=false, and use its address and "
-            "its RAY_AUTH_TOKEN"
+            '"RAY_AUTH_MODE=token ray start --head --include-dashboard=false" and give its '
+            "address, with its token in RAY_AUTH_TOKEN"
         )
 
 

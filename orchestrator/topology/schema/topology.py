@@ -11,7 +11,8 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 
 from orchestrator.topology import vocabulary
-from orchestrator.topology.fields import Label, Seed
+from orchestrator.topology.fields import Label, Place, Seed
+from orchestrator.topology.placement_values import BackendKind
 from orchestrator.topology.schema.network import LinkSection, NetworkSection
 from orchestrator.topology.schema.policy import EgressSection, PolicySection
 from orchestrator.topology.schema.schedule import ScheduleEntry
@@ -25,6 +26,8 @@ class Topology(Section):
     not_yet = vocabulary.TOPOLOGY
 
     name: Label
+    backend: Place = BackendKind.EMBEDDED
+    """Where its nodes are."""
     seed: Seed = 0
     """Of every random decision that the network makes."""
     services: Annotated[dict[str, ServiceSection], Field(min_length=1)]

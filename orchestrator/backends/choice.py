@@ -1,0 +1,52 @@
+"""Which backend a deployment has.
+
+Owns the choice: Ray where somebody asks for it or where the deployment's nodes are on it already,
+else one node on this machine. Ray is imported only when it is chosen.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchestrator.backends.embedded import EmbeddedBackend
+from orchestrator.backends.ray.errors import RayMissingError
+from orchestrator.backends.ray.record import read_record
+
+if TYPE_CHECKING:
+    from orchestrator.backends.backend import Backend
+    from orchestrator.state import DeploymentFolder
+
+NEEDED = ("ray", "cryptography")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RayWish:
+    """Somebody wants nodes on a Ray cluster."""
+
+    address: str = ""
+    """`HOST:PORT`; empty is one that runs on this machine, or else a new one."""
+
+
+def open_backend(
+    folder: DeploymentFolder, wish: RayWish | None, notice: Callable[[str], None]
+) -> Backend:
+    """Choose a backend.
+
+    Args:
+        folder: The deployment's folder.
+        wish: What somebody wants; None leaves it to what there is.
+        notice: Takes lines for whoever watches.
+
+    Raises:
+        RayMissingError: Ray is wanted and not installed.
+    """
+    if wish is None and read_record(folder.path) is None:
+        return EmbeddedBackend(folder)
+    if any(importlib.util.find_spec(name) is None for name in NEEDED):
+        raise RayMissingError
+    from orchestrator.backends.ray.backend import RayBackend
+
+    return RayBackend(folder, notice, address=None if wish is None else wish.address)

@@ -1,0 +1,294 @@
+"""The nodes of a deployment on a Ray cluster, as the orchestrator sees them.
+
+Owns the connection to the cluster, the look at its machines once in a while, and one `Tended` for
+each of them. Machines that come get a node; those that go take theirs with them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from orchestrator.backends.backend import NodeDiedError
+from orchestrator.backends.ray import actors
+from orchestrator.backends.ray.errors import ClusterLostError, NoClusterError, WorkerFailedError
+from orchestrator.backends.ray.record import (
+    ClusterRecord,
+    forget_record,
+    keep_record,
+    read_record,
+)
+from orchestrator.backends.ray.tending import Surroundings, Tended
+from orchestrator.cluster.certificates import open_credentials, open_token
+from orchestrator.cluster.fleet import Fleet
+from orchestrator.codec import NodeLostError
+from orchestrator.state import StateFolderError
+from vnet.tasks import TaskOwner
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from orchestrator.cluster.views import NodeView
+    from orchestrator.plan import Plan
+    from orchestrator.state import DeploymentFolder
+
+STOP_S = 5.0
+"""How long a node may take to end in order."""
+LEASE_S = 4.0
+"""How long a node may be silent before it is taken for lost, and has ended by itself."""
+LOOK_S = 0.5
+"""Between two looks at leases; also how late a loss is noticed."""
+MACHINES_EVERY = 2
+"""Looks at leases for one at the cluster's machines."""
+NAME_LABEL = "podnet-node"
+"""The label of a machine that names its node."""
+OPEN = (
+    "the Ray cluster takes orders from everybody who can reach its ports, and they are run on its "
+    "machines as they are; start Ray with RAY_AUTH_MODE=token"
+)
+_LABEL = re.compile(r"[^a-z0-9]+")
+
+
+class RayBackend:
+    """Runs the pods of a deployment on the machines of a Ray cluster."""
+
+    def __init__(
+        self,
+        folder: DeploymentFolder,
+        notice: Callable[[str], None],
+        *,
+        address: str | None = None,
+        cpus: int | None = None,
+        lease_s: float = LEASE_S,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            folder: The deployment's folder.
+            notice: Takes lines for whoever watches.
+            address: Of the cluster, as `HOST:PORT`; None is one that runs on this machine, or else
+                a new one, which ends with this process.
+            cpus: Processors of a new one.
+            lease_s: How long a node may be silent.
+        """
+        self._folder = folder
+        self._notice = notice
+        self._cpus = cpus
+        self._record = read_record(folder.path) or ClusterRecord(address or "", lease_s)
+        if address:
+            self._record.address = address
+        self._fleet: Fleet | None = None
+        self._keeper: actors.KeeperHandle | None = None
+        self._tasks = TaskOwner()
+        self._tended: dict[str, Tended] = {}
+        self._volumes: tuple[str, ...] = ()
+        self._plan: Plan | None = None
+        self._is_connected = False
+        self._alive: frozenset[str] = frozenset()
+
+    @property
+    def pid(self) -> int:
+        """No process is the only one."""
+        return 0
+
+    @property
+    def fleet(self) -> Fleet:
+        """The nodes.
+
+        Raises:
+            ClusterLostError: there is no connection.
+        """
+        if self._fleet is None:
+            raise ClusterLostError("there is no connection to it")
+        return self._fleet
+
+    def owner(self, pod: str) -> str:
+        """The name of a pod's node."""
+        return "" if self._fleet is None else self._fleet.assignments.owners.get(pod, "")
+
+    def nodes(self) -> list[NodeView]:
+        """The nodes."""
+        return [] if self._fleet is None else self._fleet.nodes()
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncGenerator[Fleet, None]:
+        """Connect to the cluster and have a node on each of its machines.
+
+        Raises:
+            NoClusterError: there is no cluster.
+            NodeDiedError: no machine can have a node.
+        """
+        await asyncio.to_thread(self._enter)
+        fleet = Fleet(self._folder.name)
+        self._fleet = fleet
+        try:
+            if self._plan is not None:
+                await fleet.arrange(self._plan)
+            around = self._surroundings(fleet)
+            looking = self._tasks.spawn(self._look(around), "machines")
+            await self._wait_first(fleet, looking)
+            yield fleet
+        finally:
+            await self._tasks.cancel_all()
+            await fleet.close()
+            self._tended.clear()
+            self._fleet = None
+
+    async def arrange(self, plan: Plan) -> None:
+        """Decide where the pods of a plan run."""
+        self._plan = plan
+        self._volumes = tuple(str(volume.folder) for volume in plan.volumes)
+        if self._fleet is not None:
+            await self._fleet.arrange(plan)
+
+    async def death(self) -> NodeDiedError:
+        """Say that the cluster is lost; nodes that are lost are replaced without this."""
+        return NodeDiedError("the Ray cluster does not answer", str(self._folder.path), ())
+
+    async def end(self) -> None:
+        """End all nodes and their pods in order, soon, and by force when that takes too long."""
+        await self._tasks.cancel_all()
+        try:
+            await asyncio.to_thread(self._enter)
+            machines = {machine.id: machine for machine in await asyncio.to_thread(actors.machines)}
+            handles = [
+                self._supervisor(machines[machine], key)
+                for machine, key in self._record.nodes.items()
+                if machine in machines
+            ]
+            await asyncio.gather(*(_stop(handle) for handle in handles))
+            if self._keeper is not None:
+                self._keeper.end()
+        except (NoClusterError, ClusterLostError) as error:
+            self._notice(f"{error}; nodes that still run end by themselves")
+        finally:
+            self._keeper = None
+            self._is_connected = False
+            await asyncio.to_thread(actors.disconnect)
+            await asyncio.to_thread(forget_record, self._folder.path)
+
+    def kill(self) -> None:
+        """End all nodes at once."""
+        for tended in self._tended.values():
+            tended.kill()
+
+    # --- within ---
+
+    def _enter(self) -> None:
+        """Connect to the cluster, once, and find or make the keeper."""
+        if not self._is_connected:
+            address = self._record.address or os.environ.get("RAY_ADDRESS", "")
+            found = self._connect(address)
+            self._is_connected = True
+            self._record.address = found.address
+            if found.is_open:
+                self._notice(OPEN)
+        if self._keeper is None:
+            self._keeper = actors.KeeperHandle(self._folder.name, self._record.lease_s)
+
+    def _connect(self, address: str) -> actors.Connected:
+        if address:
+            return actors.connect(address)
+        try:
+            return actors.connect("auto")
+        except NoClusterError:
+            return actors.connect(None, self._cpus)
+
+    def _supervisor(self, machine: actors.Machine, key: str) -> actors.SupervisorHandle:
+        assert self._keeper is not None, "there is a connection"
+        return actors.SupervisorHandle(self._folder.name, machine, self._keeper, key)
+
+    def _surroundings(self, fleet: Fleet) -> Surroundings:
+        assert self._keeper is not None, "there is a connection"
+        folder = self._folder.path / "credentials"
+        try:
+            credentials = open_credentials(self._folder.name, folder, datetime.now(UTC))
+            token = open_token(folder)
+        except OSError as error:
+            raise StateFolderError(str(folder), error.strerror or str(error)) from error
+        return Surroundings(
+            deployment=self._folder.name,
+            lease_s=self._record.lease_s,
+            token=token,
+            credentials=credentials,
+            keeper=self._keeper,
+            fleet=fleet,
+            notice=self._notice,
+            volumes=lambda: self._volumes,
+            keys=self._record.nodes,
+            keep_keys=self._keep,
+        )
+
+    def _keep(self) -> None:
+        """Write down where the nodes are, unless they end with this process."""
+        if self._record.address:
+            keep_record(self._folder.path, self._record)
+
+    async def _wait_first(self, fleet: Fleet, looking: asyncio.Task[None]) -> None:
+        """Wait until there is a node."""
+        joined = self._tasks.spawn(fleet.wait_joined(), "first node")
+        while not joined.done():
+            await asyncio.wait(
+                {joined, looking}, timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED
+            )
+            if looking.done():
+                looking.result()
+            failures = [tended.failure for tended in self._tended.values()]
+            if failures and all(failures) and not joined.done():
+                joined.cancel()
+                raise NodeDiedError(str(failures[0]), str(self._folder.path), ())
+
+    async def _look(self, around: Surroundings) -> None:
+        """Look at machines and leases, again and again."""
+        turn = 0
+        try:
+            while True:
+                if turn % MACHINES_EVERY == 0:
+                    self._tend(await asyncio.to_thread(actors.machines), around)
+                turn += 1
+                for key in await around.keeper.expired():
+                    for tended in self._tended.values():
+                        if tended.key == key:
+                            tended.lose_lease()
+                await asyncio.sleep(LOOK_S)
+        except (ClusterLostError, WorkerFailedError) as error:
+            await around.fleet.fail(NodeLostError(str(error)))
+
+    def _is_alive(self, machine: actors.Machine) -> bool:
+        return machine.id in self._alive
+
+    def _tend(self, machines: list[actors.Machine], around: Surroundings) -> None:
+        """Have a node on each machine that has processors; none on those that are gone."""
+        alive = {machine.id: machine for machine in machines if machine.cpus > 0}
+        for id, machine in alive.items():
+            if id not in self._tended:
+                tended = Tended(machine, _node_name(machine), around)
+                self._tended[id] = tended
+                self._tasks.spawn(tended.run(self._is_alive), f"node on {id}")
+        self._alive = frozenset(alive)
+        self._tended = {
+            id: tended for id, tended in self._tended.items() if id in alive or tended.is_busy
+        }
+
+
+async def _stop(supervisor: actors.SupervisorHandle) -> None:
+    try:
+        async with asyncio.timeout(STOP_S):
+            await supervisor.stop()
+    except (WorkerFailedError, TimeoutError):
+        pass  # its lease ends soon, and with it the node
+    supervisor.end()
+
+
+def _node_name(machine: actors.Machine) -> str:
+    """A name for a machine's node that is a DNS label, and another for each."""
+    wished = _LABEL.sub("-", machine.labels.get(NAME_LABEL, "").lower()).strip("-")
+    if wished:
+        return wished
+    host = _LABEL.sub("-", machine.hostname.lower()).strip("-")[:40] or "node"
+    return f"{host}-{machine.id[-6:]}"

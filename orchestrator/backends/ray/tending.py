@@ -1,0 +1,238 @@
+"""One machine of a Ray cluster: a node on it, as long as there is the machine.
+
+Owns the lives of the node, one after the other: a supervisor and a node process, its joining the
+fleet, its end, and the certainty that it has ended before the fleet hears of it. A machine that
+does not answer is waited for until its node's last lease is over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchestrator.backends.ray.actors import KeeperHandle, Machine, SupervisorHandle
+from orchestrator.backends.ray.errors import ClusterLostError, UnfitMachineError, WorkerFailedError
+from orchestrator.cluster.facts import machine_facts
+from orchestrator.cluster.member import Member, MemberSettings
+from orchestrator.cluster.values import NodeEnd, NodeOrder
+from orchestrator.codec import NodeClient, NodeLostError, NodeRefusedError
+from orchestrator.codec.securing import NodeAddress
+from orchestrator.errors import OrchestratorError
+from orchestrator.placement import NodeOffer
+from orchestrator.restart import RestartTimer
+from orchestrator.topology.values import RestartMode, RestartPolicy
+from vnet.trunk import Certificates, TrunkSettings
+
+if TYPE_CHECKING:
+    from orchestrator.cluster.certificates import Credentials
+    from orchestrator.cluster.fleet import Fleet
+    from orchestrator.cluster.values import MachineFacts, NodeReady
+
+CERTAIN_S = 0.2
+"""Added to the end of a lease: what a process takes to end that has decided to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What the nodes of one deployment have in common."""
+
+    deployment: str
+    lease_s: float
+    token: bytes
+    credentials: Credentials
+    keeper: KeeperHandle
+    fleet: Fleet
+    notice: Callable[[str], None]
+    volumes: Callable[[], tuple[str, ...]]
+    """Folders of the plan that nodes need."""
+    keys: dict[str, str]
+    """The key of each node's present life, by the id of its machine."""
+    keep_keys: Callable[[], None]
+    """Writes them down."""
+
+
+class Tended:
+    """A machine and its node."""
+
+    def __init__(self, machine: Machine, name: str, around: Surroundings) -> None:
+        self.machine = machine
+        self.name = name
+        self._around = around
+        self._lost: asyncio.Event = asyncio.Event()
+        self._supervisor: SupervisorHandle | None = None
+        self.key = ""
+        """Of the present life."""
+        self.failure: OrchestratorError | None = None
+        """Why there is no node."""
+
+    def lose_lease(self) -> None:
+        """Take note that the node's lease is over: nobody has renewed it in time."""
+        self._lost.set()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether there is a life that has not ended for certain."""
+        return self._supervisor is not None
+
+    async def run(self, is_alive: Callable[[Machine], bool]) -> None:
+        """Have a node on the machine until the machine is gone or cannot have one.
+
+        When this is cancelled, the node goes on.
+
+        Args:
+            is_alive: Says whether there is the machine.
+        """
+        back_off = RestartTimer(RestartPolicy(RestartMode.ALWAYS))
+        loop = asyncio.get_running_loop()
+        while True:
+            began = loop.time()
+            try:
+                await self._live()
+            except UnfitMachineError as unfit:
+                self.failure = unfit
+                self._around.notice(str(unfit))
+                return
+            except (WorkerFailedError, NodeRefusedError, NodeLostError) as failed:
+                self.failure = failed
+                self._around.notice(f"node {self.name}: {failed}")
+            if not is_alive(self.machine):
+                return
+            await asyncio.sleep(back_off.delay_s(1, loop.time() - began) or 0.0)
+
+    def kill(self) -> None:
+        """End the node at once."""
+        if self._supervisor is not None:
+            self._supervisor.end()
+
+    async def _live(self) -> None:
+        """Have one life of a node, from its start to its certain end."""
+        around, machine = self._around, self.machine
+        self.key = around.keys.get(machine.id) or f"{self.name}/{secrets.token_hex(4)}"
+        around.keys[machine.id] = self.key
+        await asyncio.to_thread(around.keep_keys)
+        self._lost.clear()
+        supervisor = SupervisorHandle(around.deployment, machine, around.keeper, self.key)
+        self._supervisor = supervisor
+        end: NodeEnd | None = None
+        failure: OrchestratorError | None = None
+        try:
+            end = await self._serve(supervisor)
+        except (WorkerFailedError, NodeRefusedError, NodeLostError, UnfitMachineError) as error:
+            failure = error
+        reason = await self._make_certain(end)
+        await around.fleet.leave(self.name, reason)
+        around.keys.pop(machine.id, None)
+        self._supervisor = None
+        supervisor.end()
+        if failure is not None:
+            raise failure
+
+    async def _serve(self, supervisor: SupervisorHandle) -> NodeEnd | None:
+        """Have a node in the fleet until it ends; None when it cannot be reached any more."""
+        around = self._around
+        facts = await supervisor.facts()
+        _check_fit(self.machine, facts)
+        ready = await supervisor.ready() or await supervisor.start(self._order())
+        if isinstance(ready, NodeEnd):
+            around.notice(f"node {self.name} did not start: {ready.summary}")
+            return ready
+        address = NodeAddress(
+            target=ready.address, name=self.name, credentials=around.credentials.client
+        )
+        async with NodeClient(address) as client:
+            member = Member(self._settings(ready, facts), client)
+            await around.fleet.join(member)
+            self.failure = None
+            waits = {
+                asyncio.ensure_future(supervisor.wait()),  # noqa: TID251 - waited for right here
+                asyncio.ensure_future(self._lost.wait()),  # noqa: TID251
+                asyncio.ensure_future(member.condemned()),  # noqa: TID251
+            }
+            try:
+                done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+                member.leave("it has ended")
+                for wait in done:
+                    result = wait.result()
+                    if isinstance(result, NodeEnd):
+                        return result
+            except WorkerFailedError:
+                return None
+            finally:
+                for wait in waits:
+                    wait.cancel()
+        return None
+
+    async def _make_certain(self, end: NodeEnd | None) -> str:
+        """Return once no pod of this life can run any more; say what is known."""
+        keeper = self._around.keeper
+        try:
+            if end is not None:
+                await keeper.forget(self.key)
+                return end.summary
+            self.kill()
+            await asyncio.sleep(await keeper.revoke(self.key) + CERTAIN_S)
+        except (WorkerFailedError, ClusterLostError):
+            # Without a keeper nobody has a lease for longer than this.
+            await asyncio.sleep(self._around.lease_s + CERTAIN_S)
+        return "it could not be reached any more"
+
+    def _order(self) -> NodeOrder:
+        around = self._around
+        credentials, _ = around.credentials.node(self.name)
+        return NodeOrder(
+            deployment=around.deployment,
+            node=self.name,
+            host=self.machine.address,
+            credentials=credentials,
+            lease_s=around.lease_s,
+            volumes=around.volumes(),
+        )
+
+    def _settings(self, ready: NodeReady, facts: MachineFacts) -> MemberSettings:
+        around, machine = self._around, self.machine
+        own, authority = around.credentials.node(self.name)
+        return MemberSettings(
+            offer=NodeOffer(
+                name=self.name,
+                hostname=machine.hostname,
+                cpus=machine.cpus,
+                memory_bytes=machine.memory_bytes,
+                pods_most=facts.pods_most,
+                labels=machine.labels,
+                system=facts.system,
+                architecture=facts.architecture,
+            ),
+            trunk=TrunkSettings(
+                deployment=around.deployment,
+                node=self.name,
+                listen=f"{machine.address}:0",
+                token=around.token,
+                certificates=Certificates(
+                    certificate=own.certificate, key=own.key, authorities=authority
+                ),
+            ),
+            is_here=facts.boot_id == machine_facts().boot_id,
+            pid=ready.pid,
+        )
+
+
+def _check_fit(machine: Machine, facts: MachineFacts) -> None:
+    """Make sure that a machine can run pods of this orchestrator.
+
+    Raises:
+        UnfitMachineError: it cannot.
+    """
+    here = machine_facts()
+    name = f"{machine.hostname} ({machine.address})"
+    if facts.missing:
+        raise UnfitMachineError(name, f"it lacks {', '.join(facts.missing)}")
+    if (facts.podnet, facts.contract) != (here.podnet, here.contract):
+        found = f"podnet {facts.podnet} ({facts.contract})"
+        raise UnfitMachineError(
+            name,
+            f"it has {found} and this machine podnet {here.podnet} ({here.contract}); "
+            "install the same on both",
+        )
