@@ -14,7 +14,7 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, assert_never
 
-from orchestrator.backends.backend import NodeDiedError
+from orchestrator.backends.backend import BackendError
 from orchestrator.backends.nodes import Nodes, PodsDisplaced
 from orchestrator.codec import NodeLostError, NodeRefusedError
 from orchestrator.deploy import Deployment
@@ -223,7 +223,7 @@ class Launch:
         """Keep the deployment as it is planned until every pod has ended; return them as they did.
 
         Raises:
-            NodeDiedError: no node can be started.
+            BackendError: no node can be started.
             OrchestratorError: something else went wrong for good.
         """
         async with asyncio.TaskGroup() as group:
@@ -275,19 +275,19 @@ class Launch:
                 async with self._backend.connect() as client:
                     lives += 1
                     failure = await self._live(client)
-            except NodeDiedError as died:
+            except BackendError as died:
                 if not lives:
                     return died
                 failure = died
-            if failure is None or not isinstance(failure, (NodeLostError, NodeDiedError)):
+            if failure is None or not isinstance(failure, (NodeLostError, BackendError)):
                 return failure
             reason = await self._death(failure)
             self._lose_node(reason)
             await asyncio.sleep(back_off.delay_s(1, loop.time() - began) or 0.0)
 
-    async def _death(self, lost: NodeLostError | NodeDiedError) -> str:
+    async def _death(self, lost: NodeLostError | BackendError) -> str:
         """Find out why the node does not answer; one that lives after all is ended."""
-        if isinstance(lost, NodeDiedError):
+        if isinstance(lost, BackendError):
             return lost.summary
         try:
             async with asyncio.timeout(LAST_WORDS_S):

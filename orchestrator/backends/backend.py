@@ -17,7 +17,16 @@ if TYPE_CHECKING:
     from orchestrator.plan import Plan
 
 
-class NodeDiedError(OrchestratorError):
+class BackendError(OrchestratorError):
+    """There is no node, and there will be none soon."""
+
+    @property
+    def summary(self) -> str:
+        """The same in one line."""
+        return str(self)
+
+
+class NodeDiedError(BackendError):
     """A pod node ended by itself, and its pods with it."""
 
     def __init__(self, cause: str, log: str, last_lines: tuple[str, ...]) -> None:

@@ -7,11 +7,13 @@ else one node on this machine. Ray is imported only when it is chosen.
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.backends.embedded import EmbeddedBackend
+from orchestrator.backends.ray.environment import prepare
 from orchestrator.backends.ray.errors import RayMissingError
 from orchestrator.backends.ray.record import read_record
 
@@ -42,11 +44,15 @@ def open_backend(
 
     Raises:
         RayMissingError: Ray is wanted and not installed.
+        NoClusterError: no cluster answers.
     """
-    if wish is None and read_record(folder.path) is None:
+    record = read_record(folder.path)
+    if wish is None and record is None:
         return EmbeddedBackend(folder)
     if any(importlib.util.find_spec(name) is None for name in NEEDED):
         raise RayMissingError
+    wished = wish.address if wish is not None else ""
+    address = prepare(wished or ("" if record is None else record.address), os.environ)
     from orchestrator.backends.ray.backend import RayBackend
 
-    return RayBackend(folder, notice, address=None if wish is None else wish.address)
+    return RayBackend(folder, notice, address=address)

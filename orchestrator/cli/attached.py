@@ -107,7 +107,7 @@ class Attached:
 
     async def _run(self) -> None:
         if not answers(self._folder.control_socket):
-            process = start_background(self._folder)
+            process = start_background(self._folder, ray=self._options.ray)
             await wait_for_control(self._folder, process)
         since_s = time.time()
         async with DeploymentClient(self._folder.control_socket) as client:

@@ -69,7 +69,10 @@ class Supervisor:
             return NodeEnd(cause=f"cannot start a node in {self._folder}: {error.strerror}")
         self._process = process
         assert process.stdout is not None, "the process was started with a pipe"
-        words = (await process.stdout.readline()).split()
+        async with asyncio.TaskGroup() as group:  # starting can take longer than a lease
+            renewing = group.create_task(self.attend(renew, order.lease_s), name="first leases")
+            words = (await process.stdout.readline()).split()
+            renewing.cancel()
         if len(words) != 2 or words[0] != b"ready":
             return await self.wait()
         self._ready = NodeReady(address=f"{order.host}:{int(words[1])}", pid=process.pid)

@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
-import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import ray
+import ray._private.worker as ray_worker
 from ray.exceptions import ActorDiedError, ActorUnavailableError, GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from orchestrator.backends.ray.environment import AUTH_MODE
 from orchestrator.backends.ray.errors import ClusterLostError, NoClusterError, WorkerFailedError
 from orchestrator.cluster.keeper import Keeper
 from orchestrator.cluster.supervisor import Supervisor
@@ -32,15 +32,8 @@ if TYPE_CHECKING:
 NAMESPACE = "podnet"
 STORE_BYTES = 128 << 20
 """Object store of a cluster that podnet starts for itself; only images pass through it."""
-PROBE_S = 5.0
-"""How long a cluster may take to take a connection; Ray itself waits for minutes."""
 FACTS_S = 60.0
 """How long a machine may take to start a worker: the first one imports everything."""
-AUTH_MODE, AUTH_TOKEN = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN"
-_QUIET = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +81,7 @@ class _SupervisorActor:
         self._supervisor.kill()
 
     async def _ask(self) -> float | None:
-        length_s: float | None = await self._renew()  # type: ignore[no-untyped-call]
+        length_s: float | None = await self._renew()
         return length_s
 
 
@@ -97,49 +90,43 @@ class Connected:
     """A cluster that can be used."""
 
     address: str
-    """`HOST:PORT`; empty for one that ends with this process."""
+    """Empty for one that ends with this process."""
     is_open: bool
     """Whether everybody who can reach it can give it orders."""
 
 
-def connect(address: str | None, cpus: int | None = None) -> Connected:
+def connect(address: str, cpus: int | None = None) -> Connected:
     """Connect to a cluster, or start one on this machine.
 
+    Preconditions: `environment.prepare` found the address.
+
     Args:
-        address: Of a cluster, `auto` for one that runs on this machine, or None to start one.
+        address: Of the cluster; empty starts one.
         cpus: Processors of a cluster that is started here.
 
     Raises:
         NoClusterError: there is none.
     """
-    for name, value in _QUIET.items():
-        os.environ.setdefault(name, value)
     options: dict[str, Any] = {
         "namespace": NAMESPACE,
         "log_to_driver": False,
         "logging_level": "CRITICAL",
     }
-    if address is None:
-        os.environ.setdefault(AUTH_MODE, "token")
-        if os.environ[AUTH_MODE] == "token":
-            os.environ.setdefault(AUTH_TOKEN, secrets.token_hex(32))
+    if address:
+        options["address"] = address
+    else:
         options |= {
             "num_cpus": cpus,
             "include_dashboard": False,
             "object_store_memory": STORE_BYTES,
         }
-    else:
-        if address != "auto":
-            _probe(address)
-        options["address"] = address
     try:
-        context = ray.init(**options)
+        ray.init(**options)
     except (ConnectionError, RuntimeError, ValueError, RayError, OSError) as error:
-        raise NoClusterError(address or "this machine", _first_line(error)) from error
-    return Connected(
-        address="" if address is None else str(context.address_info["gcs_address"]),
-        is_open=os.environ.get(AUTH_MODE) != "token",
-    )
+        raise NoClusterError(address or "this machine", _reason(error)) from error
+    # Ray's own words about machines that come and go; podnet has better ones.
+    vars(ray_worker)["print_to_stdstream"] = _say_nothing
+    return Connected(address=address, is_open=os.environ.get(AUTH_MODE) != "token")
 
 
 def disconnect() -> None:
@@ -269,14 +256,20 @@ def _here() -> NodeAffinitySchedulingStrategy:
     return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
 
 
-def _probe(address: str) -> None:
-    host, colon, port = address.rpartition(":")
-    if not colon or not port.isdecimal():
-        raise NoClusterError(address, 'expected "HOST:PORT", for example 10.0.0.1:6379')
-    try:
-        socket.create_connection((host, int(port)), PROBE_S).close()
-    except (OSError, OverflowError) as error:
-        raise NoClusterError(address, str(error)) from error
+def _say_nothing(*_: object, **__: object) -> None:
+    """Print nothing."""
+
+
+def _reason(error: BaseException) -> str:
+    """What Ray says of a failed connection, down to the cause."""
+    causes = []
+    cause: BaseException | None = error
+    while cause is not None:
+        causes.append(str(cause))
+        cause = cause.__cause__
+    if any("token" in text.lower() for text in causes):
+        return "its token is another one, or it has none"
+    return _first_line(error)
 
 
 def _first_line(error: BaseException) -> str:

@@ -7,7 +7,6 @@ each of them. Machines that come get a node; those that go take theirs with them
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 from collections.abc import Callable
 from contextlib import asynccontextmanager
@@ -37,6 +36,8 @@ if TYPE_CHECKING:
     from orchestrator.plan import Plan
     from orchestrator.state import DeploymentFolder
 
+JOIN_S = 60.0
+"""How long the other machines of a cluster are waited for once there is a node."""
 STOP_S = 5.0
 """How long a node may take to end in order."""
 LEASE_S = 4.0
@@ -62,7 +63,7 @@ class RayBackend:
         folder: DeploymentFolder,
         notice: Callable[[str], None],
         *,
-        address: str | None = None,
+        address: str,
         cpus: int | None = None,
         lease_s: float = LEASE_S,
     ) -> None:
@@ -71,17 +72,17 @@ class RayBackend:
         Args:
             folder: The deployment's folder.
             notice: Takes lines for whoever watches.
-            address: Of the cluster, as `HOST:PORT`; None is one that runs on this machine, or else
-                a new one, which ends with this process.
+            address: Of the cluster, as `environment.prepare` found it; empty is a new one, which
+                ends with this process.
             cpus: Processors of a new one.
             lease_s: How long a node may be silent.
         """
         self._folder = folder
         self._notice = notice
         self._cpus = cpus
-        self._record = read_record(folder.path) or ClusterRecord(address or "", lease_s)
-        if address:
-            self._record.address = address
+        self._record = read_record(folder.path) or ClusterRecord(address, lease_s)
+        if self._record.address != address:
+            self._record = ClusterRecord(address, lease_s)
         self._fleet: Fleet | None = None
         self._keeper: actors.KeeperHandle | None = None
         self._tasks = TaskOwner()
@@ -131,7 +132,7 @@ class RayBackend:
                 await fleet.arrange(self._plan)
             around = self._surroundings(fleet)
             looking = self._tasks.spawn(self._look(around), "machines")
-            await self._wait_first(fleet, looking)
+            await self._wait_joined(fleet, looking)
             yield fleet
         finally:
             await self._tasks.cancel_all()
@@ -182,22 +183,12 @@ class RayBackend:
     def _enter(self) -> None:
         """Connect to the cluster, once, and find or make the keeper."""
         if not self._is_connected:
-            address = self._record.address or os.environ.get("RAY_ADDRESS", "")
-            found = self._connect(address)
+            found = actors.connect(self._record.address, self._cpus)
             self._is_connected = True
-            self._record.address = found.address
             if found.is_open:
                 self._notice(OPEN)
         if self._keeper is None:
             self._keeper = actors.KeeperHandle(self._folder.name, self._record.lease_s)
-
-    def _connect(self, address: str) -> actors.Connected:
-        if address:
-            return actors.connect(address)
-        try:
-            return actors.connect("auto")
-        except NoClusterError:
-            return actors.connect(None, self._cpus)
 
     def _supervisor(self, machine: actors.Machine, key: str) -> actors.SupervisorHandle:
         assert self._keeper is not None, "there is a connection"
@@ -229,19 +220,22 @@ class RayBackend:
         if self._record.address:
             keep_record(self._folder.path, self._record)
 
-    async def _wait_first(self, fleet: Fleet, looking: asyncio.Task[None]) -> None:
-        """Wait until there is a node."""
-        joined = self._tasks.spawn(fleet.wait_joined(), "first node")
-        while not joined.done():
-            await asyncio.wait(
-                {joined, looking}, timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED
-            )
+    async def _wait_joined(self, fleet: Fleet, looking: asyncio.Task[None]) -> None:
+        """Wait until every machine has a node or cannot have one, and one at least has."""
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + JOIN_S
+        while True:
             if looking.done():
                 looking.result()
-            failures = [tended.failure for tended in self._tended.values()]
-            if failures and all(failures) and not joined.done():
-                joined.cancel()
-                raise NodeDiedError(str(failures[0]), str(self._folder.path), ())
+            await asyncio.sleep(LOOK_S / 4)
+            tended = [*self._tended.values()]
+            settled = bool(tended) and all(each.is_settled for each in tended)
+            if fleet.members and (settled or loop.time() > give_up_at):
+                return
+            failures = [each.failure for each in tended if each.failure is not None]
+            if settled or loop.time() > give_up_at + JOIN_S:
+                reason = str(failures[0]) if failures else "it has no machine with processors"
+                raise NoClusterError(self._record.address or "this machine", reason)
 
     async def _look(self, around: Surroundings) -> None:
         """Look at machines and leases, again and again."""

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from orchestrator.backends.backend import BackendError
 from orchestrator.errors import OrchestratorError
 
 
-class RayMissingError(OrchestratorError):
+class RayMissingError(BackendError):
     """Ray is not installed."""
 
     def __str__(self) -> str:
         return "Ray is not installed; install it with: pip install 'podnet[ray]'"
 
 
-class NoClusterError(OrchestratorError):
+class NoClusterError(BackendError):
     """No Ray cluster can be reached."""
 
     def __init__(self, address: str, reason: str) -> None:
@@ -27,7 +28,7 @@ class NoClusterError(OrchestratorError):
         )
 
 
-class ClusterLostError(OrchestratorError):
+class ClusterLostError(BackendError):
     """The Ray cluster does not answer any more."""
 
     def __init__(self, reason: str) -> None:

@@ -65,12 +65,18 @@ class Tended:
         self._supervisor: SupervisorHandle | None = None
         self.key = ""
         """Of the present life."""
+        self._is_member = False
         self.failure: OrchestratorError | None = None
         """Why there is no node."""
 
     def lose_lease(self) -> None:
         """Take note that the node's lease is over: nobody has renewed it in time."""
         self._lost.set()
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether there is a node now, or it is known why there is none."""
+        return self._is_member or self.failure is not None
 
     @property
     def is_busy(self) -> bool:
@@ -91,13 +97,16 @@ class Tended:
             began = loop.time()
             try:
                 await self._live()
+                self._is_member = False
             except UnfitMachineError as unfit:
                 self.failure = unfit
                 self._around.notice(str(unfit))
                 return
             except (WorkerFailedError, NodeRefusedError, NodeLostError) as failed:
                 self.failure = failed
-                self._around.notice(f"node {self.name}: {failed}")
+                was_member, self._is_member = self._is_member, False
+                if not was_member and is_alive(self.machine):
+                    self._around.notice(f"node {self.name}: {failed}")
             if not is_alive(self.machine):
                 return
             await asyncio.sleep(back_off.delay_s(1, loop.time() - began) or 0.0)
@@ -112,7 +121,7 @@ class Tended:
         around, machine = self._around, self.machine
         self.key = around.keys.get(machine.id) or f"{self.name}/{secrets.token_hex(4)}"
         around.keys[machine.id] = self.key
-        await asyncio.to_thread(around.keep_keys)
+        around.keep_keys()
         self._lost.clear()
         supervisor = SupervisorHandle(around.deployment, machine, around.keeper, self.key)
         self._supervisor = supervisor
@@ -146,6 +155,7 @@ class Tended:
             member = Member(self._settings(ready, facts), client)
             await around.fleet.join(member)
             self.failure = None
+            self._is_member = True
             waits = {
                 asyncio.ensure_future(supervisor.wait()),  # noqa: TID251 - waited for right here
                 asyncio.ensure_future(self._lost.wait()),  # noqa: TID251
