@@ -182,6 +182,11 @@ class Orchestrator:
         return self._end_asked.is_set()
 
     @property
+    def backend(self) -> Backend:
+        """Where its nodes are."""
+        return self._backend
+
+    @property
     def declaration(self) -> Declaration:
         """What is declared."""
         return self._declaration
@@ -192,8 +197,12 @@ class Orchestrator:
 
     def describe(self) -> DeploymentView:
         """Say what runs."""
+        view = self.control.describe()
         return replace(
-            self.control.describe(),
+            view,
+            pods=tuple(
+                replace(pod, node=self._backend.owner(pod.spec.name)) for pod in view.pods
+            ),
             revision=self._declaration.revision,
             rollouts=tuple(self._launch.deployment.rollouts),
             node_process_id=self._backend.pid,

@@ -71,6 +71,8 @@ class PodView:
     restarts: int = 0
     paused: bool = False
     """Whether it is kept from running."""
+    node: str = ""
+    """Where it is, or is to be; empty where there is only one node."""
     outdated: bool = False
     """Whether it still runs what an earlier topology said."""
 

@@ -32,6 +32,7 @@ from orchestrator.codec.watching import statistics_to_message as statistics_mess
 from orchestrator.declaring import DeclaringService
 from orchestrator.errors import OrchestratorError
 from orchestrator.impairments import ImpairmentError
+from orchestrator.nodes_service import NodesService
 from orchestrator.observing import ObservingService
 from orchestrator.topology.link_change import LinkChangeError
 from orchestrator.topology.members import UnknownMemberError
@@ -240,6 +241,7 @@ class DeploymentService(ObservingService, DeclaringService):
 def register(server: aio.Server, orchestrator: Orchestrator) -> None:
     """Add the deployment's face to a server."""
     add_DeploymentServiceServicer_to_server(DeploymentService(orchestrator), server)
+    NodesService(orchestrator.backend).join(server)
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from orchestrator.errors import OrchestratorError
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
     from contextlib import AbstractAsyncContextManager
 
     from orchestrator.backends.nodes import Nodes
@@ -47,6 +48,27 @@ class NodeDiedError(BackendError):
         return f"node lost ({self.cause}){said}"
 
 
+class UnknownNodeError(OrchestratorError):
+    """There is no node of this name."""
+
+    def __init__(self, name: str, known: str) -> None:
+        super().__init__(name, known)
+        self.name, self.known = name, known
+
+    def __str__(self) -> str:
+        return f'there is no node "{self.name}"; nodes: {self.known}'
+
+
+class OneNodeError(OrchestratorError):
+    """A deployment has one node, and somebody means one of several."""
+
+    def __str__(self) -> str:
+        return (
+            "this deployment has one node, on this machine; there are several with "
+            '"podnet up FILE --ray"'
+        )
+
+
 class Backend(Protocol):
     """Where the pods of one deployment run: on one node, or on several."""
 
@@ -78,3 +100,17 @@ class Backend(Protocol):
 
     def nodes(self) -> list[NodeView]:
         """The nodes; none where there is only one."""
+
+    def cordon(self, name: str, *, cordoned: bool) -> None:
+        """Have a node take no more pods, or take them again.
+
+        Raises:
+            OrchestratorError: there is no such node.
+        """
+
+    def drain(self, name: str) -> AsyncGenerator[tuple[str, str], None]:
+        """Move all pods of a node elsewhere; name each that has left, and its new node.
+
+        Raises:
+            OrchestratorError: there is no such node, or no room elsewhere.
+        """

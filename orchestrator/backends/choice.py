@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 
 from orchestrator.backends.embedded import EmbeddedBackend
 from orchestrator.backends.ray.environment import prepare
-from orchestrator.backends.ray.errors import RayMissingError
+from orchestrator.backends.ray.errors import NoClusterError, RayMissingError
 from orchestrator.backends.ray.record import read_record
 
 if TYPE_CHECKING:
     from orchestrator.backends.backend import Backend
+    from orchestrator.placement.values import NodeOffer
     from orchestrator.state import DeploymentFolder
 
 NEEDED = ("ray", "cryptography")
@@ -49,10 +50,38 @@ def open_backend(
     record = read_record(folder.path)
     if wish is None and record is None:
         return EmbeddedBackend(folder)
-    if any(importlib.util.find_spec(name) is None for name in NEEDED):
-        raise RayMissingError
+    _require_ray()
     wished = wish.address if wish is not None else ""
     address = prepare(wished or ("" if record is None else record.address), os.environ)
     from orchestrator.backends.ray.backend import RayBackend
 
     return RayBackend(folder, notice, address=address)
+
+
+def look_at_cluster(address: str) -> list[NodeOffer]:
+    """Say what the machines of a Ray cluster offer; nothing is started there.
+
+    Args:
+        address: `HOST:PORT`; empty is one that runs on this machine.
+
+    Raises:
+        RayMissingError: Ray is not installed.
+        NoClusterError: no cluster answers.
+    """
+    _require_ray()
+    found = prepare(address, os.environ)
+    if not found:
+        raise NoClusterError("this machine", "none runs here")
+    from orchestrator.backends.ray import actors
+    from orchestrator.backends.ray.naming import offer_of
+
+    actors.connect(found)
+    try:
+        return [offer_of(machine) for machine in actors.machines() if machine.cpus > 0]
+    finally:
+        actors.disconnect()
+
+
+def _require_ray() -> None:
+    if any(importlib.util.find_spec(name) is None for name in NEEDED):
+        raise RayMissingError

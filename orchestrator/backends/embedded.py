@@ -14,7 +14,7 @@ import sys
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
-from orchestrator.backends.backend import NodeDiedError
+from orchestrator.backends.backend import NodeDiedError, OneNodeError
 from orchestrator.backends.processes import FoundProcess, end_process, find_node
 from orchestrator.codec import NodeClient, NodeLostError
 from orchestrator.state import StateFolderError
@@ -79,6 +79,22 @@ class EmbeddedBackend:
     def nodes(self) -> list[NodeView]:
         """Name no node: there is only one."""
         return []
+
+    def cordon(self, name: str, *, cordoned: bool) -> None:
+        """Refuse: there is only one.
+
+        Raises:
+            OneNodeError: always.
+        """
+        raise OneNodeError
+
+    def drain(self, name: str) -> AsyncGenerator[tuple[str, str], None]:
+        """Refuse: there is only one.
+
+        Raises:
+            OneNodeError: always.
+        """
+        raise OneNodeError
 
     async def death(self) -> NodeDiedError:
         """Wait for the node's end and say what is known about it."""

@@ -38,6 +38,7 @@ VERBS = {
     "logs": "Show what pods wrote.",
     "metrics": "Give a deployment's metrics to Prometheus.",
     "netstat": "Count sockets, links, interfaces and policy rules.",
+    "node": "List the nodes of a deployment, and change what they take.",
     "partition": "Cut all traffic between groups of pods.",
     "pause": "Keep pods from running for a while.",
     "ping": "Send echo requests from one pod to another.",

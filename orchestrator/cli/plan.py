@@ -37,10 +37,23 @@ NODES_MOST = 10_000
     metavar="NAME,KEY=VALUE,...",
     help="Plan for this node, for example big,cpus=8,memory=16G,zone=a; once for each.",
 )
+@click.option(
+    "--ray",
+    is_flag=False,
+    flag_value="",
+    default=None,
+    metavar="[HOST:PORT]",
+    help="Plan for the machines of a Ray cluster: this one, or one that runs here.",
+)
 @format_option
 @click.pass_context
 def command(
-    context: click.Context, file: str, count: int | None, described: tuple[str, ...], form: str
+    context: click.Context,
+    file: str,
+    count: int | None,
+    described: tuple[str, ...],
+    ray: str | None,
+    form: str,
 ) -> None:
     """Show on which node each pod of the topology FILE would run, and why; nothing is started.
 
@@ -49,12 +62,13 @@ def command(
     """
     from orchestrator.placement import cut_of, demands_of, place, service_rules, traffic_of
 
-    if count is not None and described:
-        raise click.UsageError("give --nodes or --node, not both")
+    if sum((count is not None, bool(described), ray is not None)) > 1:
+        raise click.UsageError("give one of --nodes, --node and --ray")
     topology = _read(file)
     if topology is None:
         context.exit(1)
-    offers, traffic = _offers(count, described), traffic_of(topology)
+    offers = _offers(count, described) if ray is None else _offers_of_ray(ray)
+    traffic = traffic_of(topology)
     placement = place(demands_of(topology), offers, service_rules(topology), traffic)
     cut = cut_of(placement, traffic)
     if form == "json":
@@ -85,6 +99,12 @@ def _offers(count: int | None, described: Sequence[str]) -> list[NodeOffer]:
             raise click.UsageError(f'two nodes are called "{twice}"')
         return offers
     return [this_machine(f"node-{number}") for number in range(1, (count or 1) + 1)]
+
+
+def _offers_of_ray(address: str) -> list[NodeOffer]:
+    from orchestrator.backends.choice import look_at_cluster
+
+    return look_at_cluster(address)
 
 
 def _show(offers: Sequence[NodeOffer], placement: Placement, cut: Sequence[CutEdge]) -> None:

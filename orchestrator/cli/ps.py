@@ -1,13 +1,14 @@
 """`podnet ps`: the pods of running deployments.
 
-Owns the verb's options and layout. Asks the node of each deployment; a folder without a node that
-answers is a deployment that does not run.
+Owns the verb's options and layout. Asks the node of each deployment, or, where it has several, its
+orchestrator; a folder in which nobody answers is a deployment that does not run.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
@@ -16,7 +17,7 @@ from orchestrator.cli.options import format_option, print_json
 
 if TYPE_CHECKING:
     from orchestrator.state import DeploymentFolder
-    from pod_node.status import PodStatus
+    from pod_node.spec import PodExit, PodSpec
 
 ANSWER_S = 5.0
 """How long a node may take to list its pods."""
@@ -59,19 +60,87 @@ def command(
     context.exit(1 if absent else 0)
 
 
-async def _pods(folder: DeploymentFolder) -> list[PodStatus] | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Row:
+    """One pod as a table shows it."""
+
+    spec: PodSpec
+    state: str
+    health: str | None
+    paused: bool
+    exit: PodExit | None
+    reason: str
+    boot_s: float | None
+    boots: int
+    node: str
+
+    @property
+    def text(self) -> str:
+        """The state in words."""
+        if self.exit is not None:
+            text = f"{self.exit.kind.value} ({self.exit.status})"
+            return f"{text}: {self.exit.reason}" if self.exit.reason else text
+        words = [self.state, self.health or "", "paused" * self.paused]
+        return ", ".join(word for word in words if word)
+
+
+async def _pods(folder: DeploymentFolder) -> list[_Row] | None:
+    if folder.socket.exists():
+        return await _on_node(folder)
+    return await _on_several(folder) if folder.control_socket.exists() else None
+
+
+async def _on_node(folder: DeploymentFolder) -> list[_Row] | None:
+    """Ask the only node; its pods are there without an orchestrator too."""
     from orchestrator.codec import NodeClient, NodeLostError
 
-    if not folder.socket.exists():
-        return None
     try:
         async with asyncio.timeout(ANSWER_S), NodeClient(folder.socket) as client:
-            return await client.list_pods()
+            pods = await client.list_pods()
     except (NodeLostError, TimeoutError):
         return None
+    return [
+        _Row(
+            spec=pod.spec,
+            state=pod.state.value,
+            health=pod.health.value if pod.health else None,
+            paused=pod.paused,
+            exit=pod.exit,
+            reason=pod.exit.reason if pod.exit else pod.health_reason,
+            boot_s=pod.boot_s or None,
+            boots=pod.generation,
+            node="",
+        )
+        for pod in pods
+    ]
 
 
-def _rows(running: dict[str, list[PodStatus]]) -> list[dict[str, object]]:
+async def _on_several(folder: DeploymentFolder) -> list[_Row] | None:
+    """Ask the orchestrator, who knows all nodes."""
+    from orchestrator.codec import DeploymentClient, DeploymentLostError
+
+    try:
+        async with asyncio.timeout(ANSWER_S), DeploymentClient(folder.control_socket) as client:
+            view = await client.describe()
+    except (DeploymentLostError, TimeoutError):
+        return None
+    return [
+        _Row(
+            spec=pod.spec,
+            state=pod.phase.value,
+            health=None,
+            paused=pod.paused,
+            exit=pod.exit if pod.phase.final else None,
+            reason=pod.reason,
+            boot_s=pod.boot_s,
+            boots=pod.restarts + (pod.boot_s is not None),
+            node=pod.node,
+        )
+        for pod in view.pods
+    ]
+
+
+def _rows(running: dict[str, list[_Row]]) -> list[dict[str, object]]:
     return [
         {
             "deployment": name,
@@ -79,44 +148,36 @@ def _rows(running: dict[str, list[PodStatus]]) -> list[dict[str, object]]:
             "service": pod.spec.service,
             "image": pod.spec.image,
             "addresses": {i.network: str(i.address) for i in pod.spec.interfaces},
-            "state": pod.state.value,
-            "health": pod.health.value if pod.health else None,
+            "node": pod.node or None,
+            "state": pod.state,
+            "health": pod.health,
             "paused": pod.paused,
             "exit_status": pod.exit.status if pod.exit else None,
-            "reason": pod.exit.reason if pod.exit else pod.health_reason,
-            "boot_s": pod.boot_s or None,
-            "boots": pod.generation,
+            "reason": pod.reason,
+            "boot_s": pod.boot_s,
+            "boots": pod.boots,
         }
         for name, pods in running.items()
         for pod in pods
     ]
 
 
-def _print_table(running: dict[str, list[PodStatus]]) -> None:
+def _print_table(running: dict[str, list[_Row]]) -> None:
     from orchestrator.cli.pictures import seconds, table
 
-    rows: list[tuple[str, ...]] = [
-        ("DEPLOYMENT", "NAME", "IMAGE", "ADDRESS", "STATE", "BOOT", "BOOTS")
-    ]
-    rows.extend(
-        (
-            name,
-            pod.spec.name,
-            pod.spec.image.rpartition("/")[2],
-            ", ".join(str(interface.address) for interface in pod.spec.interfaces) or "-",
-            _state(pod),
-            seconds(pod.boot_s or None),
-            str(pod.generation),
-        )
-        for name, pods in running.items()
-        for pod in pods
-    )
+    has_nodes = any(pod.node for pods in running.values() for pod in pods)
+    heads = ("DEPLOYMENT", "NAME", "IMAGE", "ADDRESS", "STATE", "BOOT", "BOOTS")
+    rows: list[tuple[str, ...]] = [(*heads, "NODE") if has_nodes else heads]
+    for name, pods in running.items():
+        for pod in pods:
+            cells = (
+                name,
+                pod.spec.name,
+                pod.spec.image.rpartition("/")[2],
+                ", ".join(str(interface.address) for interface in pod.spec.interfaces) or "-",
+                pod.text,
+                seconds(pod.boot_s),
+                str(pod.boots),
+            )
+            rows.append((*cells, pod.node) if has_nodes else cells)
     click.echo(table(rows, colours=False), nl=False)
-
-
-def _state(pod: PodStatus) -> str:
-    if pod.exit is not None:
-        text = f"{pod.exit.kind.value} ({pod.exit.status})"
-        return f"{text}: {pod.exit.reason}" if pod.exit.reason else text
-    words = [pod.state.value, pod.health.value if pod.health else "", "paused" * pod.paused]
-    return ", ".join(word for word in words if word)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from orchestrator.access import RemoteAddress
     from orchestrator.codec import DeploymentClient
+    from orchestrator.codec.nodes import NodesClient
 
 ANSWER_S = 30.0
 """How long a deployment may take to answer; killing many pods is the slowest that it does."""
@@ -63,14 +64,31 @@ class Reach:
         """Do something there for as long as it takes; otherwise as `call`."""
         return asyncio.run(self._connected(work))
 
+    def call_nodes(self, work: Callable[[NodesClient], Awaitable[T]]) -> T:
+        """Do something about the nodes; otherwise as `call`."""
+        return asyncio.run(self._answered(self._connected_to_nodes(work)))
+
+    def follow_nodes(self, work: Callable[[NodesClient], Awaitable[T]]) -> T:
+        """Do something about the nodes for as long as it takes."""
+        return asyncio.run(self._connected_to_nodes(work))
+
     async def _call(self, work: Callable[[DeploymentClient], Awaitable[T]]) -> T:
+        return await self._answered(self._connected(work))
+
+    async def _answered(self, call: Awaitable[T]) -> T:
         try:
             async with asyncio.timeout(ANSWER_S):
-                return await self._connected(work)
+                return await call
         except TimeoutError as error:
             raise NoDeploymentError(
                 f'deployment "{self.name}" does not answer; see what its "podnet up" says'
             ) from error
+
+    async def _connected_to_nodes(self, work: Callable[[NodesClient], Awaitable[T]]) -> T:
+        from orchestrator.codec.nodes import NodesClient
+
+        async with NodesClient(self._control) as client:
+            return await work(client)
 
     async def _connected(self, work: Callable[[DeploymentClient], Awaitable[T]]) -> T:
         from orchestrator.codec import DeploymentClient

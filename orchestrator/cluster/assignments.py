@@ -122,11 +122,10 @@ class Assignments:
             draining=offer.draining if draining is None else draining,
         )
 
-    def moves(self, node: str) -> list[str]:
-        """The pods of a node that could be elsewhere, if it is to have none."""
-        others = {pod: owner for pod, owner in self._owners.items() if owner != node}
-        found = self._place(others).nodes
-        return [pod for pod in self.pods_of(node) if found.get(pod, node) != node]
+    def has_room_elsewhere(self, pod: str) -> bool:
+        """Whether a pod could be on another node."""
+        others = {name: owner for name, owner in self._owners.items() if name != pod}
+        return pod in self._place(others).nodes
 
     def move(self, pod: str) -> str | None:
         """Give one pod another node; None, and no change, if there is no room for it."""

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
+from orchestrator.backends.backend import UnknownNodeError
 from orchestrator.backends.nodes import PodsDisplaced
 from orchestrator.cluster.assignments import Assignments
 from orchestrator.cluster.peers import peers_of
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 15.0
 """How long a call waits for a node that does not answer to be found lost; then it has failed."""
+MOVE_S = 30.0
+"""How long a drain waits for a pod to be ready on its new node before it moves the next one."""
 _T = TypeVar("_T")
 
 
@@ -59,13 +62,14 @@ class Fleet:
         self._members: dict[str, Member] = {}
         self.assignments = Assignments(deployment)
         self._specs: dict[str, PodSpec] = {}
+        self._grace_s: dict[str, float] = {}
         self._networks: dict[str, IPv4Network] = {}
         self._configuration: NetworkConfiguration | None = None
         self._names: dict[str, Mapping[str, Sequence[IPv4Address]]] = {}
         self._turn = asyncio.Lock()
         """What all nodes have is changed by one after the other."""
         self._portals = FleetPortals()
-        self._streams = Streams(self._owner_name)
+        self._streams = Streams(self._owner_name, self._is_checked)
         self._joined = asyncio.Event()
 
     # --- nodes ---
@@ -96,7 +100,11 @@ class Fleet:
                 name=offer.name,
                 state=_state(offer.cordoned, offer.draining),
                 pods=len(self.assignments.pods_of(offer.name)),
-                offer=offer,
+                pods_most=offer.pods_most,
+                hostname=offer.hostname,
+                cpus=offer.cpus,
+                memory_bytes=offer.memory_bytes,
+                labels=offer.labels,
                 process_id=self._members[offer.name].settings.pid,
             )
             for offer in self.assignments.offers
@@ -144,30 +152,45 @@ class Fleet:
         """Have a node take no more pods, or take them again.
 
         Raises:
-            NoNodeError: there is no such node.
+            UnknownNodeError: there is no such node.
         """
         self._member(name)
         self.assignments.change(name, cordoned=cordoned, draining=False)
 
-    async def drain(self, name: str) -> AsyncGenerator[str, None]:
-        """Move all pods of a node elsewhere, one after the other; name each when it has left.
+    async def drain(self, name: str) -> AsyncGenerator[tuple[str, str], None]:
+        """Move all pods of a node elsewhere, one after the other.
+
+        Yields:
+            Each pod that has left, with its new node.
 
         Raises:
-            NoNodeError: there is no such node, or no room elsewhere.
+            UnknownNodeError: there is no such node.
+            NoNodeError: there is no room elsewhere.
         """
         member = self._member(name)
         self.assignments.change(name, cordoned=True, draining=True)
         for pod in self.assignments.pods_of(name):
-            async with self._turn:
-                target = self.assignments.move(pod)
-                if target is None:
-                    raise NoNodeError(self.assignments.obstacle(pod))
-                await self._tell_peers()
+            if not self.assignments.has_room_elsewhere(pod):
+                raise NoNodeError(f"{pod} stays on {name}: {self.assignments.obstacle(pod)}")
+            with self._streams.expecting(pod) as ready:
+                target = await self._move(member, pod)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(MOVE_S):
+                        await ready.wait()
+            yield pod, target
+
+    async def _move(self, member: Member, pod: str) -> str:
+        """End a pod on its node and have it booted on another; which one."""
+        with self._streams.ignoring(pod):  # its end is no end that a restart policy is about
             with suppress(NodeLostError, NodeRefusedError):  # it was not there, or is lost
-                await member.call(member.client.kill_pod(pod))
+                grace_s = self._grace_s.get(pod, 0.0)
+                await member.call(member.client.stop_pod(pod, grace_s))
                 await member.call(member.client.remove_pod(pod))
-            await self._streams.tell(PodsDisplaced((pod,), f"node {name} is drained"))
-            yield pod
+            async with self._turn:
+                target = self.assignments.move(pod) or member.name
+                await self._tell_peers()
+        await self._streams.tell(PodsDisplaced((pod,), f"node {member.name} is drained"))
+        return target
 
     # --- a plan ---
 
@@ -176,6 +199,7 @@ class Fleet:
         async with self._turn:
             self.assignments.arrange(plan.placing)
             self._specs |= {pod.spec.name: pod.spec for pod in plan.pods}
+            self._grace_s = {pod.spec.name: pod.grace_s for pod in plan.pods}
             await self._tell_peers()
 
     # --- what concerns all nodes ---
@@ -456,7 +480,7 @@ class Fleet:
     def _member(self, name: str) -> Member:
         if name not in self._members:
             known = ", ".join(self._members) or "none"
-            raise NoNodeError(f'there is no node "{name}"; nodes: {known}')
+            raise UnknownNodeError(name, known)
         return self._members[name]
 
     def _owner(self, pod: str) -> Member:
@@ -467,6 +491,9 @@ class Fleet:
 
     def _owner_name(self, pod: str) -> str | None:
         return self.assignments.owners.get(pod)
+
+    def _is_checked(self, pod: str) -> bool:
+        return pod in self._specs and self._specs[pod].healthcheck is not None
 
     def _at(self, address: IPv4Address) -> Member:
         """The node of the pod that has an address."""

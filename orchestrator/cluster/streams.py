@@ -6,13 +6,15 @@ out what a node says of pods that belong to another one by now.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AsyncExitStack, aclosing
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import AsyncExitStack, aclosing, contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from orchestrator.backends.nodes import PodsDisplaced
 from orchestrator.cluster.merging import Tap, merge_sorted
 from orchestrator.codec import NodeRefusedError
+from pod_node.health import Health
 from pod_node.progress import Phase, Progress
 from pod_node.status import (
     NodeEvent,
@@ -20,6 +22,7 @@ from pod_node.status import (
     PodExited,
     PodHealthChanged,
     PodPauseChanged,
+    PodState,
     PodStateChanged,
     Synced,
 )
@@ -40,11 +43,14 @@ _Told = NodeEvent | PodsDisplaced
 class Streams:
     """Streams of all nodes."""
 
-    def __init__(self, owner: Callable[[str], str | None]) -> None:
+    def __init__(
+        self, owner: Callable[[str], str | None], is_checked: Callable[[str], bool]
+    ) -> None:
         """Prepare.
 
         Args:
             owner: Says to which node a pod belongs.
+            is_checked: Says whether a pod has a health check.
         """
         self._tasks = TaskOwner()
         self._owner = owner
@@ -52,6 +58,9 @@ class Streams:
         self._endless: list[Tap[tuple[LogLines, int]]] = []
         self._taps: list[Tap[CaptureBatch]] = []
         self._images: dict[str, set[str]] = {}
+        self._expected: dict[str, asyncio.Event] = {}
+        self._ignored: set[str] = set()
+        self._is_checked = is_checked
 
     def prepared(self, member: Member) -> set[str]:
         """The images that a node has."""
@@ -89,6 +98,34 @@ class Streams:
         for watcher in self._watchers:
             await watcher.put(displaced)
 
+    @contextmanager
+    def expecting(self, pod: str) -> Iterator[asyncio.Event]:
+        """Give an event that is set when a pod is ready, as far as that can be told."""
+        ready = self._expected[pod] = asyncio.Event()
+        try:
+            yield ready
+        finally:
+            del self._expected[pod]
+
+    @contextmanager
+    def ignoring(self, pod: str) -> Iterator[None]:
+        """Leave out what is told of a pod."""
+        self._ignored.add(pod)
+        try:
+            yield
+        finally:
+            self._ignored.discard(pod)
+
+    def _note(self, event: NodeEvent) -> None:
+        match event.happening:
+            case PodHealthChanged(pod=pod, health=Health.HEALTHY) if pod in self._expected:
+                self._expected[pod].set()
+            case PodStateChanged(pod=pod, state=PodState.RUNNING) if pod in self._expected:
+                if not self._is_checked(pod):
+                    self._expected[pod].set()
+            case _:
+                pass
+
     async def watch(self, members: Sequence[Member]) -> AsyncGenerator[_Told, None]:
         """Report every pod as it stands, then each change."""
         tap: Tap[_Told] = Tap(self._tasks, lambda member: member.client.watch(), ends=False)
@@ -109,6 +146,7 @@ class Streams:
                             is_synced = True
                             yield told
                     elif self._is_true(source, told):
+                        self._note(told)
                         yield told
         finally:
             self._watchers.remove(tap)
@@ -123,7 +161,7 @@ class Streams:
                 pod = told.pod
             case _:
                 return True
-        return self._owner(pod) == member.name
+        return self._owner(pod) == member.name and pod not in self._ignored
 
     async def logs(
         self,

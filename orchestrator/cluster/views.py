@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-
-from orchestrator.placement.values import NodeOffer
 
 
 class NodeState(Enum):
@@ -23,5 +22,10 @@ class NodeView:
     name: str
     state: NodeState
     pods: int
-    offer: NodeOffer
+    """That belong to it."""
+    pods_most: int
+    hostname: str
+    cpus: float
+    memory_bytes: int
+    labels: Mapping[str, str]
     process_id: int

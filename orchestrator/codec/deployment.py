@@ -126,6 +126,7 @@ def pod_to_message(view: PodView) -> pb.DeployedPod:
         restarts=view.restarts,
         paused=view.paused,
         outdated=view.outdated,
+        machine=view.node,
     )
 
 
@@ -142,6 +143,7 @@ def pod_from_message(message: pb.DeployedPod) -> PodView:
         restarts=message.restarts,
         paused=message.paused,
         outdated=message.outdated,
+        node=message.machine,
     )
 
 

@@ -7,7 +7,6 @@ each of them. Machines that come get a node; those that go take theirs with them
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 from orchestrator.backends.backend import NodeDiedError
 from orchestrator.backends.ray import actors
 from orchestrator.backends.ray.errors import ClusterLostError, NoClusterError, WorkerFailedError
+from orchestrator.backends.ray.naming import node_name
 from orchestrator.backends.ray.record import (
     ClusterRecord,
     forget_record,
@@ -46,13 +46,10 @@ LOOK_S = 0.5
 """Between two looks at leases; also how late a loss is noticed."""
 MACHINES_EVERY = 2
 """Looks at leases for one at the cluster's machines."""
-NAME_LABEL = "podnet-node"
-"""The label of a machine that names its node."""
 OPEN = (
     "the Ray cluster takes orders from everybody who can reach its ports, and they are run on its "
     "machines as they are; start Ray with RAY_AUTH_MODE=token"
 )
-_LABEL = re.compile(r"[^a-z0-9]+")
 
 
 class RayBackend:
@@ -115,6 +112,14 @@ class RayBackend:
     def nodes(self) -> list[NodeView]:
         """The nodes."""
         return [] if self._fleet is None else self._fleet.nodes()
+
+    def cordon(self, name: str, *, cordoned: bool) -> None:
+        """Have a node take no more pods, or take them again."""
+        self.fleet.cordon(name, cordoned=cordoned)
+
+    def drain(self, name: str) -> AsyncGenerator[tuple[str, str], None]:
+        """Move all pods of a node elsewhere; name each that has left, and its new node."""
+        return self.fleet.drain(name)
 
     @asynccontextmanager
     async def connect(self) -> AsyncGenerator[Fleet, None]:
@@ -261,7 +266,7 @@ class RayBackend:
         alive = {machine.id: machine for machine in machines if machine.cpus > 0}
         for id, machine in alive.items():
             if id not in self._tended:
-                tended = Tended(machine, _node_name(machine), around)
+                tended = Tended(machine, node_name(machine), around)
                 self._tended[id] = tended
                 self._tasks.spawn(tended.run(self._is_alive), f"node on {id}")
         self._alive = frozenset(alive)
@@ -277,12 +282,3 @@ async def _stop(supervisor: actors.SupervisorHandle) -> None:
     except (WorkerFailedError, TimeoutError):
         pass  # its lease ends soon, and with it the node
     supervisor.end()
-
-
-def _node_name(machine: actors.Machine) -> str:
-    """A name for a machine's node that is a DNS label, and another for each."""
-    wished = _LABEL.sub("-", machine.labels.get(NAME_LABEL, "").lower()).strip("-")
-    if wished:
-        return wished
-    host = _LABEL.sub("-", machine.hostname.lower()).strip("-")[:40] or "node"
-    return f"{host}-{machine.id[-6:]}"

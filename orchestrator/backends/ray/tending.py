@@ -10,18 +10,18 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.backends.ray.actors import KeeperHandle, Machine, SupervisorHandle
 from orchestrator.backends.ray.errors import ClusterLostError, UnfitMachineError, WorkerFailedError
+from orchestrator.backends.ray.naming import offer_of
 from orchestrator.cluster.facts import machine_facts
 from orchestrator.cluster.member import Member, MemberSettings
 from orchestrator.cluster.values import NodeEnd, NodeOrder
 from orchestrator.codec import NodeClient, NodeLostError, NodeRefusedError
 from orchestrator.codec.securing import NodeAddress
 from orchestrator.errors import OrchestratorError
-from orchestrator.placement import NodeOffer
 from orchestrator.restart import RestartTimer
 from orchestrator.topology.values import RestartMode, RestartPolicy
 from vnet.trunk import Certificates, TrunkSettings
@@ -205,13 +205,10 @@ class Tended:
         around, machine = self._around, self.machine
         own, authority = around.credentials.node(self.name)
         return MemberSettings(
-            offer=NodeOffer(
+            offer=replace(
+                offer_of(machine),
                 name=self.name,
-                hostname=machine.hostname,
-                cpus=machine.cpus,
-                memory_bytes=machine.memory_bytes,
                 pods_most=facts.pods_most,
-                labels=machine.labels,
                 system=facts.system,
                 architecture=facts.architecture,
             ),
