@@ -27,7 +27,6 @@ from pod_node.engine import Compiler, EngineRuntime, create_engine, create_libra
 from pod_node.errors import CredentialsError, NodeRunningError, PodNodeError, StateFolderError
 from pod_node.files import Roots, remove_roots
 from pod_node.images import CacheFolder, cache_root
-from pod_node.lease import Lease
 from pod_node.node import Node
 from pod_node.parent import hear_parent
 from pod_node.service import PodNodeService, create_server
@@ -62,12 +61,6 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--credentials", type=Path, metavar="FOLDER", help="what proves who the node is, for TCP"
     )
-    parser.add_argument(
-        "--lease",
-        type=float,
-        metavar="MOMENT",
-        help="end at once at this moment of CLOCK_BOOTTIME; lines of standard input put it off",
-    )
     return parser.parse_args()
 
 
@@ -80,7 +73,6 @@ def _allow_many_files() -> None:
 async def _run(arguments: argparse.Namespace) -> None:
     logs = _logs_folder(arguments.state)
     _hold(arguments.state)
-    lease = _begin_lease(arguments.lease)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -98,7 +90,7 @@ async def _run(arguments: argparse.Namespace) -> None:
         port = _bind_tcp(server, arguments)
         await server.start()
         if arguments.until_eof:
-            hear_parent(lambda: loop.call_soon_threadsafe(stop.set), lease)
+            hear_parent(lambda: loop.call_soon_threadsafe(stop.set))
         _announce(port)
         await stop.wait()
         await server.stop(grace=None)
@@ -138,14 +130,6 @@ def _exit(socket: Path) -> NoReturn:
     socket.unlink(missing_ok=True)
     sys.stderr.flush()
     os._exit(0)
-
-
-def _begin_lease(until: float | None) -> Lease | None:
-    if until is None:
-        return None
-    lease = Lease(until)
-    lease.watch()
-    return lease
 
 
 def _bind_tcp(server: aio.Server, arguments: argparse.Namespace) -> int | None:

@@ -5,6 +5,9 @@ whether its pods are run elsewhere meanwhile, so it must be gone before anybody 
 it is; that is why the process ends at once, without any order, and why this does not wait for an
 event loop that may be stuck.
 
+A process without a lease has nobody who could run its pods elsewhere. Where there is one, it is
+granted before the first pod.
+
 Moments are read from CLOCK_BOOTTIME, which is the same for all processes of a machine and goes on
 while the machine sleeps.
 """
@@ -41,24 +44,24 @@ def parse_lease_line(line: bytes) -> float | None:
 
 
 class Lease:
-    """The process's lease; watched by a thread of its own."""
+    """The process's lease; watched by a thread of its own from its first moment on."""
 
-    def __init__(self, until: float) -> None:
-        """Begin with a lease until a moment of `boot_time`."""
-        self._until = until
+    def __init__(self) -> None:
+        self._until = 0.0
         self._changed = threading.Condition()
-
-    def watch(self) -> None:
-        """End the process when the lease ends."""
-        threading.Thread(target=self._watch, name="lease", daemon=True).start()
+        self._is_watched = False
 
     def extend(self, until: float) -> None:
-        """Have the lease until another moment; one that was granted is never taken back."""
+        """Have the lease until this moment, or the one that was granted before if that is later."""
         with self._changed:
             self._until = max(self._until, until)
             self._changed.notify()
+            if not self._is_watched:
+                self._is_watched = True
+                threading.Thread(target=self._watch, name="lease", daemon=True).start()
 
     def _watch(self) -> None:
+        """End the process when the lease ends."""
         with self._changed:
             while (left := self._until - boot_time()) > 0:
                 self._changed.wait(left)

@@ -9,27 +9,18 @@ from __future__ import annotations
 import os
 import threading
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
-from pod_node.lease import parse_lease_line
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from pod_node.lease import Lease
+from pod_node.lease import Lease, parse_lease_line
 
 ENDING_S = 3.0
 """A process whose parent is gone and that has not ended by now is stuck and ends by force."""
 _CHUNK_BYTES = 4096
 
 
-def hear_parent(on_end: Callable[[], object], lease: Lease | None) -> None:
-    """Listen on a thread.
-
-    Args:
-        on_end: Called on that thread when the input has ended.
-        lease: Extended by what is heard.
-    """
+def hear_parent(on_end: Callable[[], object]) -> None:
+    """Listen on a thread; `on_end` is called there when the input has ended."""
+    lease = Lease()
 
     def listen() -> None:
         rest = b""
@@ -37,8 +28,7 @@ def hear_parent(on_end: Callable[[], object], lease: Lease | None) -> None:
             *lines, rest = (rest + chunk).split(b"\n")
             rest = rest[-_CHUNK_BYTES:]
             for line in lines:
-                until = parse_lease_line(line)
-                if lease is not None and until is not None:
+                if (until := parse_lease_line(line)) is not None:
                     lease.extend(until)
         on_end()
         time.sleep(ENDING_S)

@@ -59,21 +59,16 @@ class Supervisor:
             renew: Asks for its leases.
         """
         self._end = None
-        asked_at = boot_time()
-        length_s = await renew()
-        if length_s is None:
-            return NodeEnd(cause="it has no lease")
         try:
-            process = await self._spawn(order, asked_at + length_s)
+            process = await self._spawn(order)
         except OSError as error:
             return NodeEnd(cause=f"cannot start a node in {self._folder}: {error.strerror}")
         self._process = process
         assert process.stdout is not None, "the process was started with a pipe"
-        async with asyncio.TaskGroup() as group:  # starting can take longer than a lease
-            renewing = group.create_task(self.attend(renew, order.lease_s), name="first leases")
-            words = (await process.stdout.readline()).split()
-            renewing.cancel()
-        if len(words) != 2 or words[0] != b"ready":
+        words = (await process.stdout.readline()).split()
+        # No pod can be booted before this has returned, so the lease begins here.
+        if len(words) != 2 or words[0] != b"ready" or not await self._renew(process, renew):
+            self.kill()
             return await self.wait()
         self._ready = NodeReady(address=f"{order.host}:{int(words[1])}", pid=process.pid)
         return self._ready
@@ -100,12 +95,18 @@ class Supervisor:
         process = self._process
         while process is not None and process.returncode is None:
             await asyncio.sleep(lease_s / RENEWALS)
-            asked_at = boot_time()
-            length_s = await renew()
-            assert process.stdin is not None, "the process was started with a pipe"
-            if length_s is None or process.stdin.is_closing():
+            if not await self._renew(process, renew):
                 return
-            process.stdin.write(lease_line(asked_at + length_s))
+
+    async def _renew(self, process: Process, renew: Renew) -> bool:
+        """Ask for a lease and pass it on; whether that was done."""
+        asked_at = boot_time()
+        length_s = await renew()
+        assert process.stdin is not None, "the process was started with a pipe"
+        if length_s is None or process.stdin.is_closing():
+            return False
+        process.stdin.write(lease_line(asked_at + length_s))
+        return True
 
     async def stop(self) -> NodeEnd:
         """End the node in order, and by force when that takes too long."""
@@ -126,7 +127,7 @@ class Supervisor:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(signal.SIGKILL)
 
-    async def _spawn(self, order: NodeOrder, lease_until: float) -> Process:
+    async def _spawn(self, order: NodeOrder) -> Process:
         self._folder = state_root(os.environ) / order.deployment / "nodes" / order.node
         await asyncio.to_thread(_prepare, self._folder, order)
         with (self._folder / "node.log").open("wb") as log:
@@ -135,7 +136,6 @@ class Supervisor:
                 *(sys.executable, "-P", "-m", "pod_node", "--until-eof"),
                 *("--socket", str(self._folder / "node.sock"), "--state", str(self._folder)),
                 *("--listen", order.host, "--credentials", str(self._folder / "credentials")),
-                *("--lease", str(lease_until)),
                 stdin=PIPE,
                 stdout=PIPE,
                 stderr=log,

@@ -40,7 +40,7 @@ JOIN_S = 60.0
 """How long the other machines of a cluster are waited for once there is a node."""
 STOP_S = 5.0
 """How long a node may take to end in order."""
-LEASE_S = 4.0
+LEASE_S = 5.0
 """How long a node may be silent before it is taken for lost, and has ended by itself."""
 LOOK_S = 0.5
 """Between two looks at leases; also how late a loss is noticed."""
