@@ -477,6 +477,8 @@ class Deployment:
             if entry.view.phase is Phase.FAILED:
                 self._start(entry)
         self._lose(entries, reason)
+        for entry in entries:
+            entry.lost = False  # there are other nodes, and no plan has to come first
 
     def _lose(self, entries: Iterable[Entry], reason: str) -> None:
         for entry in entries:

@@ -2,7 +2,8 @@
 
 Owns the process: its arguments, its lock, its sockets, its signals and its end. Says `ready` on
 standard output once it answers, with its TCP port where it has one, and what goes wrong on standard
-error. Ends on SIGTERM and SIGINT, and outlives whoever started it; with `--until-eof`, it ends when standard input does.
+error. Ends on SIGTERM and SIGINT, and outlives whoever started it; with `--until-eof`, it ends when
+standard input does, which can bring it a lease, too.
 
 The lock, `node.lock` in the state folder, is held as long as the process lives, and holds its id:
 no pod ever runs twice, and whoever finds it locked knows whom to ask, or to end.
