@@ -242,7 +242,7 @@ class Deployment:
                 phase = Phase.STOPPED if idle else Phase.WAITING
                 entry = Entry(pod, PodView(spec=pod.spec, phase=phase), RestartTimer(pod.restart))
                 self._entries[name] = entry
-                self._note(entry)
+                self._note(entry, shown=False)
             else:
                 self._entries[name] = entry
                 entry.planned, entry.timer.policy = pod, pod.restart
@@ -672,7 +672,7 @@ class Deployment:
             entry.view = view
             self._note(entry)
 
-    def _note(self, entry: Entry) -> None:
+    def _note(self, entry: Entry, *, shown: bool = True) -> None:
         """Take note of a pod's new state everywhere where it counts."""
         view, name = entry.view, entry.view.spec.name
         self._tally.take(view)
@@ -682,4 +682,5 @@ class Deployment:
             self._pending.pop(name, None)
         for condition in Condition:
             self._verdicts.pop((view.spec.service, condition), None)
-        self._commands.append(ShowPod(view))
+        if shown:
+            self._commands.append(ShowPod(view))
