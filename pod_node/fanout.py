@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncGenerator, Callable, Iterator
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ class Subscription(Generic[T]):
         self._closed = True
         self._ready.set()
 
-    async def __aiter__(self) -> AsyncIterator[T]:
+    async def __aiter__(self) -> AsyncGenerator[T, None]:
         while True:
             while self._queue:
                 yield self._queue.popleft()

@@ -9,11 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from orchestrator.codec.calls import cancelled, open_channel, translated
+from orchestrator.codec.connection import CarriedConnection
 from orchestrator.codec.errors import NodeLostError, NodeRefusedError
 from pod_node.codec import (
     backends_to_message,
     batch_from_message,
     capture_to_message,
+    dial_to_message,
     echo_from_message,
     event_from_message,
     lines_from_message,
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from pod_node.dialling import Connection
     from pod_node.progress import Progress
     from pod_node.records import LogLines
     from pod_node.spec import PodSpec
@@ -141,6 +144,22 @@ class NodeClient:
         with _errors(), cancelled(call):
             async for message in call:
                 yield lines_from_message(message)
+
+    async def dial(self, address: IPv4Address, port: int, timeout_s: float) -> Connection:
+        """Connect to a pod from the node's own endpoint; whoever asks must `abort` it at the end.
+
+        Raises:
+            NodeRefusedError: the pod does not take the connection.
+        """
+        carried = CarriedConnection(
+            self._stub.Dial(),
+            lambda data: pb.DialRequest(payload=data),
+            pb.DialResponse,
+            NodeRefusedError,
+            NodeLostError,
+        )
+        await carried.open(dial_to_message(address, port, timeout_s))
+        return carried
 
     async def open_portal(
         self, service: str, port: int, host_port: int, backends: Iterable[PortalBackend]
