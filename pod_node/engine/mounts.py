@@ -36,6 +36,7 @@ class MountFlag(IntFlag):
     FOREIGN = 8
     NET = 16
     LINKED = 32
+    FRESH = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +49,7 @@ class MountEntry:
     folder: Path = Path()
     """What the engine opens; unused for `/net`."""
     entry: str = ""
-    """The only file of the folder that is seen, for a mount of a file."""
+    """The only file of the folder that is seen, for a mount of a file; all names in a fresh one."""
     disk_limit: int = 0
     disk_used: int = 0
 
@@ -112,8 +113,11 @@ def _rows(spec: PodSpec, folders: PodFolders | None) -> Iterator[MountEntry]:
     for disk in folders.disks:
         yield MountEntry(
             target=disk.target.rstrip("/"),
-            flags=MountFlag.PRIVATE | (MountFlag.LINKED if disk.linked else MountFlag.NONE),
+            flags=MountFlag.PRIVATE
+            | (MountFlag.LINKED if disk.linked else MountFlag.NONE)
+            | (MountFlag.NONE if disk.names is None else MountFlag.FRESH),
             folder=disk.folder,
+            entry="/".join(disk.names or ()),
             disk_limit=disk.limit_bytes,
             disk_used=disk.used_bytes,
         )

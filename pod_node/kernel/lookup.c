@@ -296,11 +296,28 @@ static u32 walk(struct lookup *at)
 	return walk_names(at, length);
 }
 
-/* What the kernel refuses by itself. */
+/* Answer for what was never put into a private mount's first directory. */
+static bool is_absent(const struct lookup *at)
+{
+	u32 left = MIN(at->length, at->mount->target_length + 1), rest = at->length - left;
+	const char *path = at->text + left;
+	if (!(at->mount->flags & MOUNT_PRIVATE) || at->whole)
+		return false;
+	bool deeper = false;
+	for (u32 i = 0; i < rest && !deeper; i++)
+		deeper = path[i] == '/';
+	if (at->how & LOOKUP_APPEAR && !deeper)
+		mount_add_name(at->mount, path, rest);
+	return !mount_may_have(at->mount, path, rest);
+}
+
+/* What the kernel answers by itself. */
 static u32 check(struct lookup *at)
 {
 	u32 how = at->how;
 	struct wasi_filestat stat;
+	if (is_absent(at))
+		return WASI_NOENT;
 	if (at->mount->flags & MOUNT_NET)
 		return how & LOOKUP_CHANGE ? (u32)WASI_ROFS : (u32)WASI_SUCCESS;
 	if (at->whole && how & LOOKUP_CREATE)
