@@ -39,6 +39,7 @@ struct lookup {
 	struct span given;
 	u32 how;
 	bool direct;
+	bool again; /* what the engine refuses may be a link into another mount */
 	bool absolute;
 	bool lent;
 	u32 length; /* of `text` */

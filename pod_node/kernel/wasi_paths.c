@@ -309,13 +309,13 @@ static u32 begin_pair(struct lookup *from, struct lookup *to, u32 from_how, u32 
 /* The engine refused one of two paths: which one is not known, so both are looked up once more. */
 static bool pair_again(struct lookup *from, struct lookup *to, u32 *error)
 {
-	if (!from->direct && !to->direct)
+	if (!from->again && !to->again)
 		return false;
 	from->keep[0] = to->path;
-	if (from->direct && !lookup_again(from, error))
+	if (from->again && !lookup_again(from, error))
 		return false;
 	to->keep[0] = from->path;
-	if (to->direct && !lookup_again(to, error))
+	if (to->again && !lookup_again(to, error))
 		return false;
 	if (from->mount != to->mount)
 		*error = WASI_XDEV;
@@ -332,7 +332,8 @@ WASI_CALL(path_link, (u32 old_fd, u32 flags, uaddr old, u32 old_length, u32 fd, 
 	  (old_fd, flags, old, old_length, fd, new, new_length))
 {
 	struct lookup from = {.fd = old_fd, .given = {old, old_length}}, to = {.fd = fd, .given = {new, new_length}};
-	u32 error = begin_pair(&from, &to, flags & WASI_LOOKUP_FOLLOW ? LOOKUP_FOLLOW : 0, LOOKUP_CREATE | LOOKUP_APPEAR);
+	u32 error =
+		begin_pair(&from, &to, flags & WASI_LOOKUP_FOLLOW ? LOOKUP_FOLLOW : 0, LOOKUP_CREATE | LOOKUP_APPEAR);
 	if (!error) {
 		error = link_pair(&from, flags, &to);
 		if (error && pair_again(&from, &to, &error))
