@@ -127,7 +127,8 @@ PROGRAMS = {
     "logging": """
         import logging, logging.handlers, os
         log = logging.getLogger("x")
-        log.addHandler(logging.handlers.RotatingFileHandler("/tmp/log", maxBytes=500, backupCount=2))
+        handler = logging.handlers.RotatingFileHandler("/tmp/log", maxBytes=500, backupCount=2)
+        log.addHandler(handler)
         for number in range(300): log.warning("line %d", number)
         assert sorted(os.listdir("/tmp")) == ["log", "log.1", "log.2"]
     """,
