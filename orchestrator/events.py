@@ -8,6 +8,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from orchestrator.happenings import existing, facts_of
+from orchestrator.tallies import Tallies
 from orchestrator.views import (
     DeploymentEvent,
     DeploymentHappening,
@@ -50,6 +51,7 @@ class EventLog:
         self._kept: deque[DeploymentEvent] = deque(maxlen=KEPT_EVENTS)
         self._pods: dict[str, PodView] = {}
         self._sequence = 0
+        self.tallies = Tallies()
 
     def tell(self, text: str, happening: DeploymentHappening) -> None:
         """Hand an event to everybody who listens."""
@@ -59,6 +61,7 @@ class EventLog:
             name = happening.view.spec.name
             before, self._pods[name] = self._pods.get(name), happening.view
         event = self._event(text, happening, facts_of(happening, before))
+        self.tallies.count(event.facts, happening)
         self._kept.append(event)
         self._fanout.publish(event)
         if not _is_quiet(happening):

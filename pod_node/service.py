@@ -305,6 +305,7 @@ class PodNodeService(PodNodeServiceServicer):
                 fabric_used_bytes=used,
                 fabric_limit_bytes=limit,
                 pods=pods,
+                portals=tuple(self._node.portals.usages()),
             )
         )
 

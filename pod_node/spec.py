@@ -60,10 +60,12 @@ class Limits:
     """Sockets, those waiting in an accept queue included (ENOBUFS)."""
     fabric_bytes: int = 256 * 1024 * 1024
     """Bytes of the fabric held by the pod's sockets and pipes (ENOBUFS)."""
+    processes: int = 64
+    """Processes at once, those included that ended and were not waited for (EAGAIN)."""
     disk_bytes: int = 1024 * 1024 * 1024
     """What the pod's root and its tmpfs may take together (EDQUOT)."""
     cpus: float | None = None
-    """Processors' worth of time; past it the guest waits. None, or 1 and more: all it can take."""
+    """Processors' worth of time of all processes together; past it they wait. None: no limit."""
 
 
 class ProbeKind(Enum):

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 import click
 
+from orchestrator.cli.remoting import remote_address
 from orchestrator.errors import OrchestratorError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
+    from orchestrator.access import RemoteAddress
     from orchestrator.codec import DeploymentClient
 
 ANSWER_S = 30.0
@@ -44,7 +46,7 @@ class NoDeploymentError(OrchestratorError):
 class Reach:
     """The way to one running deployment."""
 
-    def __init__(self, name: str, control: Path) -> None:
+    def __init__(self, name: str, control: Path | RemoteAddress) -> None:
         self.name = name
         self._control = control
 
@@ -104,6 +106,11 @@ def _reaching(verb: Callable[Concatenate[Reach, P], T], *topology_names: str) ->
     ) -> T:
         if deployment is not None and topology is not None:
             raise click.UsageError(f"give -d or {topology_names[0]}, not both")
+        remote = remote_address()
+        if remote is not None:
+            if deployment is not None or topology is not None:
+                raise click.UsageError(f"there is one deployment at {remote}; leave out -d and -t")
+            return verb(Reach(str(remote), remote), *args, **kwargs)
         name = deployment if topology is None else _name_in(topology)
         return verb(find_deployment(name), *args, **kwargs)
 

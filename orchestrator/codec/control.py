@@ -35,6 +35,7 @@ from orchestrator.codec.watching import (
     event_order_to_message,
     log_chunk_from_message,
     log_order_to_message,
+    tallies_from_message,
 )
 from orchestrator.views import EventOrder
 from pod_node.codec import plan_to_message, usage_from_message
@@ -49,7 +50,9 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from orchestrator.access import RemoteAddress
     from orchestrator.changes import Mend, Part, ResetLink, ResetLinks, SetLink
+    from orchestrator.tallies import Tallies
     from orchestrator.views import (
         CaptureOrder,
         DeploymentEvent,
@@ -70,8 +73,13 @@ if TYPE_CHECKING:
 class DeploymentClient:
     """One connection to one running deployment."""
 
-    def __init__(self, socket: Path) -> None:
-        self._channel = open_channel(socket)
+    def __init__(self, where: Path | RemoteAddress) -> None:
+        """Prepare to call; the connection comes with the first call.
+
+        Raises:
+            AccessError: a file with a token or a certificate cannot be used.
+        """
+        self._channel = open_channel(where)
         self._stub = DeploymentServiceStub(self._channel)
 
     async def __aenter__(self) -> Self:
@@ -178,6 +186,12 @@ class DeploymentClient:
         with _errors():
             response = await self._stub.Statistics(pb.StatisticsRequest())
         return usage_from_message(response.statistics)
+
+    async def measure(self) -> tuple[NodeUsage, Tallies]:
+        """Say what is used, and how often things have happened."""
+        with _errors():
+            response = await self._stub.Statistics(pb.StatisticsRequest())
+        return usage_from_message(response.statistics), tallies_from_message(response)
 
     async def network_statistics(self, *, flows: bool) -> NetworkStatistics:
         """Read the network's counters; with `flows`, every socket too."""

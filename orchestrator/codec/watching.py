@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.codec.times import US, duration_to_us
+from orchestrator.tallies import EventKind, Tallies
 from orchestrator.views import EventOrder, LogOrder
-from pod_node.codec import lines_from_message, lines_to_message
+from pod_node.codec import lines_from_message, lines_to_message, usage_to_message
 from pod_node.dialling import DIAL_TIMEOUT_S
 from protos.node.v1 import node_pb2
 from protos.orchestrator.v1 import orchestrator_pb2 as pb
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Address
 
     from pod_node.records import LogLines
+    from pod_node.usage import NodeUsage
 
 
 def log_order_to_message(order: LogOrder) -> pb.LogsRequest:
@@ -107,3 +109,34 @@ def opened_to_message(pod: str, address: IPv4Address) -> pb.DialResponse:
 def received_to_message(data: bytes) -> pb.DialResponse:
     """Write what was received; nothing is the end of it."""
     return pb.DialResponse(payload=data) if data else pb.DialResponse(end=node_pb2.DialEnd())
+
+
+def statistics_to_message(usage: NodeUsage, tallies: Tallies) -> pb.StatisticsResponse:
+    """Write what is used, and how often things happened."""
+    services = tallies.egress_sent_bytes | tallies.egress_received_bytes
+    return pb.StatisticsResponse(
+        statistics=usage_to_message(usage),
+        events=[
+            pb.EventTally(type=kind.type, action=kind.action, service=kind.service, count=count)
+            for kind, count in tallies.events.items()
+        ],
+        egress=[
+            pb.EgressTally(
+                service=service,
+                sent_bytes=tallies.egress_sent_bytes[service],
+                received_bytes=tallies.egress_received_bytes[service],
+            )
+            for service in services
+        ],
+    )
+
+
+def tallies_from_message(message: pb.StatisticsResponse) -> Tallies:
+    """Read how often things happened."""
+    tallies = Tallies()
+    for event in message.events:
+        tallies.events[EventKind(event.type, event.action, event.service)] = event.count
+    for egress in message.egress:
+        tallies.egress_sent_bytes[egress.service] = egress.sent_bytes
+        tallies.egress_received_bytes[egress.service] = egress.received_bytes
+    return tallies

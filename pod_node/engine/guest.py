@@ -7,6 +7,7 @@ networks.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,6 +60,8 @@ class Guest:
         self.mounts = mounts
         self._signals = signals
         self._epoch = epoch
+        self.cpu_at_end_s = 0.0
+        """The CPU time that its thread has had, once it has ended."""
 
     def start(self, on_running: Callable[[], None], on_ended: Callable[[PodExit], None]) -> None:
         """Start the thread; both are called on it, just before the guest runs and when it ended.
@@ -94,6 +97,7 @@ class Guest:
         except (bindings.EngineCallError, wasmtime.WasmtimeError, OSError) as error:
             outcome = _not_started(_first_line(str(error)))
         finally:
+            self.cpu_at_end_s = time.thread_time()
             on_ended(outcome)
 
     def _run(self) -> PodExit:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _REQUEST = struct.Struct("<IIIIQQ")
 FIRST_PREOPEN = 3
-NET = "/net"
+NET, PROC = "/net", "/proc"
 
 
 class MountFlag(IntFlag):
@@ -36,7 +36,11 @@ class MountFlag(IntFlag):
     FOREIGN = 8
     NET = 16
     LINKED = 32
-    FRESH = 64
+    PROC = 64
+    FRESH = 128
+
+
+OF_THE_KERNEL = MountFlag.NET | MountFlag.PROC
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +51,7 @@ class MountEntry:
     """Without a slash at its end: the root's is empty."""
     flags: MountFlag
     folder: Path = Path()
-    """What the engine opens; unused for `/net`."""
+    """What the engine opens; unused for the kernel's."""
     entry: str = ""
     """The only file of the folder that is seen, for a mount of a file; all names in a fresh one."""
     disk_limit: int = 0
@@ -87,14 +91,18 @@ class MountTable:
     def preopen(self, wasi: wasmtime.WasiConfig) -> None:
         """Have the engine open every folder, for one process of the pod."""
         for entry in self.entries:
-            if not entry.flags & MountFlag.NET:
+            if not entry.flags & OF_THE_KERNEL:
                 writable = not entry.flags & MountFlag.READ_ONLY
                 wasi.preopen_dir(str(entry.folder), entry.target or "/", writable)
 
 
 def mount_table(spec: PodSpec, folders: PodFolders | None) -> MountTable:
-    """List the mounts of a pod; `/net` is the last, so that all others have preopens in a row."""
-    return MountTable((*_rows(spec, folders), MountEntry(target=NET, flags=MountFlag.NET)))
+    """List the mounts of a pod; the kernel's are last, so that all others are opened in a row."""
+    kernel = (
+        MountEntry(target=NET, flags=MountFlag.NET),
+        MountEntry(target=PROC, flags=MountFlag.PROC),
+    )
+    return MountTable((*_rows(spec, folders), *kernel))
 
 
 def _rows(spec: PodSpec, folders: PodFolders | None) -> Iterator[MountEntry]:

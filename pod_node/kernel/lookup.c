@@ -24,7 +24,7 @@ static i32 place_of(const struct file *file, const char **text)
 static bool may_resolve_itself(const struct lookup *at)
 {
 	const struct mount *mount = at->from->mount;
-	if (mount->covers || mount->flags & (MOUNT_PRIVATE | MOUNT_ENTRY | MOUNT_NET))
+	if (mount->covers || mount->flags & (MOUNT_PRIVATE | MOUNT_ENTRY | MOUNT_KERNEL))
 		return false;
 	return !(at->how & LOOKUP_WRITE && mount->flags & MOUNT_READ_ONLY);
 }
@@ -162,7 +162,7 @@ static u32 give(struct lookup *at, bool slash)
 	at->mount = mount;
 	at->descriptor = mount->host_descriptor;
 	at->whole = at->length == mount->target_length;
-	if (mount->flags & MOUNT_NET)
+	if (mount->flags & MOUNT_KERNEL)
 		return WASI_SUCCESS;
 	if (mount->flags & MOUNT_ENTRY)
 		return at->whole && !slash ? lend(at, mount->entry, mount->entry_length, false) : (u32)WASI_NOTDIR;
@@ -216,7 +216,7 @@ static bool is_way_to_mount(const struct lookup *at)
 	const struct mounts *mounts = current_process()->mounts;
 	const struct mount *mount = mounts_find(current_process()->mounts, at->text, at->length, &left);
 	return (mount && mount->target_length == at->length && !(mount->flags & MOUNT_ENTRY)) ||
-	       (mount && mount->flags & MOUNT_NET) || mounts_below(mounts, at->text, at->length);
+	       (mount && mount->flags & MOUNT_KERNEL) || mounts_below(mounts, at->text, at->length);
 }
 
 enum found { FOUND_DIRECTORY, FOUND_OTHER, FOUND_LINK, FOUND_NOTHING };
@@ -319,7 +319,7 @@ static u32 check(struct lookup *at)
 	struct wasi_filestat stat;
 	if (is_absent(at))
 		return WASI_NOENT;
-	if (at->mount->flags & MOUNT_NET)
+	if (at->mount->flags & MOUNT_KERNEL)
 		return how & LOOKUP_CHANGE ? (u32)WASI_ROFS : (u32)WASI_SUCCESS;
 	if (at->whole && how & LOOKUP_CREATE)
 		return WASI_EXIST;
@@ -384,7 +384,7 @@ u32 lookup_begin(struct lookup *at, u32 fd, struct span path, u32 how)
 	at->how = how;
 	if (!file)
 		return WASI_BADF;
-	if (file->kind == FILE_NET_DIRECTORY) {
+	if (file->kind == FILE_NET_DIRECTORY || file->kind == FILE_PROC_DIRECTORY) {
 		at->path = path;
 		return WASI_SUCCESS;
 	}

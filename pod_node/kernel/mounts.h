@@ -21,8 +21,10 @@ enum mount_flag {
 	MOUNT_FOREIGN = 8, /* anybody may put anything into it, FIFOs too */
 	MOUNT_NET = 16,    /* /net */
 	MOUNT_LINKED = 32, /* symbolic links may be in it */
-	MOUNT_FRESH = 64,  /* private; `entry` has all names of its first directory, with slashes between */
-	MOUNT_ALL = 127,
+	MOUNT_PROC = 64,   /* /proc */
+	MOUNT_FRESH = 128, /* private; `entry` has all names of its first directory, with slashes between */
+	MOUNT_ALL = 255,
+	MOUNT_KERNEL = MOUNT_NET | MOUNT_PROC, /* no folder of the host */
 };
 
 struct mount {

@@ -183,14 +183,26 @@ static void poll_park(struct poll *poll)
 		poll->now = clock_now(CLOCK_ID_MONOTONIC);
 }
 
-/* Until an event holds, the time is over (which a clock event says) or the thread is killed. */
+/* A signal ends the wait: every clock is over. Without one there is no event. So the sleep that a C library makes of a
+ * clock ends early, and its poll sees its time-out. */
+static u32 poll_interrupted(struct poll *poll)
+{
+	thread_interrupted(current());
+	poll->now = NEVER;
+	return poll_round(poll);
+}
+
+/* Until an event holds, the time is over (which a clock event says), a signal comes or the thread is killed. */
 static u32 poll_wait(struct poll *poll)
 {
 	u32 held = poll_round(poll);
 	/* Looking at many descriptors over and over costs more than it can win. */
 	if (!held && poll->count <= 4 && poll->deadline == NEVER)
 		spin_until(poll_spin, &(struct spin){poll, &held});
-	while (!held && !atomic_load(&current()->killed)) {
+	while (!held) {
+		u32 interrupt = atomic_load(&current()->interrupt);
+		if (interrupt)
+			return interrupt & INTERRUPT_KILL ? 0 : poll_interrupted(poll);
 		poll_join(poll);
 		held = poll_round(poll);
 		if (!held)

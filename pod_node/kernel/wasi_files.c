@@ -2,13 +2,21 @@
  * kernel objects answer here. */
 #include "pod_node/kernel/counted.h"
 #include "pod_node/kernel/native.h"
+#include "pod_node/kernel/proc.h"
 #include "pod_node/kernel/wasi.h"
+
+#include "vnet/fabric/text.h"
 
 #define NET_PATH "/net"
 
 static struct file *file_of(u32 fd)
 {
 	return descriptor_get(&current_process()->descriptors, fd);
+}
+
+static bool is_kernel_directory(const struct file *file)
+{
+	return file->kind == FILE_NET_DIRECTORY || file->kind == FILE_PROC_DIRECTORY;
 }
 
 /* Answer for anything that is not a file of the host: a bad descriptor, or an object that cannot do this. */
@@ -93,16 +101,28 @@ WASI_CALL(fd_tell, (u32 fd, uaddr position), (fd, position))
 WASI_CALL(fd_readdir, (u32 fd, uaddr buffer, u32 length, u64 cookie, uaddr size), (fd, buffer, length, cookie, size))
 {
 	struct file *file = file_of(fd);
-	if (file && file->kind == FILE_NET_DIRECTORY) /* its names are questions, not entries */
+	if (file && is_kernel_directory(file)) /* its names are questions, not entries */
 		return guest_store_u32(size, 0) ? WASI_SUCCESS : WASI_FAULT;
 	ON_HOST(fd, native_fd_readdir(fd, buffer, length, cookie, size), WASI_NOTDIR);
 }
 
+/* The name of a directory of the kernel's that the process was given at its start; NULL for anything else. */
+static const char *preopened_name(u32 fd)
+{
+	const struct process *process = current_process();
+	const struct file *file = file_of(fd);
+	if (file && file->kind == FILE_NET_DIRECTORY && fd == process->net_directory)
+		return NET_PATH;
+	if (file && file->kind == FILE_PROC_DIRECTORY && fd == process->proc_directory)
+		return PROC_PATH;
+	return NULL;
+}
+
 WASI_CALL(fd_prestat_get, (u32 fd, uaddr stat), (fd, stat))
 {
-	struct file *file = file_of(fd);
-	if (file && file->kind == FILE_NET_DIRECTORY && fd == current_process()->net_directory) {
-		u32 prestat[2] = {0, sizeof(NET_PATH) - 1}; /* tag: a directory; length of its name */
+	const char *name = preopened_name(fd);
+	if (name) {
+		u32 prestat[2] = {0, text_length(name)}; /* tag: a directory; length of its name */
 		return guest_store(stat, prestat, sizeof(prestat)) ? WASI_SUCCESS : WASI_FAULT;
 	}
 	ON_HOST(fd, native_fd_prestat_get(fd, stat), WASI_BADF);
@@ -110,11 +130,11 @@ WASI_CALL(fd_prestat_get, (u32 fd, uaddr stat), (fd, stat))
 
 WASI_CALL(fd_prestat_dir_name, (u32 fd, uaddr path, u32 size), (fd, path, size))
 {
-	struct file *file = file_of(fd);
-	if (file && file->kind == FILE_NET_DIRECTORY && fd == current_process()->net_directory) {
-		if (size < sizeof(NET_PATH) - 1)
+	const char *name = preopened_name(fd);
+	if (name) {
+		if (size < text_length(name))
 			return WASI_NAMETOOLONG;
-		return guest_store(path, NET_PATH, sizeof(NET_PATH) - 1) ? WASI_SUCCESS : WASI_FAULT;
+		return guest_store(path, name, text_length(name)) ? WASI_SUCCESS : WASI_FAULT;
 	}
 	ON_HOST(fd, native_fd_prestat_dir_name(fd, path, size), WASI_BADF);
 }
@@ -124,8 +144,10 @@ static u8 filetype_of(const struct file *file)
 	switch (file->kind) {
 	case FILE_SOCKET:
 		return file->socket->kind == SOCKET_DATAGRAM ? WASI_FILETYPE_SOCKET_DGRAM : WASI_FILETYPE_SOCKET_STREAM;
+	case FILE_PROC_DIRECTORY:
 	case FILE_NET_DIRECTORY: return WASI_FILETYPE_DIRECTORY;
 	case FILE_TEXT:
+	case FILE_PROC_CONTROL:
 	case FILE_CONTROL: return WASI_FILETYPE_REGULAR_FILE;
 	default: /* WASI has no type for pipes; with the right to seek this is no terminal */
 		return WASI_FILETYPE_CHARACTER_DEVICE;
@@ -159,6 +181,7 @@ WASI_CALL(fd_fdstat_set_flags, (u32 fd, u32 flags), (fd, flags))
 WASI_CALL(fd_filestat_get, (u32 fd, uaddr stat), (fd, stat))
 {
 	struct file *file = file_of(fd);
+	current_process()->asked = fd;
 	if (!file || file->kind == FILE_HOST)
 		ON_HOST(fd, native_fd_filestat_get(fd, stat), WASI_BADF);
 	struct wasi_filestat filestat;
@@ -197,6 +220,8 @@ static i32 write_command(struct file *file, uaddr iovs, u32 count)
 		user_copy_in(command + length, list[i].buffer, list[i].length);
 		length += list[i].length;
 	}
+	if (file->kind == FILE_PROC_CONTROL)
+		return proc_control(current_process(), file, command, length);
 	if (file->kind == FILE_CONTROL)
 		return net_control(current_process(), file, command, length);
 	return net_write_options(current_process(), file, command, length);
@@ -211,7 +236,7 @@ WASI_CALL(fd_write, (u32 fd, uaddr iovs, u32 count, uaddr size), (fd, iovs, coun
 		ON_HOST(fd, native_fd_write(fd, iovs, count, size), WASI_BADF);
 	if (!user_range_ok(size, sizeof(u32)))
 		return WASI_FAULT;
-	i32 moved = file->kind == FILE_CONTROL || file->option_socket
+	i32 moved = file->kind == FILE_CONTROL || file->kind == FILE_PROC_CONTROL || file->option_socket
 			    ? write_command(file, iovs, count)
 			    : wasi_transfer_out(file, iovs, count, !file->nonblocking);
 	if (moved >= 0)

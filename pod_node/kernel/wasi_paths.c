@@ -1,6 +1,7 @@
 /* WASI calls on paths: each looks its path up, then asks the engine, or answers for /net itself. */
 #include "pod_node/kernel/counted.h"
 #include "pod_node/kernel/native.h"
+#include "pod_node/kernel/proc.h"
 
 #include "vnet/fabric/text.h"
 
@@ -17,9 +18,15 @@
 		}                                                 \
 	} while (0)
 
-static bool is_net(const struct lookup *at)
+/* In /net or /proc. */
+static bool is_kernel(const struct lookup *at)
 {
-	return !at->mount || at->mount->flags & MOUNT_NET;
+	return !at->mount || at->mount->flags & MOUNT_KERNEL;
+}
+
+static bool is_proc(const struct lookup *at)
+{
+	return at->mount ? at->mount->flags & MOUNT_PROC : at->from->kind == FILE_PROC_DIRECTORY;
 }
 
 static bool is_counted(const struct lookup *at)
@@ -27,10 +34,10 @@ static bool is_counted(const struct lookup *at)
 	return at->mount && at->mount->flags & MOUNT_PRIVATE;
 }
 
-/* The path below /net, NUL-terminated. */
-static int load_net_path(char *path, const struct lookup *at)
+/* The path below /net or /proc, NUL-terminated. */
+static int load_kernel_path(char *path, const struct lookup *at)
 {
-	u32 skip = at->mount && at->mount->flags & MOUNT_NET ? MIN(at->length, at->mount->target_length + 1) : 0;
+	u32 skip = at->mount && at->mount->flags & MOUNT_KERNEL ? MIN(at->length, at->mount->target_length + 1) : 0;
 	u32 length = at->text ? at->length - skip : at->given.size;
 	if (length >= NET_PATH_MOST)
 		return -E_NAMETOOLONG;
@@ -42,13 +49,15 @@ static int load_net_path(char *path, const struct lookup *at)
 	return 0;
 }
 
-static u32 open_below_net(const struct lookup *at, u32 flags, uaddr opened)
+static u32 open_in_kernel(const struct lookup *at, u32 flags, uaddr opened)
 {
 	char text[NET_PATH_MOST];
 	struct file *file = NULL;
-	int result = load_net_path(text, at);
+	bool nonblocking = flags & WASI_FDFLAGS_NONBLOCK;
+	int result = load_kernel_path(text, at);
 	if (result == 0)
-		result = net_open(current_process(), text, flags & WASI_FDFLAGS_NONBLOCK, &file);
+		result = is_proc(at) ? proc_open(current_process(), text, nonblocking, &file)
+				     : net_open(current_process(), text, nonblocking, &file);
 	return result < 0 ? wasi_result(result) : wasi_install(file, opened);
 }
 
@@ -107,8 +116,8 @@ static u32 open_on_host(struct lookup *at, u32 lookup, u32 open, u64 base, u64 i
 
 static u32 open_found(struct lookup *at, u32 lookup, u32 open, u64 base, u64 inheriting, u32 flags, uaddr opened)
 {
-	if (is_net(at))
-		return open_below_net(at, flags, opened);
+	if (is_kernel(at))
+		return open_in_kernel(at, flags, opened);
 	return open_on_host(at, lookup, open, base, inheriting, flags, opened);
 }
 
@@ -133,24 +142,30 @@ WASI_CALL(path_open,
 	return lookup_end(&at, error);
 }
 
-static u32 stat_below_net(const struct lookup *at, uaddr stat)
+static enum wasi_filetype net_filetype(const char *text)
 {
 	static const char *const directories[] = {".",          "",           "tcp", "tcp/connect",
 						  "tcp/listen", "tcp/accept", "udp", "udp/connect",
 						  "udp/bind",   "dns",        "sock"};
 	static const char *const files[] = {"ctl", "hostname", "hosts", "interfaces"};
+	for (u32 i = 0; i < COUNT_OF(directories); i++)
+		if (text_equal(text, directories[i]))
+			return WASI_FILETYPE_DIRECTORY;
+	for (u32 i = 0; i < COUNT_OF(files); i++)
+		if (text_equal(text, files[i]))
+			return WASI_FILETYPE_REGULAR_FILE;
+	return WASI_FILETYPE_UNKNOWN;
+}
+
+static u32 stat_in_kernel(const struct lookup *at, uaddr stat)
+{
 	char text[NET_PATH_MOST];
-	int result = load_net_path(text, at);
+	int result = load_kernel_path(text, at);
 	if (result < 0)
 		return wasi_result(result);
 	struct wasi_filestat filestat;
 	memset(&filestat, 0, sizeof(filestat));
-	for (u32 i = 0; i < COUNT_OF(directories); i++)
-		if (text_equal(text, directories[i]))
-			filestat.filetype = WASI_FILETYPE_DIRECTORY;
-	for (u32 i = 0; i < COUNT_OF(files); i++)
-		if (text_equal(text, files[i]))
-			filestat.filetype = WASI_FILETYPE_REGULAR_FILE;
+	filestat.filetype = (u8)(is_proc(at) ? proc_filetype(current_process(), text) : net_filetype(text));
 	if (!filestat.filetype)
 		return WASI_NOENT;
 	filestat.links = 1;
@@ -163,16 +178,16 @@ WASI_CALL(path_filestat_get, (u32 fd, u32 flags, uaddr path, u32 length, uaddr s
 	lookup_keep(&at, stat, sizeof(struct wasi_filestat));
 	u32 error = lookup_begin(&at, fd, (struct span){path, length}, flags & WASI_LOOKUP_FOLLOW ? LOOKUP_FOLLOW : 0);
 	AT_PATH(at, error,
-		is_net(&at) ? stat_below_net(&at, stat)
-			    : native_path_filestat_get(at.descriptor, flags, at.path.at, at.path.size, stat));
+		is_kernel(&at) ? stat_in_kernel(&at, stat)
+			       : native_path_filestat_get(at.descriptor, flags, at.path.at, at.path.size, stat));
 	return lookup_end(&at, error);
 }
 
-/* Begin a call that changes something; nothing below /net can be made, changed or removed. */
+/* Begin a call that changes something; nothing below /net and /proc can be made, changed or removed. */
 static u32 begin_change(struct lookup *at, u32 fd, struct span path, u32 how)
 {
 	u32 error = lookup_begin(at, fd, path, how | LOOKUP_WRITE | LOOKUP_CHANGE);
-	return error ? error : is_net(at) ? (u32)WASI_ROFS : (u32)WASI_SUCCESS;
+	return error ? error : is_kernel(at) ? (u32)WASI_ROFS : (u32)WASI_SUCCESS;
 }
 
 WASI_CALL(path_create_directory, (u32 fd, uaddr path, u32 length), (fd, path, length))
@@ -222,7 +237,7 @@ WASI_CALL(path_readlink, (u32 fd, uaddr path, u32 length, uaddr to, u32 size, ua
 	lookup_keep(&at, to, size);
 	lookup_keep(&at, used, sizeof(u32));
 	u32 error = lookup_begin(&at, fd, (struct span){path, length}, 0);
-	if (!error && is_net(&at))
+	if (!error && is_kernel(&at))
 		error = WASI_INVAL;
 	AT_PATH(at, error,
 		is_counted(&at) ? readlink_marked(&at, to, size, used)

@@ -198,7 +198,7 @@ int park_wait(u32 slot, u32 sequence, i64 timeout_ns)
 		if (result != 2)
 			return result;
 		if (!naps && identity.abandon_wait && identity.abandon_wait()) {
-			atomic_store(&identity.thread->killed, 1);
+			atomic_store(&identity.thread->interrupt, INTERRUPT_KILL);
 			thread_unpark(identity.thread);
 			return 0;
 		}

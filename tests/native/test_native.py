@@ -22,6 +22,7 @@ ROUNDS = {
     "resets": 12,
     "kill": 30,
     "pause": 6,
+    "processes": 12,
     "ring": 40,
     "timers": 4,
     "starved": 20,

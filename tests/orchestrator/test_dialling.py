@@ -18,7 +18,7 @@ from orchestrator.phases import Phase
 from orchestrator.views import EventOrder
 from pod_node.dialling import DIAL_TIMEOUT_S
 from tests.support.deployments import running_deployment
-from tests.support.pods import LOOPBACK, FakeEndpoint, FakeRuntime
+from tests.support.pods import LOOPBACK, FakeRuntime, LoopbackEndpoint, loopback
 from tests.support.serving import served_node, short_folder
 
 if TYPE_CHECKING:
@@ -36,19 +36,6 @@ services:
   web: {image: python, networks: [front], deploy: {replicas: 2}}
   over: {image: python, networks: [front]}
 """
-
-
-class LoopbackEndpoint(FakeEndpoint):
-    """Finds a pod's sockets at the address of the host's loopback that ends as the pod's does."""
-
-    async def open_connection(
-        self, address: str, port: int, *, timeout_s: float | None = None
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        return await super().open_connection(loopback(address), port, timeout_s=timeout_s)
-
-
-def loopback(address: object) -> str:
-    return f"127.0.0.{str(address).rpartition('.')[2]}"
 
 
 @pytest.fixture

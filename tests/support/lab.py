@@ -251,9 +251,31 @@ class Lab:
             working_dir=working_dir,
             roots=roots,
         )
+        return await self._connected(guest, 1)
+
+    async def _connected(self, guest: Guest, number: int) -> Puppet:
+        assert self._puppets is not None
         numbers = {function.name: index for index, function in enumerate(pod_imports())}
         reader, writer = await self._puppets.connected(guest)
-        return Puppet(guest, numbers, reader, writer)
+        return Puppet(guest, numbers, reader, writer, number)
+
+    @property
+    def puppet_path(self) -> str:
+        """What a puppet has as its program's name."""
+        assert self._puppets is not None, "boot a puppet first"
+        return self._puppets.path
+
+    def puppet_request(self, *records: str) -> bytes:
+        """A request to spawn another puppet."""
+        return b"".join(f"{one}\0".encode() for one in (f"a{self.puppet_path}", *records))
+
+    async def spawned(self, parent: Puppet, number: int) -> Puppet:
+        """The puppet that another one has just spawned."""
+        return await self._connected(parent.guest, number)
+
+    async def spawn_puppet(self, parent: Puppet, *records: str) -> Puppet:
+        """Have a puppet spawn another one in its pod."""
+        return await self.spawned(parent, await parent.spawn(self.puppet_request(*records)))
 
     def publish(self, names: Mapping[str, list[str]], network: str = "front") -> None:
         addresses = {name: [IPv4Address(one) for one in some] for name, some in names.items()}

@@ -82,6 +82,19 @@ class FakeEndpoint:
             return await asyncio.open_connection(address, port)
 
 
+class LoopbackEndpoint(FakeEndpoint):
+    """Finds a pod's sockets at the address of the host's loopback that ends as the pod's does."""
+
+    async def open_connection(
+        self, address: str, port: int, *, timeout_s: float | None = None
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await super().open_connection(loopback(address), port, timeout_s=timeout_s)
+
+
+def loopback(address: object) -> str:
+    return f"127.0.0.{str(address).rpartition('.')[2]}"
+
+
 class FaultsRefusedError(PodNodeError):
     """What a test's runtime says to faults that it is told to refuse."""
 

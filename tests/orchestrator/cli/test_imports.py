@@ -42,6 +42,7 @@ CALLS = (
     "link set web gw --delay 30ms --gemodel 1%,10%",
     "link reset --all",
     "logs --tail 1 --since 5m --until 2030-01-01",
+    "metrics",
     "netstat --format json",
     "netstat --flows --links --interfaces --rules",
     "inspect web-1",

@@ -77,18 +77,18 @@ async def symlink(guest: Puppet, target: str, path: str, fd: int = ROOT) -> Errn
 
 async def test_the_root_is_announced_as_a_preopened_directory(guest: Puppet) -> None:
     names = []
-    for fd in range(3, 8):
+    for fd in range(3, 9):
         await guest.checked("fd_prestat_get", fd, SCRATCH)
         length = await guest.peek_u32(SCRATCH + 4)
         await guest.checked("fd_prestat_dir_name", fd, SCRATCH, length)
         names.append((await guest.peek(SCRATCH, length)).decode())
-    assert names == ["/srv/data", "/usr/lib/layer", "/", "/memory", "/net"]
-    assert await guest.call("fd_prestat_get", 8, SCRATCH) is Errno.BADF
+    assert names == ["/srv/data", "/usr/lib/layer", "/", "/memory", "/net", "/proc"]
+    assert await guest.call("fd_prestat_get", 9, SCRATCH) is Errno.BADF
 
 
 async def test_the_root_has_what_programs_expect_and_every_mount(guest: Puppet) -> None:
     assert await listed(guest, ".") == {
-        *("tmp", "etc", "root", "net"),
+        *("tmp", "etc", "root", "net", "proc"),
         *("srv", "usr", "memory", "work"),
     }
     assert await listed(guest, "etc") == {
