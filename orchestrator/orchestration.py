@@ -1,9 +1,9 @@
 """The orchestrator of one deployment: what is declared, kept, made real and kept real.
 
 Owns the order of these: nothing is done that was not kept before, and one declaration is taken up
-after the other. Plans are worked out by `planning.py`, kept by `store.py`, made real by `launch.py`;
-the network and single pods are `control.py`'s. Who asks, and who watches, is not known here: every
-request gives a stream of progress.
+after the other. Plans are worked out by `planning.py`, kept by `store.py`, made real by
+`launch.py`; the network and single pods are `control.py`'s. Who asks, and who watches, is not known
+here: every request gives a stream of progress.
 """
 
 from __future__ import annotations
@@ -499,7 +499,6 @@ class Orchestrator:
         self._topology, self._prepared = topology, prepared
         if self._control is None:
             self._control = self._create_control(prepared)
-            self._has_control.set()
         self._expected_plans = self._launch.deployment.plans + 1
         self._has_started = self._has_settled = False
         try:
@@ -509,6 +508,7 @@ class Orchestrator:
                 _, self._topology, self._prepared = before
                 await self._save(before[0])
             raise
+        self._has_control.set()
         self._tell_plan(steps)
         return steps
 

@@ -17,9 +17,9 @@ from orchestrator.adjacency import NetworkMap
 from orchestrator.names import PublishedName, published_names
 from orchestrator.placement import Placing, placing_of
 from orchestrator.topology.members import pod_name
-from orchestrator.topology.schema import DEFAULT_NETWORK
+from orchestrator.topology.schema import DEFAULT_NETWORK, TmpfsOptions, VolumeKind
 from orchestrator.topology.values import Condition, RestartPolicy, UpdatePolicy
-from pod_node.spec import HealthCheck, Interface, Limits, Mount, PodSpec, ProbeKind
+from pod_node.spec import HealthCheck, Interface, Limits, Mount, PodSpec, ProbeKind, Tmpfs
 from vnet.errors import AddressTakenError
 from vnet.ipam import AddressPlan
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from orchestrator.topology.schema import (
         HealthcheckSection,
-        LimitsSection,
         RollbackSection,
         ServiceSection,
         Topology,
@@ -314,7 +313,8 @@ def _pod(
             working_dir=section.working_dir or "/",
             mounts=_mounts(section, folder),
             interfaces=interfaces,
-            limits=_limits(section.deploy.resources.limits),
+            tmpfs=_tmpfs(section),
+            limits=_limits(section),
             healthcheck=_healthcheck(section.healthcheck),
         ),
         replica=replica,
@@ -328,10 +328,11 @@ def _pod(
     )
 
 
-def _limits(section: LimitsSection) -> Limits:
-    if section.memory is None:
-        return Limits(cpus=section.cpus)
-    return Limits(memory_bytes=section.memory, cpus=section.cpus)
+def _limits(section: ServiceSection) -> Limits:
+    disk, limits = section.storage_opt.size, section.deploy.resources.limits
+    if limits.memory is None:
+        return Limits(cpus=limits.cpus, disk_bytes=disk)
+    return Limits(memory_bytes=limits.memory, cpus=limits.cpus, disk_bytes=disk)
 
 
 def _mounts(section: ServiceSection, folder: Path) -> tuple[Mount, ...]:
@@ -343,7 +344,19 @@ def _mounts(section: ServiceSection, folder: Path) -> tuple[Mount, ...]:
             read_only=volume.read_only,
         )
         for volume in section.volumes
+        if volume.type is not VolumeKind.TMPFS
     )
+
+
+def _tmpfs(section: ServiceSection) -> tuple[Tmpfs, ...]:
+    """Both ways to write one mean the same."""
+    long = [
+        Tmpfs(target=volume.target, size_bytes=(volume.tmpfs or TmpfsOptions()).size)
+        for volume in section.volumes
+        if volume.type is VolumeKind.TMPFS
+    ]
+    short = [Tmpfs(target=tmpfs.target, size_bytes=tmpfs.size) for tmpfs in section.tmpfs]
+    return (*long, *short)
 
 
 def _healthcheck(section: HealthcheckSection | None) -> HealthCheck | None:
