@@ -114,3 +114,34 @@ class Backend(Protocol):
         Raises:
             OrchestratorError: there is no such node, or no room elsewhere.
         """
+
+
+class OneNode:
+    """What a backend with one node says of several."""
+
+    async def arrange(self, plan: Plan) -> None:
+        """Decide nothing: all pods run here."""
+
+    def owner(self, pod: str) -> str:
+        """Name no node: there is only one."""
+        return ""
+
+    def nodes(self) -> list[NodeView]:
+        """Name no node: there is only one."""
+        return []
+
+    def cordon(self, name: str, *, cordoned: bool) -> None:
+        """Refuse: there is only one.
+
+        Raises:
+            OneNodeError: always.
+        """
+        raise OneNodeError
+
+    def drain(self, name: str) -> AsyncGenerator[tuple[str, str], None]:
+        """Refuse: there is only one.
+
+        Raises:
+            OneNodeError: always.
+        """
+        raise OneNodeError

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestrator.backends.embedded import EmbeddedBackend
+from orchestrator.backends import embedded
 from orchestrator.backends.ray.environment import prepare
 from orchestrator.backends.ray.errors import NoClusterError, RayMissingError
 from orchestrator.backends.ray.record import read_record
@@ -49,7 +49,7 @@ def open_backend(
     """
     record = read_record(folder.path)
     if wish is None and record is None:
-        return EmbeddedBackend(folder)
+        return embedded.EmbeddedBackend(folder)
     _require_ray()
     wished = wish.address if wish is not None else ""
     address = prepare(wished or ("" if record is None else record.address), os.environ)

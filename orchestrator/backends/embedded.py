@@ -14,7 +14,7 @@ import sys
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
-from orchestrator.backends.backend import NodeDiedError, OneNodeError
+from orchestrator.backends.backend import NodeDiedError, OneNode
 from orchestrator.backends.processes import FoundProcess, end_process, find_node
 from orchestrator.codec import NodeClient, NodeLostError
 from orchestrator.state import StateFolderError
@@ -23,8 +23,6 @@ from pod_node.files import remove_roots
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from orchestrator.cluster.views import NodeView
-    from orchestrator.plan import Plan
     from orchestrator.state import DeploymentFolder
 
 STOP_S = 2.0
@@ -39,7 +37,7 @@ LAST_BYTES = 8192
 UNKNOWN_CAUSE = "how is not known, because another process had started it"
 
 
-class EmbeddedBackend:
+class EmbeddedBackend(OneNode):
     """Runs a pod node on this machine."""
 
     def __init__(self, folder: DeploymentFolder) -> None:
@@ -68,33 +66,6 @@ class EmbeddedBackend:
             await self._start()
         async with NodeClient(self._folder.socket) as client:
             yield client
-
-    async def arrange(self, plan: Plan) -> None:
-        """Decide nothing: all pods run here."""
-
-    def owner(self, pod: str) -> str:
-        """Name no node: there is only one."""
-        return ""
-
-    def nodes(self) -> list[NodeView]:
-        """Name no node: there is only one."""
-        return []
-
-    def cordon(self, name: str, *, cordoned: bool) -> None:
-        """Refuse: there is only one.
-
-        Raises:
-            OneNodeError: always.
-        """
-        raise OneNodeError
-
-    def drain(self, name: str) -> AsyncGenerator[tuple[str, str], None]:
-        """Refuse: there is only one.
-
-        Raises:
-            OneNodeError: always.
-        """
-        raise OneNodeError
 
     async def death(self) -> NodeDiedError:
         """Wait for the node's end and say what is known about it."""

@@ -15,7 +15,7 @@ from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING
 
 from orchestrator.backends.choice import open_backend
-from orchestrator.backends.embedded import EmbeddedBackend
+from orchestrator.backends import embedded
 from orchestrator.cli.printer import Printer
 from orchestrator.errors import OrchestratorError
 from orchestrator.orchestration import Orchestrator
@@ -80,7 +80,7 @@ class _Session:
     ) -> None:
         self._folder = folder
         self._store = store
-        self._backend: Backend = EmbeddedBackend(folder)
+        self._backend: Backend = embedded.EmbeddedBackend(folder)
         self._source = source
         self._options = options
         self._loop: asyncio.AbstractEventLoop | None = None

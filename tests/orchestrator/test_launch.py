@@ -21,7 +21,7 @@ from tests.support.serving import ServedBackend, ServedNode
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from orchestrator.codec import NodeClient
+    from orchestrator.backends.nodes import Nodes
     from orchestrator.launch import Order
     from orchestrator.phases import PodView
     from orchestrator.plan import Plan
@@ -85,7 +85,7 @@ class RecordingCompanion:
     runtime: FakeRuntime | None = None
     told: list[str] = field(default_factory=list)
 
-    def node_connected(self, client: NodeClient | None) -> None:
+    def node_connected(self, client: Nodes | None) -> None:
         if client is not None:
             self.told.append("node")
 

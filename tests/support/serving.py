@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from grpc import aio
 
-from orchestrator.backends.backend import NodeDiedError
+from orchestrator.backends.backend import NodeDiedError, OneNode
 from orchestrator.codec import NodeClient
 from pod_node.files import Roots
 from pod_node.images import CompiledImage, ImageError
@@ -104,7 +104,7 @@ async def served_node(runtime: FakeRuntime | None = None) -> AsyncIterator[Serve
                 await server.stop(grace=None)
 
 
-class ServedBackend:
+class ServedBackend(OneNode):
     """A backend whose node lives in the test's own process."""
 
     def __init__(self, runtime: FakeRuntime) -> None:

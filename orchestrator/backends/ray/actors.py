@@ -57,7 +57,8 @@ class _SupervisorActor:
 
     def __init__(self, keeper: Any, key: str) -> None:  # noqa: ANN401 - Ray's handles have no type
         self._supervisor = Supervisor()
-        self._renew = lambda: keeper.renew.remote(key)
+        self._keeper: Any = keeper
+        self._key = key
 
     async def facts(self) -> MachineFacts:
         return await asyncio.to_thread(self._supervisor.facts)
@@ -81,7 +82,7 @@ class _SupervisorActor:
         self._supervisor.kill()
 
     async def _ask(self) -> float | None:
-        length_s: float | None = await self._renew()
+        length_s: float | None = await self._keeper.renew.remote(self._key)
         return length_s
 
 

@@ -60,7 +60,7 @@ def _running(environment: MutableMapping[str, str]) -> str:
 
 def _probe(address: str) -> None:
     host, colon, port = address.rpartition(":")
-    if not colon or not port.isdecimal():
+    if not colon or not port.isdecimal() or not 0 < int(port) < 65_536:
         raise NoClusterError(address, 'it is no "HOST:PORT", for example 10.0.0.1:6379')
     try:
         socket.create_connection((host, int(port)), PROBE_S).close()
