@@ -11,8 +11,10 @@ import shutil
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
 
+from orchestrator.backends.choice import open_backend
 from orchestrator.backends.embedded import EmbeddedBackend
 from orchestrator.backends.processes import find_node, lock_holder
+from orchestrator.backends.ray.record import read_record
 from orchestrator.codec import DeploymentClient, DeploymentLostError, NodeClient, NodeLostError
 from orchestrator.codec.errors import NodeRefusedError
 from orchestrator.declaration import at_end
@@ -123,6 +125,10 @@ async def _end(
                 store.forget_restarts()
     except StoreError as error:
         notice(str(error))  # the pods can end all the same
+    if read_record(folder.path) is not None:
+        await open_backend(folder, None, notice).end()  # its nodes are on other machines, too
+        folder.control_socket.unlink(missing_ok=True)
+        return True
     node = find_node(folder.path)
     if node is None:
         folder.socket.unlink(missing_ok=True)

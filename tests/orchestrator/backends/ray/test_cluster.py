@@ -90,7 +90,10 @@ def cluster() -> Iterator[RayCluster]:
 def shop(cluster: RayCluster) -> Iterator[Command]:
     with short_folder() as folder:
         (folder / "shop.yaml").write_text(TOPOLOGY)
-        environment = os.environ | {"PODNET_STATE": str(folder), "PYTHONUNBUFFERED": "1"}
+        environment = cluster.environment | {
+            "PODNET_STATE": str(folder),
+            "PYTHONUNBUFFERED": "1",
+        }
         process = subprocess.Popen(
             [*PODNET, "up", str(folder / "shop.yaml"), "--ray", cluster.address],
             stdout=subprocess.PIPE,
@@ -103,7 +106,7 @@ def shop(cluster: RayCluster) -> Iterator[Command]:
         finally:
             if process.poll() is None:
                 process.kill()
-            process.communicate()
+                process.communicate()
 
 
 PODNET = (sys.executable, "-m", "orchestrator.cli.main")
@@ -179,3 +182,29 @@ def test_ctrl_c_ends_every_node(shop: Command) -> None:
     assert shop.process.returncode == 130
     assert not any(runs(pid) for pid in pids if isinstance(pid, int))
     assert not (shop.folder / "shop" / "cluster.json").exists()
+
+
+def test_pods_outlive_an_orchestrator_that_is_killed_and_the_next_one_finds_them(
+    shop: Command, cluster: RayCluster
+) -> None:
+    up = ("up", "-d", str(shop.folder / "shop.yaml"), "--ray", cluster.address)
+    environment = cluster.environment | {"PODNET_STATE": str(shop.folder)}
+
+    def call(*words: str) -> None:
+        done = subprocess.run([*PODNET, *words], capture_output=True, text=True, env=environment)
+        assert done.returncode == 0, done.stderr
+
+    call(*up)
+    before = {node["name"]: node["process_id"] for node in listed(shop)}
+    boots = json.loads(podnet(shop, "ps", "shop", "--format", "json"))
+    holder = int((shop.folder / "shop" / "lock").read_text())
+    os.kill(holder, signal.SIGKILL)
+    call(*up)
+    assert {node["name"]: node["process_id"] for node in listed(shop)} == before
+    again = json.loads(podnet(shop, "ps", "shop", "--format", "json"))
+    assert [(row["name"], row["node"]) for row in again] == [
+        (row["name"], row["node"]) for row in boots
+    ]
+    os.kill(int((shop.folder / "shop" / "lock").read_text()), signal.SIGKILL)
+    call("down", "shop")
+    assert not any(runs(pid) for pid in before.values() if isinstance(pid, int))
