@@ -114,10 +114,15 @@ async def _run(
         if until_eof:
             _watch_input(lambda: loop.call_soon_threadsafe(stop))
         _announce()
+        failure: OrchestratorError | None = None
         try:
             await orchestrator.run()
+        except OrchestratorError as error:
+            failure = error  # the group would wrap it
         finally:
             helper.cancel()
+    if failure is not None:
+        raise failure
 
 
 async def _begin(orchestrator: Orchestrator) -> None:

@@ -198,10 +198,12 @@ class Orchestrator:
     def describe(self) -> DeploymentView:
         """Say what runs."""
         view = self.control.describe()
+        pods = {pod.spec.name: pod for pod in self._launch.deployment.views}
         return replace(
             view,
             pods=tuple(
-                replace(pod, node=self._backend.owner(pod.spec.name)) for pod in view.pods
+                replace(pods.get(pod.spec.name, pod), node=self._backend.owner(pod.spec.name))
+                for pod in view.pods
             ),
             revision=self._declaration.revision,
             rollouts=tuple(self._launch.deployment.rollouts),

@@ -79,7 +79,10 @@ class Authority:
 class Credentials:
     """Both authorities, and the orchestrator's own certificate."""
 
-    def __init__(self, nodes: Authority, clients: Authority, now: datetime.datetime) -> None:
+    def __init__(
+        self, folder: Path, nodes: Authority, clients: Authority, now: datetime.datetime
+    ) -> None:
+        self._folder = folder
         self._nodes = nodes
         self._clients = clients
         self._now = now
@@ -87,8 +90,14 @@ class Credentials:
         self.client = ClientCredentials(certificate=certificate, key=key, nodes=nodes.certificate)
 
     def node(self, name: str) -> tuple[NodeCredentials, bytes]:
-        """What a node needs, and the authority by which it knows other nodes."""
-        certificate, key = self._nodes.issue(name, self._now)
+        """What a node needs, and the authority by which it knows other nodes; kept, too."""
+        places = (self._folder / f"node-{name}.pem", self._folder / f"node-{name}.key")
+        try:
+            certificate, key = (place.read_bytes() for place in places)
+        except FileNotFoundError:
+            certificate, key = self._nodes.issue(name, self._now)
+            for place, content in zip(places, (certificate, key), strict=True):
+                write_private(place, content)
         own = NodeCredentials(certificate=certificate, key=key, clients=self._clients.certificate)
         return own, self._nodes.certificate
 
@@ -107,7 +116,9 @@ def open_credentials(deployment: str, folder: Path, now: datetime.datetime) -> C
         clients = Authority.create(f"podnet {deployment} clients", now)
         nodes.keep(folder, "nodes")
         clients.keep(folder, "clients")
-    return Credentials(nodes, clients, now)
+        for stale in folder.glob("node-*"):
+            stale.unlink()
+    return Credentials(folder, nodes, clients, now)
 
 
 def open_token(folder: Path) -> bytes:

@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING
 
 from orchestrator.backends.backend import NodeDiedError
 from orchestrator.backends.ray import actors
-from orchestrator.backends.ray.errors import ClusterLostError, NoClusterError, WorkerFailedError
+from orchestrator.backends.ray.errors import (
+    ClusterLostError,
+    NoClusterError,
+    NoMachineError,
+    WorkerFailedError,
+)
 from orchestrator.backends.ray.naming import node_name
 from orchestrator.backends.ray.record import (
     ClusterRecord,
@@ -127,7 +132,7 @@ class RayBackend:
 
         Raises:
             NoClusterError: there is no cluster.
-            NodeDiedError: no machine can have a node.
+            NoMachineError: no machine can have a node.
         """
         await asyncio.to_thread(self._enter)
         fleet = Fleet(self._folder.name)
@@ -240,7 +245,7 @@ class RayBackend:
             failures = [each.failure for each in tended if each.failure is not None]
             if settled or loop.time() > give_up_at + JOIN_S:
                 reason = str(failures[0]) if failures else "it has no machine with processors"
-                raise NoClusterError(self._record.address or "this machine", reason)
+                raise NoMachineError(self._record.address or "this machine", reason)
 
     async def _look(self, around: Surroundings) -> None:
         """Look at machines and leases, again and again."""

@@ -28,6 +28,17 @@ class NoClusterError(BackendError):
         )
 
 
+class NoMachineError(BackendError):
+    """No machine of a cluster can have a node."""
+
+    def __init__(self, address: str, reason: str) -> None:
+        super().__init__(address, reason)
+        self.address, self.reason = address, reason
+
+    def __str__(self) -> str:
+        return f"no machine of the Ray cluster at {self.address} can run pods: {self.reason}"
+
+
 class ClusterLostError(BackendError):
     """The Ray cluster does not answer any more."""
 
