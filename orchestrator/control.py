@@ -22,7 +22,7 @@ from orchestrator.schedule import Schedule
 from orchestrator.shaping import Shaping
 from orchestrator.targets import ALIVE, RUNNING, TargetError, Targets
 from orchestrator.views import DeploymentView, LinkAim, PodShown, Remarked
-from orchestrator.wording import action_text, egress_text
+from orchestrator.wording import action_text, egress_text, signal_text
 from vnet.capture import CaptureWish, InterfacePlace
 
 if TYPE_CHECKING:
@@ -165,6 +165,17 @@ class Control:
                 self._resumes[pod] = self._clock() + duration_s
         self.events.tell(action_text(verb, pods, duration_s), Remarked())
         self._woken.set()
+        return pods
+
+    async def signal(self, names: Sequence[str], number: int) -> tuple[str, ...]:
+        """Send the main processes of pods a signal; name the pods.
+
+        Raises:
+            OrchestratorError: there is nobody of a name, nobody runs, or pods have no such signal.
+        """
+        pods = self._targets.pods(names, self._views, ALIVE)
+        await _all([self.client.signal_pod(pod, number) for pod in pods])
+        self.events.tell(signal_text(number, pods), Remarked())
         return pods
 
     async def ping(

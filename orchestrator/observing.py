@@ -1,4 +1,4 @@
-"""The part of a deployment's gRPC face that only looks: logs, events, and connections to pods.
+"""The part of a deployment's gRPC face that goes on for long: logs, events, connections, programs.
 
 Owns the mapping of these calls; `service.py` has the others, and the server.
 """
@@ -12,6 +12,8 @@ import grpc
 
 from orchestrator.codec import NodeLostError
 from orchestrator.codec.deployment import event_to_message
+from orchestrator.codec.executing import event_to_message as exec_event_to_message
+from orchestrator.codec.executing import order_from_message, steps_from_messages
 from orchestrator.codec.watching import (
     dial_from_message,
     event_order_from_message,
@@ -22,6 +24,7 @@ from orchestrator.codec.watching import (
     received_to_message,
 )
 from orchestrator.errors import OrchestratorError
+from orchestrator.executing import run_program
 from orchestrator.reading import dial, read_logs, standing
 from orchestrator.topology.members import UnknownMemberError
 from pod_node.dialling import BrokenConnectionError, carry
@@ -48,7 +51,7 @@ _STATUSES: Statuses = (
 
 
 class ObservingService(DeploymentServiceServicer):
-    """Answers the calls of orchestrator.v1 that change nothing and go on for long."""
+    """Answers the calls of orchestrator.v1 that go on for long."""
 
     def __init__(self, control: Control) -> None:
         self._control = control
@@ -80,6 +83,20 @@ class ObservingService(DeploymentServiceServicer):
         async with aclosing(events):
             async for event in events:
                 yield event_to_message(event)
+
+    async def Exec(
+        self,
+        request_iterator: AsyncIterator[pb.ExecRequest],
+        context: aio.ServicerContext[pb.ExecRequest, pb.ExecResponse],
+    ) -> AsyncIterator[pb.ExecResponse]:
+        """Run a program in a pod."""
+        async with answering(context, _STATUSES):
+            first = await anext(request_iterator, pb.ExecRequest())
+            order, index = order_from_message(first)
+            steps = steps_from_messages(request_iterator)
+            async with aclosing(run_program(self._control, order, index, steps)) as events:
+                async for pod, event in events:
+                    yield exec_event_to_message(pod, event)
 
     async def Dial(
         self,

@@ -176,6 +176,16 @@ class DeploymentService(ObservingService):
             pods = await self._control.act(PodVerb.RESUME, request.targets)
         return pb.ResumePodsResponse(pods=pods)
 
+    async def SignalPods(
+        self,
+        request: pb.SignalPodsRequest,
+        context: Context[pb.SignalPodsRequest, pb.SignalPodsResponse],
+    ) -> pb.SignalPodsResponse:
+        """Send pods a signal."""
+        async with answering(context, _STATUSES):
+            pods = await self._control.signal(request.targets, request.signal)
+        return pb.SignalPodsResponse(pods=pods)
+
     async def KillPods(
         self,
         request: pb.KillPodsRequest,

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 VERBS = {
     "capture": "Show or record packets of a pod or a link.",
+    "exec": "Run a program in a pod, beside its own.",
     "events": "Report what happens to a deployment.",
     "graph": "Draw a topology, or a deployment.",
     "heal": "End partitions.",
@@ -44,16 +45,15 @@ VERBS = {
     "release": "Let traffic go that was held.",
     "resume": "Let paused pods go on.",
     "top": "Show what pods use, live.",
+    "shell": "Open the shell of a pod's image.",
     "up": "Boot a topology and show its logs until Ctrl-C.",
     "validate": "Check a topology file.",
 }
 """Each with the line that `podnet --help` shows."""
 NOT_YET = {
     "down": 'Ctrl-C in "podnet up" takes everything down',
-    "exec": "a pod runs one process, and no other can be put beside it",
     "restart": 'pods restart by the "restart" of their service',
     "scale": 'write "deploy: {replicas: 3}" in the topology and run "podnet up" again',
-    "shell": "a pod runs one process, and no other can be put beside it",
     "stop": 'Ctrl-C in "podnet up" takes everything down',
 }
 """Verbs that people will try, each with what there is instead."""

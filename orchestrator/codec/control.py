@@ -5,6 +5,7 @@ Owns the client: each method is one call of the contract. Decides nothing and ke
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Self
 
 from orchestrator.changes import PodVerb
@@ -24,6 +25,8 @@ from orchestrator.codec.deployment import (
     link_from_message,
 )
 from orchestrator.codec.errors import DeploymentLostError, DeploymentRefusedError
+from orchestrator.codec.executing import converse, requests
+from orchestrator.codec.executing import event_from_message as exec_event_from_message
 from orchestrator.codec.looking import (
     batch_from_message,
     order_to_message,
@@ -45,7 +48,7 @@ from vnet.codec import statistics_from_message
 from vnet.configuration import FaultKind
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterable, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
     from types import TracebackType
@@ -63,6 +66,7 @@ if TYPE_CHECKING:
         PingStep,
     )
     from pod_node.dialling import Connection
+    from pod_node.executing import ExecEvent, ExecOrder, ExecStep
     from pod_node.records import LogLines
     from pod_node.usage import NodeUsage
     from vnet.capture import CaptureBatch
@@ -199,6 +203,22 @@ class DeploymentClient:
             request = pb.NetworkStatisticsRequest(flows=flows)
             response = await self._stub.NetworkStatistics(request)
         return statistics_from_message(response.statistics)
+
+    async def exec(
+        self, order: ExecOrder, index: int, steps: AsyncIterable[ExecStep]
+    ) -> AsyncGenerator[ExecEvent, None]:
+        """Run a program in a pod, or in a replica of a service; see `run_program`."""
+        messages = converse(self._stub.Exec(), requests(order, index, steps), pb.ExecResponse)
+        with _errors():
+            async with aclosing(messages):
+                async for message in messages:
+                    yield exec_event_from_message(message)
+
+    async def signal_pods(self, targets: Sequence[str], number: int) -> list[str]:
+        """Send the main processes of services or pods a signal; name the pods."""
+        request = pb.SignalPodsRequest(targets=targets, signal=number)
+        with _errors():
+            return list((await self._stub.SignalPods(request)).pods)
 
     async def dial(
         self, name: str, port: int, timeout_s: float | None = None

@@ -6,11 +6,13 @@ call into an error that a person can read. Decides nothing and keeps no state.
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Self
 
 from orchestrator.codec.calls import cancelled, open_channel, translated
 from orchestrator.codec.connection import CarriedConnection
 from orchestrator.codec.errors import NodeLostError, NodeRefusedError
+from orchestrator.codec.executing import converse, node_requests
 from pod_node.codec import (
     backends_to_message,
     batch_from_message,
@@ -18,6 +20,7 @@ from pod_node.codec import (
     dial_to_message,
     echo_from_message,
     event_from_message,
+    exec_event_from_message,
     lines_from_message,
     names_to_message,
     ping_to_message,
@@ -34,13 +37,14 @@ from protos.node.v1.node_pb2_grpc import PodNodeServiceStub
 from vnet.codec import configuration_to_message, statistics_from_message
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from ipaddress import IPv4Address, IPv4Network
     from pathlib import Path
     from types import TracebackType
 
     from pod_node.dialling import Connection
+    from pod_node.executing import ExecEvent, ExecOrder, ExecStep
     from pod_node.progress import Progress
     from pod_node.records import LogLines
     from pod_node.spec import PodSpec
@@ -144,6 +148,22 @@ class NodeClient:
         with _errors(), cancelled(call):
             async for message in call:
                 yield lines_from_message(message)
+
+    async def exec(
+        self, order: ExecOrder, steps: AsyncIterable[ExecStep]
+    ) -> AsyncGenerator[ExecEvent, None]:
+        """Run a program in a pod, to its end; when nobody listens any more it is ended."""
+        messages = converse(self._stub.Exec(), node_requests(order, steps), pb.ExecResponse)
+        with _errors():
+            async with aclosing(messages):
+                async for message in messages:
+                    yield exec_event_from_message(message)
+
+    async def signal_pod(self, name: str, number: int) -> PodStatus:
+        """Send a pod's main process a signal."""
+        with _errors():
+            response = await self._stub.SignalPod(pb.SignalPodRequest(name=name, signal=number))
+        return pod_from_message(response.pod)
 
     async def dial(self, address: IPv4Address, port: int, timeout_s: float) -> Connection:
         """Connect to a pod from the node's own endpoint; whoever asks must `abort` it at the end.

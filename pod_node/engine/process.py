@@ -19,6 +19,7 @@ from pod_node.spec import ExitKind, PodExit
 if TYPE_CHECKING:
     from pod_node.engine.fabric import Fabric
     from pod_node.engine.mounts import MountTable
+    from pod_node.executing import WindowSize
     from pod_node.spec import PodSpec
 
 _INTERFACES_MOST = 8
@@ -178,14 +179,15 @@ def create_process(
     return KernelProcess(*_REPLY.unpack_from(fabric.view, at + fabric.reply_offset))
 
 
-def exec_process(fabric: Fabric, main: KernelProcess) -> KernelProcess:
-    """Make another process of the node's in a pod.
+def exec_process(fabric: Fabric, main: KernelProcess, window: WindowSize | None) -> KernelProcess:
+    """Make another process of the node's in a pod, with a terminal if there is a window.
 
     Raises:
         OSError: the pod's main process has ended (ENOENT), it has as many processes as it may
             (EAGAIN), or there is no room.
     """
-    fabric.call("host_process_exec", main.number, fabric.staging)
+    rows, columns = (window.rows, window.columns) if window else (0, 0)
+    fabric.call("host_process_exec", main.number, rows, columns, fabric.staging)
     return KernelProcess(*_STARTED.unpack_from(fabric.view, fabric.staging))
 
 

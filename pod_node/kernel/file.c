@@ -42,6 +42,7 @@ static void pipe_close(struct pipe *pipe, u32 flag)
 	if (atomic_fetch_sub(&pipe->references, 1) != 1)
 		return;
 	struct account *account = pipe->account;
+	terminal_release(pipe->terminal);
 	stream_release(&pipe->stream);
 	memory_free(account, pipe, sizeof(*pipe));
 	account_release(account);
@@ -114,12 +115,27 @@ int pipe_open(struct account *account, u32 limit, struct file **reader, struct f
 	return -E_NOBUFS;
 }
 
-static i32 pipe_read(struct stream *stream, uaddr to, u32 size, bool wait)
+/* The end was typed, and all that was typed before has been read. */
+static bool is_at_typed_end(const struct pipe *pipe)
 {
+	return pipe->terminal && atomic_load(&pipe->terminal->ended) && stream_unread(&pipe->stream) == 0;
+}
+
+static bool pipe_readable(const void *object)
+{
+	const struct pipe *pipe = object;
+	return stream_readable(&pipe->stream) || is_at_typed_end(pipe);
+}
+
+static i32 pipe_read(struct pipe *pipe, uaddr to, u32 size, bool wait)
+{
+	struct stream *stream = &pipe->stream;
 	for (;;) {
 		i32 moved = stream_get(stream, to, size, false);
 		if (moved || size == 0)
 			return moved;
+		if (is_at_typed_end(pipe) && atomic_exchange(&pipe->terminal->ended, false))
+			return 0;
 		if (stream_flags(stream) & STREAM_FINISHED) {
 			if (stream_unread(stream))
 				continue;
@@ -127,7 +143,7 @@ static i32 pipe_read(struct stream *stream, uaddr to, u32 size, bool wait)
 		}
 		if (!wait)
 			return -E_AGAIN;
-		int result = waitq_block(&stream->readers, stream_readable, stream_readable, stream, NEVER);
+		int result = waitq_block(&stream->readers, pipe_readable, pipe_readable, pipe, NEVER);
 		if (result < 0)
 			return result;
 	}
@@ -177,7 +193,7 @@ i32 file_read(struct file *file, uaddr to, u32 size, bool wait, bool peek)
 {
 	switch (file->kind) {
 	case FILE_SOCKET: return socket_read(file->socket, to, size, wait, peek);
-	case FILE_PIPE_READER: return pipe_read(&file->pipe->stream, to, size, wait);
+	case FILE_PIPE_READER: return pipe_read(file->pipe, to, size, wait);
 	case FILE_TEXT:
 	case FILE_PROC_CONTROL:
 	case FILE_CONTROL: return text_read(file->text, to, size);
@@ -208,7 +224,7 @@ u32 file_poll(struct file *file)
 	switch (file->kind) {
 	case FILE_SOCKET: return socket_poll(file->socket);
 	case FILE_PIPE_READER:
-		return (stream_readable(&file->pipe->stream) ? (u32)POLL_READ : 0) |
+		return (pipe_readable(file->pipe) ? (u32)POLL_READ : 0) |
 		       (stream_flags(&file->pipe->stream) & STREAM_FINISHED ? (u32)POLL_HANGUP : 0);
 	case FILE_PIPE_WRITER:
 		return (stream_writable(&file->pipe->stream) ? (u32)POLL_WRITE : 0) |

@@ -7,6 +7,7 @@
 #define PODNET_KERNEL_FILE_H
 
 #include "pod_node/kernel/mounts.h"
+#include "pod_node/kernel/terminal.h"
 #include "vnet/fabric/captures/capture.h"
 #include "vnet/fabric/sockets/stream.h"
 #include "vnet/fabric/sockets/socket_calls.h"
@@ -34,6 +35,7 @@ struct pipe {
 	_Atomic u32 references; /* one for each end that is open */
 	struct file *_Atomic writer; /* of a fresh pipe: the end that nobody has opened yet, held; owner */
 	struct account *account; /* held; pays for the pipe */
+	struct terminal *terminal; /* held; NULL for a plain pipe; fixed once it is handed out */
 	struct stream stream;
 };
 

@@ -93,6 +93,7 @@ void process_reap(struct process *process, u32 status)
 	thread_ended(process->thread);
 	descriptors_close(&process->descriptors);
 	mounts_release(process->mounts);
+	terminal_release(process->terminal);
 	struct thread *thread = process->thread;
 	struct pod *pod = process->pod;
 	struct pid *pid = process->pid;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -18,8 +19,9 @@ from vnet.statistics import NetworkStatistics
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
+    from pod_node.executing import ProgramCall, WindowSize
     from pod_node.files import DiskUsage, PodFolders
-    from pod_node.runtime import OnExit, OnOutput, OnRunning
+    from pod_node.runtime import OnExit, OnOutput, OnRunning, Process
     from vnet.capture import CaptureBatch, CapturePlace
     from vnet.configuration import NetworkConfiguration
     from vnet.egress import EgressHappening
@@ -126,6 +128,8 @@ class FakePod:
     killed: int = 0
     paused: bool = False
     alive: bool = True
+    handles_signals: bool = True
+    signals: list[int] = field(default_factory=list)
 
     def kill(self) -> None:
         self.killed += 1
@@ -137,6 +141,22 @@ class FakePod:
 
     def resume(self) -> None:
         self.paused = False
+
+    def signal(self, number: int) -> None:
+        """Note a signal; a fake program handles none, so a deadly one ends it."""
+        self.signals.append(number)
+        if self.alive and not self.handles_signals:
+            asyncio.get_running_loop().call_soon(self._end_signalled, number)
+
+    def exec(
+        self,
+        call: ProgramCall,
+        on_output: OnOutput,
+        on_exit: OnExit,
+        window: WindowSize | None = None,
+    ) -> Process:
+        """Run nothing: fake pods have no programs."""
+        raise FileNotFoundError(errno.ENOENT, call.arguments[0])
 
     def usage(self) -> PodUsage:
         return PodUsage(pod=self.spec.name, cpu_time_s=1.5)
@@ -158,6 +178,9 @@ class FakePod:
             self.run()
             self.alive = False
             self.on_exit(end)
+
+    def _end_signalled(self, number: int) -> None:
+        self.end(PodExit(kind=ExitKind.KILLED, status=128 + number, reason="ended by a signal"))
 
     def _end_killed(self) -> None:
         self.end(PodExit(kind=ExitKind.KILLED, status=137, reason="killed"))
