@@ -65,7 +65,7 @@ def command(
     index: int | None,
     target: str,
     program: tuple[str, ...],
-) -> None:
+) -> int:
     """Run a PROGRAM of its image in a pod: same files, same addresses.
 
     Standard input is passed on with -i, or when it is no terminal. Ctrl-C interrupts the program.
@@ -87,4 +87,4 @@ def command(
         interactive=interactive or tty or not sys.stdin.isatty(),
         terminal=tty,
     )
-    sys.exit(run(reach, wanted))
+    return run(reach, wanted)

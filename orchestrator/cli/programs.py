@@ -17,6 +17,8 @@ from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import click
+
 from orchestrator.codec import DeploymentRefusedError
 from pod_node.executing import (
     Ended,
@@ -63,7 +65,7 @@ def run(reach: Reach, program: Program) -> int:
     try:
         return reach.follow(lambda client: _run(client, program))
     except DeploymentRefusedError as error:
-        sys.stderr.write(f"podnet: {error}\n")
+        click.echo(f"error: {error}", err=True)
         return CANNOT_RUN
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.option("--index", type=click.IntRange(1), default=None, help="Which replica of a service.")
 @click.argument("target", metavar="SERVICE|POD")
 @reaching
-def command(reach: Reach, index: int | None, target: str) -> None:
+def command(reach: Reach, index: int | None, target: str) -> int:
     """Talk to a pod: open the shell of its image, or its interpreter, in this terminal.
 
     Ctrl-D leaves it, Ctrl-C interrupts what runs in it.
@@ -28,4 +28,4 @@ def command(reach: Reach, index: int | None, target: str) -> None:
     wanted = Program(
         target=target, index=index or 0, command=(), interactive=True, terminal=terminal
     )
-    sys.exit(run(reach, wanted))
+    return run(reach, wanted)
