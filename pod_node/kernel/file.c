@@ -84,6 +84,7 @@ void file_release(struct file *file)
 	case FILE_EXIT:
 	case FILE_SIGNALS: pid_release(file->pid); break;
 	case FILE_SPAWNS: spawns_close(); break;
+	case FILE_NULL:
 	case FILE_HOST: forget_host_file(file); break;
 	case FILE_PROC_DIRECTORY:
 	case FILE_NET_DIRECTORY: break;
@@ -184,6 +185,7 @@ int file_inherit(struct file *file, struct file **inherited)
 	case FILE_PIPE_WRITER:
 	case FILE_NET_DIRECTORY:
 	case FILE_PROC_DIRECTORY:
+	case FILE_NULL:
 	case FILE_EXIT: *inherited = file_hold(file); return 0;
 	default: return -E_OPNOTSUPP;
 	}
@@ -198,6 +200,7 @@ i32 file_read(struct file *file, uaddr to, u32 size, bool wait, bool peek)
 	case FILE_PROC_CONTROL:
 	case FILE_CONTROL: return text_read(file->text, to, size);
 	case FILE_CAPTURE: return tap_read(file->capture, to, size);
+	case FILE_NULL: return 0;
 	case FILE_SPAWN:
 	case FILE_EXIT:
 	case FILE_SIGNALS: return proc_read(file, to, size, wait);
@@ -212,6 +215,7 @@ i32 file_write(struct file *file, uaddr from, u32 size, bool wait)
 	switch (file->kind) {
 	case FILE_SOCKET: return socket_write(file->socket, from, size, wait);
 	case FILE_PIPE_WRITER: return pipe_write(&file->pipe->stream, from, size, wait);
+	case FILE_NULL: return (i32)size;
 	case FILE_SPAWN: return proc_write(file, from, size);
 	case FILE_PROC_DIRECTORY:
 	case FILE_NET_DIRECTORY: return -E_ISDIR;

@@ -25,6 +25,7 @@ enum file_kind {
 	FILE_PROC_DIRECTORY, /* /proc */
 	FILE_PROC_CONTROL,   /* /proc/ctl: a reply that the last command left */
 	FILE_SPAWN,          /* /proc/spawn: a request that is being written */
+	FILE_NULL,           /* /proc/null, as /dev/null */
 	FILE_EXIT,           /* /proc/PID/exit: readable when the process has ended */
 	FILE_SIGNALS,        /* /proc/signals: readable when a caught signal has come */
 	FILE_SPAWNS,         /* the host's: readable when there is a process to be started */

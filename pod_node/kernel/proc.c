@@ -4,6 +4,7 @@
  *   spawn     a request is written (spawn.h); reading does it and gives the child's number
  *   pipe      a pipe's reading end; pipe/FD the writing end of the one whose reading end is FD
  *   fd/FD     another descriptor for the same open file
+ *   null      takes everything and gives nothing, as /dev/null
  *   signals   readable when caught signals have come; reading takes them, a number a line
  *   tty       its terminal: rows, columns, whether it echoes, edits lines, and makes signals of keys
  *   self, PID {status, exit}   who it is; readable when it has ended, with its status
@@ -283,6 +284,10 @@ static int open_one_word(struct process *process, const char *name, struct file 
 		return open_pipe(process, opened);
 	if (text_equal(name, "tty"))
 		return open_terminal(process, opened);
+	if (text_equal(name, "null")) {
+		*opened = file_create(process->pod->account, FILE_NULL);
+		return *opened ? 0 : -E_NOMEM;
+	}
 	if (text_equal(name, "signals"))
 		return open_pid(process, process->pid, FILE_SIGNALS, opened);
 	return -E_NOENT;
@@ -309,7 +314,7 @@ int proc_open(struct process *process, const char *path, bool nonblocking, struc
 
 enum wasi_filetype proc_filetype(struct process *process, const char *path)
 {
-	static const char *const files[] = {"ctl", "spawn", "pipe", "signals", "tty"};
+	static const char *const files[] = {"ctl", "spawn", "pipe", "signals", "tty", "null"};
 	struct words words;
 	int count = net_split(&words, path, text_length(path), '/');
 	if (count == 0 || (count == 1 && text_equal(words.word[0], ".")))

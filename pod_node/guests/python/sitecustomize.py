@@ -9,6 +9,7 @@ still runs.
 """
 
 import _thread
+import os
 import sys
 from _frozen_importlib import BuiltinImporter, module_from_spec
 from _frozen_importlib_external import (
@@ -40,6 +41,7 @@ NO_THREADS = (
     "a socketserver without ThreadingMixIn, or more replicas of the service"
 )
 OURS = {
+    "_posixsubprocess": f"{PACKAGE}/posix_subprocess",
     "_socket": f"{PACKAGE}/socket_module",
     "concurrent.futures.thread": f"{PACKAGE}/thread_pool",
     PACKAGE: f"{PACKAGE}/__init__",
@@ -49,9 +51,36 @@ ADJUSTED = BUILT_IN | {
     "asyncio.base_events",
     "http.client",
     "http.server",
+    "selectors",
     "signal",
     "socketserver",
+    "subprocess",
 }
+PROCESS_CALLS = frozenset(
+    {
+        "WCONTINUED",
+        "WCOREDUMP",
+        "WEXITSTATUS",
+        "WIFCONTINUED",
+        "WIFEXITED",
+        "WIFSIGNALED",
+        "WIFSTOPPED",
+        "WNOHANG",
+        "WSTOPSIG",
+        "WTERMSIG",
+        "WUNTRACED",
+        "get_terminal_size",
+        "getppid",
+        "kill",
+        "pidfd_open",
+        "pipe",
+        "wait",
+        "waitpid",
+        "waitstatus_to_exitcode",
+    }
+)
+EXECUTABLE = "/usr/bin/python3"
+"""Where no file is: a pod's programs are those of its image, by their names."""
 BYTECODE_LIMIT = 256 * 1024
 BYTECODE_HEADER = 16
 ERRORS = 2
@@ -145,15 +174,31 @@ class AdjustingLoader:
         """Give the module back its own loader, run it, and adjust it."""
         assert module.__spec__ is not None, "it was found by a spec"
         module.__loader__ = module.__spec__.loader = self._loader
-        self._loader.exec_module(module)
-        from podnet_guest.adjustments import adjust
+        from podnet_guest.adjustments import adjust, run_adjusted
 
+        run_adjusted(module, self._loader)
         adjust(module)
 
 
 def refuse_thread(*_arguments: object, **_named: object) -> "NoReturn":
     """Say why no thread starts; stands for `_thread.start_new_thread`."""
     raise RuntimeError(NO_THREADS)
+
+
+def find_in_os(name: str) -> object:
+    """Give `os` its calls for processes when the first of them is asked for."""
+    if name not in PROCESS_CALLS:
+        raise AttributeError(f"module 'os' has no attribute {name!r}")
+    from podnet_guest.processes import install
+
+    install()
+    return getattr(os, name)
+
+
+def getpid() -> int:
+    """Return the number of this process in its pod."""
+    pid: int = find_in_os("getppid") and os.getpid()  # the first call puts the real one in place
+    return pid
 
 
 def read_file(path: str) -> bytes:
@@ -241,9 +286,22 @@ def enter_working_folder() -> None:
         _exit(CANNOT_START)
 
 
+def install_signals() -> None:
+    """Have an interrupt be a KeyboardInterrupt, where the kernel has signals."""
+    from podnet_guest.signals import install
+
+    install()
+
+
 sys.meta_path.insert(0, GuestFinder)
+os.getpid = getpid
+vars(os)["__getattr__"] = find_in_os
+if not sys.executable:
+    sys.executable = EXECUTABLE
 _thread.start_new_thread = _thread.start_new = refuse_thread
 if sys.stdout is not None:  # a log shows lines as they come, and a killed pod keeps what it said
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a TextIOWrapper
-run_next_sitecustomize(settle_library())
+users = settle_library()
+install_signals()
+run_next_sitecustomize(users)
 enter_working_folder()

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import socketserver
     from asyncio import Future
     from collections.abc import Callable, Iterable
+    from importlib.abc import Loader
     from socket import socket
     from types import ModuleType
     from typing import Protocol
@@ -35,14 +36,27 @@ if TYPE_CHECKING:
 
     FileLike = int | HasFileno
 
+LOOK_EVERY = 64
+"""A program that never waits in vain looks for signals so often."""
 SERIAL_WARNING = (
     "podnet: this Python has no threads, so {name} serves one connection after the other\n"
 )
 
 
+def run_adjusted(module: "ModuleType", loader: "Loader") -> None:
+    """Run a module's own code, under the circumstances that it needs."""
+    if module.__name__ != "subprocess":
+        loader.exec_module(module)
+        return
+    from podnet_guest.processes import adjust_subprocess
+
+    adjust_subprocess(lambda: loader.exec_module(module))
+
+
 def adjust(module: "ModuleType") -> None:
     """Change a module that has just been loaded."""
-    ADJUSTMENTS[module.__name__](module)
+    if module.__name__ in ADJUSTMENTS:
+        ADJUSTMENTS[module.__name__](module)
 
 
 def adjust_select(module: "ModuleType") -> None:
@@ -91,16 +105,41 @@ def number_of(entry: "FileLike") -> int:
 
 
 def adjust_signal(module: "ModuleType") -> None:
-    """Add what asyncio calls and WASI lacks; a guest gets only the signals that it raises."""
+    """Add what asyncio calls and WASI lacks, and tell the kernel of handlers."""
+    from podnet_guest.signals import pause, telling
 
     def siginterrupt(signalnum: int, flag: bool, /) -> None:
-        """Do nothing: no call of a guest is interrupted by a signal."""
+        """Do nothing: handlers run after a wait, and Python waits on."""
 
     def valid_signals() -> set["signal.Signals"]:
         """Return the signals of this system."""
         return set(module.Signals)
 
-    vars(module).update(siginterrupt=siginterrupt, valid_signals=valid_signals)
+    vars(module).update(
+        siginterrupt=siginterrupt,
+        valid_signals=valid_signals,
+        signal=telling(module.signal),
+        pause=pause,
+    )
+
+
+def adjust_selectors(module: "ModuleType") -> None:
+    """Run handlers of signals after waits."""
+    from podnet_guest.signals import deliver
+
+    select = module._PollLikeSelector.select
+    calls = 0
+
+    def looking(self: object, timeout: float | None = None) -> list[object]:
+        """Wait until some registered files are ready, the time is over, or a signal comes."""
+        nonlocal calls
+        ready: list[object] = select(self, timeout)
+        calls += 1
+        if not ready or calls % LOOK_EVERY == 0:
+            deliver()
+        return ready
+
+    module._PollLikeSelector.select = looking
 
 
 def adjust_socketserver(module: "ModuleType") -> None:
@@ -163,6 +202,7 @@ def adjust_http_server(module: "ModuleType") -> None:
 
 ADJUSTMENTS: "dict[str, Callable[[ModuleType], None]]" = {
     "select": adjust_select,
+    "selectors": adjust_selectors,
     "signal": adjust_signal,
     "socketserver": adjust_socketserver,
     "asyncio.base_events": adjust_asyncio,
