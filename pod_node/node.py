@@ -77,6 +77,8 @@ WATCHER_EVENTS = 8192
 """Events that a slow watcher may have waiting: several for each of a thousand pods."""
 LAST_LINE_BYTES = 1024
 """What is kept of a health check's output."""
+LAST_GRACE_S = 1.0
+"""How long pods have to end when the node does: whoever has pressed Ctrl-C waits for it."""
 CLOSE_S = 1.0
 """How long closing waits for guests that were killed; the runtime promises a tenth of it."""
 
@@ -505,12 +507,19 @@ class Node:
     async def _end_all(self) -> None:
         living = [life for life in self._lives.values() if not life.ended.is_set()]
         for life in living:
-            life.pod.kill()
             _cancel_checks(life)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE_S):
-                for life in living:
-                    await life.ended.wait()
+            life.pod.signal(life.status.spec.stop_signal)
+        await _ends_of(living, LAST_GRACE_S)
+        for life in living:
+            life.pod.kill()
+        await _ends_of(living, CLOSE_S)
+
+
+async def _ends_of(lives: Sequence[_Life], within_s: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(within_s):
+            for life in lives:
+                await life.ended.wait()
 
 
 def _cancel_checks(life: _Life) -> None:

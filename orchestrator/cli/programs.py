@@ -43,6 +43,8 @@ CHUNK_BYTES = 32 * 1024
 UNDER_WAY_BYTES = 128 * 1024
 """Input that was sent and not taken: the node holds up nobody who has less."""
 CANNOT_RUN = 126
+DEFAULT_ROWS, DEFAULT_COLUMNS = 24, 80
+"""Of a terminal that does not know its size."""
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
@@ -136,7 +138,7 @@ def _environment(program: Program) -> tuple[tuple[str, str], ...]:
 
 def _window() -> WindowSize:
     size = os.get_terminal_size(sys.stdin.fileno())
-    return WindowSize(max(size.lines, 1), max(size.columns, 1))
+    return WindowSize(size.lines or DEFAULT_ROWS, size.columns or DEFAULT_COLUMNS)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ still runs.
 import _thread
 import os
 import sys
+import time
 from _frozen_importlib import BuiltinImporter, module_from_spec
 from _frozen_importlib_external import (
     MAGIC_NUMBER,
@@ -19,7 +20,7 @@ from _frozen_importlib_external import (
     spec_from_file_location,
 )
 from marshal import loads
-from posix import O_RDONLY, _exit, chdir, close, environ, read, write
+from posix import O_RDONLY, O_RDWR, _exit, chdir, close, environ, read, write
 from posix import open as open_file
 
 TYPE_CHECKING = False
@@ -149,6 +150,10 @@ class BytecodeLoader:
     def __init__(self, code: "CodeType") -> None:
         self._code = code
 
+    def get_code(self, name: str) -> "CodeType":
+        """Return the code, for `python -m`."""
+        return self._code
+
     def create_module(self, spec: "ModuleSpec") -> None:
         """Leave the making of the module to the interpreter."""
 
@@ -197,8 +202,8 @@ def find_in_os(name: str) -> object:
 
 def getpid() -> int:
     """Return the number of this process in its pod."""
-    pid: int = find_in_os("getppid") and os.getpid()  # the first call puts the real one in place
-    return pid
+    find_in_os("getppid")  # which puts the real one in place
+    return os.getpid()
 
 
 def read_file(path: str) -> bytes:
@@ -286,11 +291,19 @@ def enter_working_folder() -> None:
         _exit(CANNOT_START)
 
 
-def install_signals() -> None:
-    """Have an interrupt be a KeyboardInterrupt, where the kernel has signals."""
-    from podnet_guest.signals import install
+def sleep(secs: float, /) -> None:
+    """Delay execution for a given number of seconds; handlers of signals run meanwhile."""
+    from podnet_guest import signals
 
-    install()
+    signals.install()
+    signals.sleep(secs)
+
+
+def catch_interrupts() -> None:
+    """Have the kernel keep interrupts for us: they are to be a KeyboardInterrupt."""
+    control = open_file("/proc/ctl", O_RDWR)
+    write(control, b"catch 4 0")
+    close(control)
 
 
 sys.meta_path.insert(0, GuestFinder)
@@ -302,6 +315,8 @@ _thread.start_new_thread = _thread.start_new = refuse_thread
 if sys.stdout is not None:  # a log shows lines as they come, and a killed pod keeps what it said
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a TextIOWrapper
 users = settle_library()
-install_signals()
+catch_interrupts()
+vars(sleep)["c_sleep"] = time.sleep
+vars(time)["sleep"] = sleep
 run_next_sitecustomize(users)
 enter_working_folder()

@@ -6,6 +6,7 @@ imported anyway. Programs see the same names with the same arguments.
 
 import sys
 from errno import EBADF
+from time import monotonic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def adjust(module: "ModuleType") -> None:
 
 def adjust_select(module: "ModuleType") -> None:
     """Free `select.select` from FD_SETSIZE: this build never uses a descriptor's number twice."""
-    c_select, poll = module.select, module.poll
+    poll = module.poll
     to_read, to_write = module.POLLIN, module.POLLOUT
     invalid = module.POLLNVAL
 
@@ -75,11 +76,11 @@ def adjust_select(module: "ModuleType") -> None:
         """Wait until one or more descriptors are ready for some kind of I/O."""
         readers = [(entry, number_of(entry)) for entry in rlist]
         writers = [(entry, number_of(entry)) for entry in wlist]
-        if not readers and not writers:
-            c_select((), (), (), timeout)
-            return [], [], []
         if timeout is not None and timeout < 0:
             raise ValueError("timeout must be non-negative")
+        if not readers and not writers:
+            wait_for_time(timeout)
+            return [], [], []
         events: dict[int, int] = {}
         for entries, event in ((readers, to_read), (writers, to_write)):
             for _, number in entries:
@@ -87,7 +88,7 @@ def adjust_select(module: "ModuleType") -> None:
         poller = poll()
         for number, event in events.items():
             poller.register(number, event)
-        ready = dict(poller.poll(None if timeout is None else timeout * 1000))
+        ready = dict(wait_for_any(poller.poll, timeout))
         if any(seen & invalid for seen in ready.values()):
             raise OSError(EBADF, "Bad file descriptor")
         return (
@@ -97,6 +98,32 @@ def adjust_select(module: "ModuleType") -> None:
         )
 
     vars(module).update(select=select)
+
+
+def wait_for_time(timeout: float | None) -> None:
+    """Wait until the time is over, or for ever; handlers of signals run meanwhile."""
+    from podnet_guest.signals import sleep
+
+    while timeout is None:
+        sleep(3600)
+    sleep(timeout)
+
+
+def wait_for_any(
+    poll: "Callable[[float | None], list[tuple[int, int]]]", timeout: float | None
+) -> list[tuple[int, int]]:
+    """Wait for events or the time to be over; handlers of signals run meanwhile."""
+    from podnet_guest.signals import deliver
+
+    end = None if timeout is None else monotonic() + timeout
+    while True:
+        left = None if end is None else max(end - monotonic(), 0)
+        events = poll(None if left is None else left * 1000)
+        if events or left == 0:
+            return events
+        deliver()
+        if end is not None and monotonic() >= end:
+            return events
 
 
 def number_of(entry: "FileLike") -> int:

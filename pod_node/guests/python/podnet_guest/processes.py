@@ -297,7 +297,7 @@ def adjust_subprocess(run: "Callable[[], None]") -> None:
         run()
     finally:
         sys.platform = platform
-    sys.modules["subprocess"].Popen._get_devnull = _get_devnull  # type: ignore[attr-defined]
+    sys.modules["subprocess"].Popen._get_devnull = _get_devnull
 
 
 def _get_devnull(self: object) -> int:

@@ -7,7 +7,7 @@ A program that only computes sees a signal at its next wait; a second interrupt 
 
 import gc
 import time
-from _signal import SIG_DFL, SIG_IGN, SIGINT, getsignal, raise_signal
+from _signal import SIG_DFL, SIG_IGN, getsignal, raise_signal  # type: ignore[import-not-found]
 from posix import O_NONBLOCK, O_RDONLY, O_RDWR, read, write
 from posix import open as open_file
 from time import monotonic
@@ -26,7 +26,7 @@ LOOKED_AFTER = 0.05
 _control = -1
 _signals = -1
 _next_look = 0.0
-_c_sleep = time.sleep
+_c_sleep: "Callable[[float], None]" = getattr(time.sleep, "c_sleep", time.sleep)
 
 
 def control() -> int:
@@ -85,10 +85,10 @@ def collected(phase: str, info: dict[str, int]) -> None:
 
 
 def install() -> None:
-    """Have an interrupt be a KeyboardInterrupt, and waits of `time` ended by signals."""
-    write(control(), b"catch %d 0" % (1 << SIGINT))
-    time.sleep = sleep
-    gc.callbacks.append(collected)
+    """Have handlers run during sleeps, and now and then; repeating is idle."""
+    if collected not in gc.callbacks:
+        vars(time)["sleep"] = sleep
+        gc.callbacks.append(collected)
 
 
 def telling(change: "Callable[..., object]") -> "Callable[..., object]":
@@ -97,6 +97,7 @@ def telling(change: "Callable[..., object]") -> "Callable[..., object]":
     def signal(signalnum: int, handler: object, /) -> object:
         """Set the action for a signal."""
         before = change(signalnum, handler)
+        install()
         tell_masks()
         return before
 
