@@ -154,6 +154,9 @@ class Runtime(Protocol):
     def attach_network(self, name: str, subnet: IPv4Network) -> None:
         """Declare a network before the first pod that has an interface on it."""
 
+    def detach_network(self, name: str) -> None:
+        """Take a network away that no pod has an interface on."""
+
     def publish(self, network: str, names: Mapping[str, Sequence[IPv4Address]]) -> None:
         """Replace all names that pods on `network` can look up."""
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 DEFAULT_STOP_SIGNAL = 15
 """TERM, as Compose has it."""
-DEFAULT_STOP_GRACE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,8 +117,6 @@ class PodSpec:
     healthcheck: HealthCheck | None = None
     stop_signal: int = DEFAULT_STOP_SIGNAL
     """What asks its main process to end, by its number on Linux."""
-    stop_grace_s: float = DEFAULT_STOP_GRACE_S
-    """How long it has to do so."""
 
 
 class ExitKind(Enum):

@@ -88,13 +88,20 @@ async def converse(
 ) -> AsyncGenerator[ResponseT, None]:
     """Say one thing after the other, and yield what is answered, until the other side ends.
 
+    Nothing more is said before the first answer: a call that fails while something is being said
+    to it loses the reason.
+
     Raises:
         AioRpcError: the call failed.
     """
     tasks = TaskOwner()
-    tasks.spawn(_say(call, messages), "what a program is told")
+    said, begun = aiter(messages), False
     try:
+        await call.write(await anext(said))
         while isinstance(message := await call.read(), response):
+            if not begun:
+                begun = True
+                tasks.spawn(_say(call, said), "what a program is told")
             yield message
     finally:
         tasks.cancel()
@@ -102,7 +109,7 @@ async def converse(
 
 
 async def _say(
-    call: aio.StreamStreamCall[RequestT, ResponseT], messages: AsyncIterable[RequestT]
+    call: aio.StreamStreamCall[RequestT, ResponseT], messages: AsyncIterator[RequestT]
 ) -> None:
     with suppress(aio.AioRpcError, asyncio.InvalidStateError):  # whoever reads hears of it
         async for message in messages:

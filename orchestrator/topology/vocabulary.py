@@ -86,9 +86,11 @@ VOLUME = _refuse("driver driver_opts external labels name")
 ENV_FILE = _refuse("format")
 
 DEPLOY = _refuse(
-    "endpoint_mode labels mode placement rollback_config update_config",
+    "endpoint_mode labels mode placement",
     restart_policy='write "restart: on-failure" in the service',
 )
+
+UPDATE = _refuse("max_failure_ratio")
 
 RESOURCES = _refuse("reservations")
 

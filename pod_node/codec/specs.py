@@ -7,7 +7,6 @@ from pathlib import Path
 
 from pod_node.codec.times import to_ms
 from pod_node.spec import (
-    DEFAULT_STOP_GRACE_S,
     DEFAULT_STOP_SIGNAL,
     HealthCheck,
     Interface,
@@ -68,7 +67,6 @@ def pod_spec_to_message(spec: PodSpec) -> pb.PodSpec:
         ),
         healthcheck=None if check is None else _check_to_message(check),
         stop_signal=spec.stop_signal,
-        stop_grace_ms=to_ms(spec.stop_grace_s),
     )
 
 
@@ -108,13 +106,7 @@ def pod_spec_from_message(message: pb.PodSpec) -> PodSpec:
         limits=_limits(message.limits),
         healthcheck=_check(message.healthcheck) if message.HasField("healthcheck") else None,
         stop_signal=_stop_signal(message.stop_signal),
-        stop_grace_s=_stop_grace_s(message),
     )
-
-
-def _stop_grace_s(message: pb.PodSpec) -> float:
-    given = message.HasField("stop_grace_ms")
-    return message.stop_grace_ms / 1000 if given else DEFAULT_STOP_GRACE_S
 
 
 def _stop_signal(number: int) -> int:

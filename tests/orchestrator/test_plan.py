@@ -308,10 +308,10 @@ def test_no_test_is_no_health_check() -> None:
 
 def test_how_a_pod_is_stopped_and_how_many_processes_it_has_are_planned() -> None:
     limits = {"resources": {"limits": {"pids": 7}}}
-    spec = planned_web(stop_signal="SIGINT", stop_grace_period="1m30s", deploy=limits)
-    assert (spec.stop_signal, spec.stop_grace_s, spec.limits.processes) == (2, 90.0, 7)
+    spec = planned_web(stop_signal="SIGINT", deploy=limits)
+    assert (spec.stop_signal, spec.limits.processes) == (2, 7)
     usual = planned_web()
-    assert (usual.stop_signal, usual.stop_grace_s, usual.limits.processes) == (15, 10.0, 64)
+    assert (usual.stop_signal, usual.limits.processes) == (15, 64)
 
 
 def planned_web(**keys: object) -> PodSpec:

@@ -14,6 +14,7 @@ from pod_node.errors import (
     BootError,
     ImageNotPreparedError,
     NetworkConflictError,
+    NetworkInUseError,
     NetworkNotAttachedError,
     PodExistsError,
     UnknownPodError,
@@ -166,6 +167,7 @@ async def test_a_kill_returns_when_the_pod_has_ended(node: Node) -> None:
 
 async def test_a_stop_gives_a_pod_time_to_end_by_itself(node: Node, runtime: FakeRuntime) -> None:
     node.boot(make_spec("web-1"))
+    runtime.pods["web-1"].polite = False
     async with asyncio.TaskGroup() as group:
         stopping = group.create_task(node.stop("web-1", 60.0))
         async with aclosing(node.watch()) as events:
@@ -181,7 +183,6 @@ async def test_a_stop_gives_a_pod_time_to_end_by_itself(node: Node, runtime: Fak
 async def test_a_stop_sends_the_pod_its_stop_signal(node: Node, runtime: FakeRuntime) -> None:
     node.boot(replace(make_spec("web-1"), stop_signal=signal.SIGINT))
     pod = runtime.pods["web-1"]
-    pod.handles_signals = False
     status = await node.stop("web-1", 60.0)
     assert pod.signals == [signal.SIGINT]
     assert pod.killed == 0
@@ -192,17 +193,44 @@ async def test_a_stop_sends_the_pod_its_stop_signal(node: Node, runtime: FakeRun
 
 async def test_a_signal_goes_to_a_pod_that_lives(node: Node, runtime: FakeRuntime) -> None:
     node.boot(make_spec("web-1"))
+    runtime.pods["web-1"].polite = False
     node.signal("web-1", signal.SIGHUP)
     assert runtime.pods["web-1"].signals == [signal.SIGHUP]
     with pytest.raises(UnknownPodError):
         node.signal("web-9", signal.SIGHUP)
 
 
-async def test_a_stop_kills_after_the_grace_period(node: Node) -> None:
+async def test_a_stop_asks_and_kills_after_the_grace_period(
+    node: Node, runtime: FakeRuntime
+) -> None:
     node.boot(make_spec("web-1"))
-    status = await node.stop("web-1", 0.0)
+    runtime.pods["web-1"].polite = False
+    status = await node.stop("web-1", 0.01)
+    assert runtime.pods["web-1"].signals == [signal.SIGTERM]
     assert status.exit is not None
     assert status.exit.kind is ExitKind.KILLED
+
+
+async def test_a_pod_that_has_ended_can_be_forgotten(node: Node) -> None:
+    node.boot(make_spec("web-1"))
+    with pytest.raises(PodExistsError):
+        node.remove("web-1")
+    await node.stop("web-1", 0.0)
+    node.remove("web-1")
+    assert node.statuses() == []
+    with pytest.raises(UnknownPodError):
+        node.remove("web-1")
+    assert node.boot(make_spec("web-1")).generation == 1
+
+
+async def test_a_network_goes_when_no_pod_is_on_it(node: Node, runtime: FakeRuntime) -> None:
+    node.boot(make_spec("web-1"))
+    with pytest.raises(NetworkInUseError, match="pod web-1 is on it"):
+        node.detach_network("front")
+    await node.stop("web-1", 0.0)
+    node.detach_network("front")
+    node.detach_network("front")
+    assert runtime.networks == {}
 
 
 async def test_a_stopping_pod_gets_no_more_requests(node: Node) -> None:

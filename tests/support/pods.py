@@ -37,6 +37,7 @@ def make_spec(
     image: str = "python",
     check: HealthCheck | None = None,
     network: str | None = "front",
+    command: tuple[str, ...] = ("python", "/app/main.py"),
 ) -> PodSpec:
     """A pod whose address is real loopback, so that probes and portals reach real sockets."""
     interface = Interface(network=network or "", address=LOOPBACK, prefix=24)
@@ -44,7 +45,7 @@ def make_spec(
         name=name,
         service=service or name.rpartition("-")[0],
         image=image,
-        command=("python", "/app/main.py"),
+        command=command,
         interfaces=(interface,) if network else (),
         healthcheck=check,
     )
@@ -126,9 +127,10 @@ class FakePod:
     on_exit: OnExit
     on_running: OnRunning | None = None
     killed: int = 0
+    polite: bool = True
+    """Whether it ends by signals."""
     paused: bool = False
     alive: bool = True
-    handles_signals: bool = True
     signals: list[int] = field(default_factory=list)
 
     def kill(self) -> None:
@@ -143,10 +145,10 @@ class FakePod:
         self.paused = False
 
     def signal(self, number: int) -> None:
-        """Note a signal; a fake program handles none, so a deadly one ends it."""
+        """Note a signal; a polite pod ends by it."""
         self.signals.append(number)
-        if self.alive and not self.handles_signals:
-            asyncio.get_running_loop().call_soon(self._end_signalled, number)
+        if self.polite and self.alive:
+            asyncio.get_running_loop().call_soon(self.exit, 128 + number)
 
     def exec(
         self,
@@ -178,9 +180,6 @@ class FakePod:
             self.run()
             self.alive = False
             self.on_exit(end)
-
-    def _end_signalled(self, number: int) -> None:
-        self.end(PodExit(kind=ExitKind.KILLED, status=128 + number, reason="ended by a signal"))
 
     def _end_killed(self) -> None:
         self.end(PodExit(kind=ExitKind.KILLED, status=137, reason="killed"))
@@ -227,6 +226,10 @@ class FakeRuntime:
 
     def attach_network(self, name: str, subnet: IPv4Network) -> None:
         self.networks[name] = subnet
+
+    def detach_network(self, name: str) -> None:
+        del self.networks[name]
+        self.names.pop(name, None)
 
     def publish(self, network: str, names: Mapping[str, Sequence[IPv4Address]]) -> None:
         self.names[network] = {
