@@ -29,6 +29,7 @@ from orchestrator.codec.deployment import (
 from orchestrator.codec.looking import batch_to_message, order_from_message, ping_step_to_message
 from orchestrator.codec.times import duration_from_us
 from orchestrator.codec.watching import statistics_to_message as statistics_message
+from orchestrator.copying import CopyingService
 from orchestrator.errors import OrchestratorError
 from orchestrator.impairments import ImpairmentError
 from orchestrator.observing import ObservingService
@@ -65,7 +66,7 @@ _STATUSES: Statuses = (
 )
 
 
-class DeploymentService(ObservingService):
+class DeploymentService(ObservingService, CopyingService):
     """Answers the calls of orchestrator.v1."""
 
     async def Describe(
