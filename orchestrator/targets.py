@@ -69,6 +69,14 @@ class Targets:
             raise TargetError(f"service {quoted(name)} has no pods")
         return pods[0]
 
+    def named(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Find the pods of services and pods, in whatever phase they are.
+
+        Raises:
+            UnknownMemberError: there is nobody of a name.
+        """
+        return self._roster.pods([self._roster.find(name) for name in names])
+
     def ping_ends(self, source: str, target: str, views: Mapping[str, PodView]) -> PingEnds:
         """Choose the interfaces between which a ping goes: those that the source would use.
 
