@@ -251,6 +251,14 @@ class Control:
         self.events.tell(signal_text(number, pods), Remarked())
         return pods
 
+    def one_pod(self, name: str) -> str:
+        """Find the pod that a name means; a service means its first.
+
+        Raises:
+            OrchestratorError: there is nobody of that name.
+        """
+        return self._targets.one(name)
+
     async def ping(
         self, source: str, target: str, plan: PingPlan
     ) -> AsyncGenerator[PingStep, None]:

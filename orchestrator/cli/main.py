@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 VERBS = {
     "capture": "Show or record packets of a pod or a link.",
+    "cp": "Copy files and folders into and out of pods.",
     "down": "End a deployment.",
     "exec": "Run a program in a pod, beside its own.",
     "events": "Report what happens to a deployment.",
