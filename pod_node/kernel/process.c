@@ -145,7 +145,9 @@ int process_open_mounts(struct process *process)
 
 void kernel_enter(void)
 {
-	atomic_store_explicit(&current()->in_kernel, 1, memory_order_relaxed);
+	struct thread *thread = current();
+	atomic_store_explicit(&thread->in_kernel, 1, memory_order_relaxed);
+	atomic_store_explicit(&thread->process->user_pages, user_pages(), memory_order_relaxed);
 }
 
 u32 kernel_leave(u32 result)

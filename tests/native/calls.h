@@ -103,6 +103,7 @@ i32 host_process_pause(u32 id);
 i32 host_process_resume(u32 id);
 i32 host_process_hold(u32 id, u32 held);
 i32 host_process_frozen(u32 id);
+i32 host_process_usage(u32 id, uaddr at);
 i32 host_process_exec(u32 id, uaddr at);
 i32 host_process_signal(u32 id, u32 signal, u32 session);
 i32 host_process_reap(u32 id, u32 status);
