@@ -6,10 +6,12 @@ connection for one that is ready.
 
 from __future__ import annotations
 
+import platform
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from orchestrator.codec import NodeRefusedError
+from orchestrator.codec import NodeLostError, NodeRefusedError
 from orchestrator.errors import OrchestratorError
 from orchestrator.reachable import ready_pods
 from orchestrator.targets import RUNNING
@@ -105,6 +107,30 @@ def _chosen(view: DeploymentView, targets: tuple[str, ...]) -> tuple[set[str], s
             names = [*known, *(pod.spec.name for pod in view.pods)]
             raise UnknownMemberError(target, suggestion(target, names, what="services and pods"))
     return services, pods
+
+
+async def with_times(control: Control, view: DeploymentView) -> DeploymentView:
+    """Say in a view when pods began and ended, and where they are: the node knows.
+
+    While there is no node, the view stays as it is.
+    """
+    try:
+        statuses = {pod.spec.name: pod for pod in await control.client.list_pods()}
+    except NodeLostError:
+        return view
+    machine = platform.node()
+    pods = []
+    for pod in view.pods:
+        status = statuses.get(pod.spec.name)
+        if status is not None:
+            pod = replace(
+                pod,
+                booted_at_s=status.booted_at_s or None,
+                exited_at_s=status.exited_at_s or None,
+                machine=machine,
+            )
+        pods.append(pod)
+    return replace(view, pods=tuple(pods))
 
 
 def standing(control: Control) -> Iterator[tuple[str, Existing]]:

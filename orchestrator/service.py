@@ -32,6 +32,7 @@ from orchestrator.codec.watching import statistics_to_message as statistics_mess
 from orchestrator.errors import OrchestratorError
 from orchestrator.impairments import ImpairmentError
 from orchestrator.observing import ObservingService
+from orchestrator.reading import with_times
 from orchestrator.topology.link_change import LinkChangeError
 from orchestrator.topology.members import UnknownMemberError
 from pod_node.codec import plan_from_message
@@ -74,7 +75,8 @@ class DeploymentService(ObservingService):
         context: Context[pb.DescribeRequest, pb.DescribeResponse],
     ) -> pb.DescribeResponse:
         """Say what runs."""
-        return deployment_to_message(self._control.describe())
+        view = await with_times(self._control, self._control.describe())
+        return deployment_to_message(view)
 
     async def ShowLinks(
         self,

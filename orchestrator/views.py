@@ -57,6 +57,16 @@ class FaultView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceView:
+    """A service as it is declared."""
+
+    name: str
+    desired_pods: int
+    ports: tuple[int, ...] = ()
+    """For which it declares portals, in its order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeploymentView:
     """A deployment as it stands."""
 
@@ -72,6 +82,8 @@ class DeploymentView:
     portals: tuple[OpenPortal, ...]
     configuration: NetworkConfiguration
     faults: tuple[FaultView, ...]
+    services: tuple[ServiceView, ...] = ()
+    """In the topology's order."""
 
 
 @dataclass(frozen=True, slots=True)
