@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from orchestrator.codec.steps import (
+    rollout_from_message,
+    rollout_to_message,
+    step_from_message,
+    step_to_message,
+)
 from orchestrator.codec.times import US, duration_from_us, duration_to_us
 from orchestrator.happenings import EventFacts
 from orchestrator.phases import Phase, PodView
@@ -16,9 +22,13 @@ from orchestrator.views import (
     FaultView,
     LinkShown,
     LinkView,
+    NodeGone,
+    PlanTaken,
+    PodDropped,
     PodShown,
     Refused,
     Remarked,
+    RolloutShown,
     ServiceView,
 )
 from pod_node.codec import (
@@ -62,6 +72,8 @@ _PHASES = {
     Phase.CRASH_LOOP: pb.PHASE_CRASH_LOOP,
     Phase.FAILED: pb.PHASE_FAILED,
     Phase.BLOCKED: pb.PHASE_BLOCKED,
+    Phase.STOPPING: pb.PHASE_STOPPING,
+    Phase.STOPPED: pb.PHASE_STOPPED,
 }
 
 
@@ -83,6 +95,10 @@ def deployment_to_message(view: DeploymentView) -> pb.DescribeResponse:
             )
             for service in view.services
         ],
+        revision=view.revision,
+        rollouts=[rollout_to_message(rollout) for rollout in view.rollouts],
+        node_process_id=view.node_process_id,
+        node_loss=view.node_loss,
     )
 
 
@@ -106,6 +122,10 @@ def deployment_from_message(message: pb.DescribeResponse) -> DeploymentView:
             )
             for service in message.services
         ),
+        revision=message.revision,
+        rollouts=tuple(rollout_from_message(rollout) for rollout in message.rollouts),
+        node_process_id=message.node_process_id,
+        node_loss=message.node_loss,
     )
 
 
@@ -123,6 +143,7 @@ def pod_to_message(view: PodView) -> pb.DeployedPod:
         booted_at_unix_us=None if view.booted_at_s is None else round(view.booted_at_s * US),
         exited_at_unix_us=None if view.exited_at_s is None else round(view.exited_at_s * US),
         machine=view.machine,
+        outdated=view.outdated,
     )
 
 
@@ -142,6 +163,7 @@ def pod_from_message(message: pb.DeployedPod) -> PodView:
         booted_at_s=message.booted_at_unix_us / US if begun else None,
         exited_at_s=message.exited_at_unix_us / US if ended else None,
         machine=message.machine,
+        outdated=message.outdated,
     )
 
 
@@ -213,6 +235,15 @@ def event_to_message(event: DeploymentEvent) -> pb.EventsResponse:
     match event.happening:
         case PodShown(view):
             message.pod.CopyFrom(pod_to_message(view))
+        case PodDropped(pod):
+            message.pod_removed = pod
+        case PlanTaken(steps, revision):
+            message.planned.steps.extend(map(step_to_message, steps))
+            message.planned.revision = revision
+        case RolloutShown(rollout):
+            message.rollout.CopyFrom(rollout_to_message(rollout))
+        case NodeGone(reason):
+            message.node_lost = reason
         case LinkShown(link):
             message.link.CopyFrom(link_to_message(link))
         case FaultBegun(fault):
@@ -260,6 +291,15 @@ def _happening(message: pb.EventsResponse) -> DeploymentHappening:
     match message.WhichOneof("event"):
         case "pod":
             return PodShown(pod_from_message(message.pod))
+        case "pod_removed":
+            return PodDropped(message.pod_removed)
+        case "planned":
+            steps = tuple(map(step_from_message, message.planned.steps))
+            return PlanTaken(steps, message.planned.revision)
+        case "rollout":
+            return RolloutShown(rollout_from_message(message.rollout))
+        case "node_lost":
+            return NodeGone(message.node_lost)
         case "link":
             return LinkShown(link_from_message(message.link))
         case "fault_begun":

@@ -28,7 +28,9 @@ from orchestrator.topology.schema.service import (
     EnvFileEntry,
     HealthcheckSection,
     LimitsSection,
+    RollbackSection,
     ServiceSection,
+    UpdateSection,
     VolumeEntry,
     VolumeKind,
 )
@@ -49,10 +51,12 @@ __all__ = [
     "NetworkSection",
     "PeerEntry",
     "PolicySection",
+    "RollbackSection",
     "ScheduleEntry",
     "Section",
     "ServiceSection",
     "Topology",
+    "UpdateSection",
     "VolumeEntry",
     "VolumeKind",
 ]
