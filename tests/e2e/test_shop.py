@@ -97,7 +97,7 @@ async def test_it_says_what_it_does_and_shows_a_table_and_logs(state: Path) -> N
             assert re.search(rf"^{name} +python +{re.escape(address)}\d+ .*healthy", table, re.M)
         assert any(re.match(r"web-2: healthy after ", line) for line in up.err)
         pods = json.loads(await podnet(state, "ps", "shop", "--format", "json"))
-        assert {pod["name"]: pod["health"] for pod in pods} == dict.fromkeys(PODS, "healthy")
+        assert {pod["name"]: pod["status"] for pod in pods} == dict.fromkeys(PODS, "healthy")
         assert await up.end(signal.SIGINT) == 130
         assert not any("Traceback" in line for line in up.err + up.out)
 
