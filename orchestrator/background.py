@@ -1,10 +1,10 @@
 """The background orchestrator of one deployment: `python -m orchestrator.background NAME`.
 
-Owns the process: its arguments, its lock, its signals and its end. `podnet up -d` starts it; it says
-`ready` on standard output once its control socket answers, and everything else to its log. It takes
-up what was declared when an orchestrator was killed, and waits for a topology otherwise. SIGTERM and
-SIGINT take the deployment down, and so does, with `--until-eof`, the end of standard input, which is
-how it notices that its parent is gone.
+Owns the process: its arguments, its lock, its signals and its end. `podnet up -d` starts it; it
+says `ready` on standard output once its control socket answers, and everything else to its log. It
+takes up what was declared when an orchestrator was killed, and waits for a topology otherwise.
+SIGTERM and SIGINT take the deployment down, and so does, with `--until-eof`, the end of standard
+input, which is how it notices that its parent is gone.
 """
 
 from __future__ import annotations

@@ -223,7 +223,7 @@ def surge_pods(topology: Topology, declaration: Declaration) -> dict[str, tuple[
 def needed_surges(
     topology: Topology, declaration: Declaration, replacements: Iterable[Replace]
 ) -> dict[str, int]:
-    """How many pods each service has to borrow so that its update never has fewer than it should."""
+    """How many pods each service borrows, so that its update never has fewer than it should."""
     counts: dict[str, int] = {}
     for step in replacements:
         if not step.at_once:

@@ -2,8 +2,9 @@
 
 Owns the life of one deployment as a state machine: images first, then pods in the order that
 `depends_on` and its conditions allow, then restarts, and the same again for whatever differs when
-another plan comes while it runs. Pure: the shell in `launch.py` sends its commands to a pod node and
-brings back what became of them. It outlives nodes: when one is lost, its pods wait for the next.
+another plan comes while it runs. Pure: the shell in `launch.py` sends its commands to a pod node
+and brings back what became of them. It outlives nodes: when one is lost, its pods wait for the
+next.
 
 Follows Compose: a pod that waits for something that turned unhealthy, or ended for good, is blocked
 until that changes.
@@ -180,18 +181,10 @@ class Deployment:
                 self._restart_due()
             case PodExisting(status=status):
                 self._adopt(status)
-            case BootFailed(pod=pod):
-                if entry := self._entries.get(pod):
-                    self._on_boot_failed(entry, event.reason)
-            case (
-                PodStateChanged(pod=pod)
-                | PodHealthChanged(pod=pod)
-                | PodPauseChanged(pod=pod)
-                | PodExited(pod=pod)
-            ):
-                if (entry := self._entries.get(pod)) and event.generation >= entry.generation:
-                    entry.generation = event.generation
-                    self._on_pod(entry, event)
+            case BootFailed(pod, reason):
+                self._on_boot_failed(pod, reason)
+            case PodStateChanged() | PodHealthChanged() | PodPauseChanged() | PodExited():
+                self._on_pod(event)
             case _:
                 assert_never(event)
         self._advance()
@@ -242,7 +235,7 @@ class Deployment:
                 phase = Phase.STOPPED if idle else Phase.WAITING
                 entry = Entry(pod, PodView(spec=pod.spec, phase=phase), RestartTimer(pod.restart))
                 self._entries[name] = entry
-                self._note(entry)
+                self._note(entry, shown=False)
             else:
                 self._entries[name] = entry
                 entry.planned, entry.timer.policy = pod, pod.restart
@@ -491,10 +484,12 @@ class Deployment:
     # --- pods ---
 
     def _on_pod(
-        self,
-        entry: Entry,
-        event: PodStateChanged | PodHealthChanged | PodPauseChanged | PodExited,
+        self, event: PodStateChanged | PodHealthChanged | PodPauseChanged | PodExited
     ) -> None:
+        entry = self._entries.get(event.pod)
+        if entry is None or event.generation < entry.generation:
+            return
+        entry.generation = event.generation
         match event:
             case PodExited():
                 self._on_exit(entry, event)
@@ -521,10 +516,11 @@ class Deployment:
             case Health.UNHEALTHY:
                 self._change(entry, phase=Phase.UNHEALTHY, reason=change.reason)
 
-    def _on_boot_failed(self, entry: Entry, reason: str) -> None:
-        if entry.fate is not Fate.POLICY:
+    def _on_boot_failed(self, pod: str, reason: str) -> None:
+        entry = self._entries.get(pod)
+        if entry is not None and entry.fate is not Fate.POLICY:
             self._after_end(entry)
-        else:
+        elif entry is not None:
             self._change(entry, phase=Phase.FAILED, reason=reason)
 
     def _on_exit(self, entry: Entry, exited: PodExited) -> None:
@@ -672,7 +668,7 @@ class Deployment:
             entry.view = view
             self._note(entry)
 
-    def _note(self, entry: Entry) -> None:
+    def _note(self, entry: Entry, *, shown: bool = True) -> None:
         """Take note of a pod's new state everywhere where it counts."""
         view, name = entry.view, entry.view.spec.name
         self._tally.take(view)
@@ -682,4 +678,5 @@ class Deployment:
             self._pending.pop(name, None)
         for condition in Condition:
             self._verdicts.pop((view.spec.service, condition), None)
-        self._commands.append(ShowPod(view))
+        if shown:
+            self._commands.append(ShowPod(view))

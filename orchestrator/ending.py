@@ -104,10 +104,12 @@ async def _ask(
 ) -> None:
     """Ask the orchestrator; when it is gone before it has answered, the rest is for us to do."""
     with suppress(DeploymentLostError):
-        async with DeploymentClient(folder.control_socket) as client:
-            async with aclosing(client.down(grace_s)) as steps:
-                async for step in steps:
-                    show(step)
+        async with (
+            DeploymentClient(folder.control_socket) as client,
+            aclosing(client.down(grace_s)) as steps,
+        ):
+            async for step in steps:
+                show(step)
 
 
 async def _end(

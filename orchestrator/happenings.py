@@ -67,19 +67,11 @@ def facts_of(happening: DeploymentHappening, before: PodView | None = None) -> E
         happening: What happened.
         before: The pod that it is about as it was before, if that is known.
     """
+    if isinstance(happening, (PodDropped, PlanTaken, RolloutShown, NodeGone)):
+        return _plan_facts(happening)
     match happening:
         case PodShown(view):
             return _pod_facts(_action(view, before), view)
-        case PodDropped(pod):
-            service = pod.rpartition("-")[0]
-            return EventFacts(type="pod", action="removed", service=service, pod=pod)
-        case PlanTaken(steps, revision):
-            attributes = {"revision": str(revision), "steps": str(len(steps))}
-            return EventFacts(type="deployment", action="applied", attributes=attributes)
-        case RolloutShown(rollout):
-            return _rollout_facts(rollout)
-        case NodeGone(reason):
-            return EventFacts(type="node", action="lost", attributes={"reason": reason})
         case LinkShown(link):
             return _link_facts("changed", link)
         case FaultBegun(fault):
@@ -213,6 +205,20 @@ def _ended_facts(ended: EgressEnded) -> EventFacts:
         pod=ended.pod,
         attributes=attributes,
     )
+
+
+def _plan_facts(happening: PodDropped | PlanTaken | RolloutShown | NodeGone) -> EventFacts:
+    match happening:
+        case PodDropped(pod):
+            service = pod.rpartition("-")[0]
+            return EventFacts(type="pod", action="removed", service=service, pod=pod)
+        case PlanTaken(steps, revision):
+            attributes = {"revision": str(revision), "steps": str(len(steps))}
+            return EventFacts(type="deployment", action="applied", attributes=attributes)
+        case RolloutShown(rollout):
+            return _rollout_facts(rollout)
+        case NodeGone(reason):
+            return EventFacts(type="node", action="lost", attributes={"reason": reason})
 
 
 def _rollout_facts(view: RolloutView) -> EventFacts:

@@ -1,9 +1,9 @@
 """The orchestrator of one deployment: what is declared, kept, made real and kept real.
 
 Owns the order of these: nothing is done that was not kept before, and one declaration is taken up
-after the other. Plans are worked out by `planning.py`, kept by `store.py`, made real by `launch.py`;
-the network and single pods are `control.py`'s. Who asks, and who watches, is not known here: every
-request gives a stream of progress.
+after the other. Plans are worked out by `planning.py`, kept by `store.py`, made real by
+`launch.py`; the network and single pods are `control.py`'s. Who asks, and who watches, is not known
+here: every request gives a stream of progress.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from orchestrator.declaration import (
     PortalMemory,
     Wanted,
     at_end,
+    with_portal,
     with_scale,
     with_started,
     with_stopped,
-    with_portal,
     with_topology,
     without_portals,
 )

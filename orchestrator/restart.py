@@ -21,7 +21,7 @@ CRASH_LOOP_RESTARTS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestartRecord:
-    """What is to be remembered of a pod's restarts, so that another orchestrator goes on counting."""
+    """What is to be remembered of a pod's restarts: another orchestrator goes on counting."""
 
     restarts: int
     short_lives: int

@@ -1,7 +1,7 @@
 """The background orchestrator, from outside: started, waited for.
 
-Owns the process's first moments. Whoever calls has no part in it afterwards, unless it is to end with
-its standard input.
+Owns the process's first moments. Whoever calls has no part in it afterwards, unless it is to end
+with its standard input.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def start_background(
 
     Args:
         folder: The deployment's folder.
-        until_eof: Whether it takes everything down when its standard input ends; the process that is
-            returned has it as a pipe then.
+        until_eof: Whether it takes everything down when its standard input ends, which is a pipe
+            then.
         listen: Where else it takes requests.
 
     Raises:

@@ -1,11 +1,11 @@
 """Where a deployment's desired state outlives every process: an SQLite database in its folder.
 
-Owns the file, its schema and its versions. What was saved when a method has returned survives a kill
-and a loss of power: the write-ahead log is synchronized with every transaction. A file that cannot
-be read as a whole is never taken for an empty one; the error says what to do.
+Owns the file, its schema and its versions. What was saved when a method has returned survives a
+kill and a loss of power: the write-ahead log is synchronized with every transaction. A file that
+cannot be read as a whole is never taken for an empty one; the error says what to do.
 
-The file is made under another name and renamed, so that an empty one can only be a damaged one. What
-the values mean is `declaration.py`'s business, how they are written `store_rows.py`'s.
+The file is made under another name and renamed, so that an empty one can only be a damaged one.
+What the values mean is `declaration.py`'s business, how they are written `store_rows.py`'s.
 """
 
 from __future__ import annotations

@@ -266,8 +266,6 @@ class Node:
     async def stop(self, name: str, grace_s: float) -> PodStatus:
         """Ask a pod to end, give it time, then kill it; return when it has ended.
 
-        One that cannot be asked is not waited for.
-
         Raises:
             UnknownPodError: no pod of that name was booted.
         """
@@ -278,7 +276,8 @@ class Node:
             life.status = replace(life.status, state=PodState.STOPPING)
             generation = life.status.generation
             self._tell(PodStateChanged(pod=name, generation=generation, state=PodState.STOPPING))
-        if not life.ended.is_set() and life.pod.terminate():
+        if not life.ended.is_set() and grace_s > 0:
+            life.pod.terminate()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(grace_s):
                     await life.ended.wait()

@@ -44,8 +44,8 @@ class Pod(Protocol):
     def kill(self) -> None:
         """Ask the guest to end, and return at once; `on_exit` follows within 100 ms."""
 
-    def terminate(self) -> bool:
-        """Ask the guest to end by itself, and return at once; False when it cannot be asked."""
+    def terminate(self) -> None:
+        """Ask the guest to end by itself, as SIGTERM does, and return at once."""
 
     def pause(self) -> None:
         """Stop the guest where it is, and return at once; its sockets stay. Repeating is idle."""

@@ -1,9 +1,9 @@
 """`podnet up` with an orchestrator in the background, or in another terminal.
 
 Owns what is shown of its progress, when the command returns, and its exit status: 0 when the pods
-have started (with `--wait`, are healthy), 1 with the reasons when some cannot, 130 when Ctrl-C makes
-it look away before. In the foreground it then follows the logs; Ctrl-C ends the following and not
-the deployment.
+have started (with `--wait`, are healthy), 1 with the reasons when some cannot, 130 when Ctrl-C
+makes it look away before. In the foreground it then follows the logs; Ctrl-C ends the following and
+not the deployment.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """`podnet up` in the foreground: this process runs the deployment and ends with it.
 
-Owns its signals and its exit status: 0 when every pod ended well by itself, 1 when something failed,
-130 after Ctrl-C and 143 after SIGTERM (128 and the signal's number, as a shell has it). Ending by
-signal takes everything down in order; a second signal does so at once.
+Owns its signals and its exit status: 0 when every pod ended well by itself, 1 when something
+failed, 130 after Ctrl-C and 143 after SIGTERM (128 and the signal's number, as a shell has it).
+Ending by signal takes everything down in order; a second signal does so at once.
 """
 
 from __future__ import annotations

@@ -232,18 +232,13 @@ def event_to_message(event: DeploymentEvent) -> pb.EventsResponse:
         pod_name=facts.pod,
         attributes=facts.attributes,
     )
-    match event.happening:
+    happening = event.happening
+    if isinstance(happening, (PodDropped, PlanTaken, RolloutShown, NodeGone)):
+        _write_plan(message, happening)
+        return message
+    match happening:
         case PodShown(view):
             message.pod.CopyFrom(pod_to_message(view))
-        case PodDropped(pod):
-            message.pod_removed = pod
-        case PlanTaken(steps, revision):
-            message.planned.steps.extend(map(step_to_message, steps))
-            message.planned.revision = revision
-        case RolloutShown(rollout):
-            message.rollout.CopyFrom(rollout_to_message(rollout))
-        case NodeGone(reason):
-            message.node_lost = reason
         case LinkShown(link):
             message.link.CopyFrom(link_to_message(link))
         case FaultBegun(fault):
@@ -266,8 +261,26 @@ def event_to_message(event: DeploymentEvent) -> pb.EventsResponse:
             message.events_lost.count = count
             message.events_lost.SetInParent()
         case _:
-            assert_never(event.happening)
+            assert_never(happening)
     return message
+
+
+def _write_plan(
+    message: pb.EventsResponse, happening: PodDropped | PlanTaken | RolloutShown | NodeGone
+) -> None:
+    match happening:
+        case PodDropped(pod):
+            message.pod_removed = pod
+        case PlanTaken(steps, revision):
+            message.planned.steps.extend(map(step_to_message, steps))
+            message.planned.revision = revision
+            message.planned.SetInParent()
+        case RolloutShown(rollout):
+            message.rollout.CopyFrom(rollout_to_message(rollout))
+        case NodeGone(reason):
+            message.node_lost = reason
+        case _:
+            assert_never(happening)
 
 
 def event_from_message(message: pb.EventsResponse) -> DeploymentEvent:
@@ -288,18 +301,12 @@ def event_from_message(message: pb.EventsResponse) -> DeploymentEvent:
 
 
 def _happening(message: pb.EventsResponse) -> DeploymentHappening:
-    match message.WhichOneof("event"):
+    which = message.WhichOneof("event")
+    if which in ("pod_removed", "planned", "rollout", "node_lost"):
+        return _read_plan(message, which)
+    match which:
         case "pod":
             return PodShown(pod_from_message(message.pod))
-        case "pod_removed":
-            return PodDropped(message.pod_removed)
-        case "planned":
-            steps = tuple(map(step_from_message, message.planned.steps))
-            return PlanTaken(steps, message.planned.revision)
-        case "rollout":
-            return RolloutShown(rollout_from_message(message.rollout))
-        case "node_lost":
-            return NodeGone(message.node_lost)
         case "link":
             return LinkShown(link_from_message(message.link))
         case "fault_begun":
@@ -320,3 +327,16 @@ def _happening(message: pb.EventsResponse) -> DeploymentHappening:
             return EventsLost(message.events_lost.count)
         case _:
             raise InvalidMessageError("event", "is missing")
+
+
+def _read_plan(message: pb.EventsResponse, which: str) -> DeploymentHappening:
+    match which:
+        case "pod_removed":
+            return PodDropped(message.pod_removed)
+        case "planned":
+            steps = tuple(map(step_from_message, message.planned.steps))
+            return PlanTaken(steps, message.planned.revision)
+        case "rollout":
+            return RolloutShown(rollout_from_message(message.rollout))
+        case _:
+            return NodeGone(message.node_lost)

@@ -146,8 +146,8 @@ int process_open_mounts(struct process *process)
 void kernel_enter(void)
 {
 	struct thread *thread = current();
-	atomic_store_explicit(&thread->in_kernel, 1, memory_order_relaxed);
-	atomic_store_explicit(&thread->process->user_pages, user_pages(), memory_order_relaxed);
+	store_own(&thread->in_kernel, 1);
+	store_own(&thread->process->user_pages, user_pages());
 }
 
 u32 kernel_leave(u32 result)
@@ -155,7 +155,7 @@ u32 kernel_leave(u32 result)
 	struct thread *thread = current();
 	if (atomic_load_explicit(&thread->paused, memory_order_relaxed))
 		thread_freeze(thread);
-	atomic_store_explicit(&thread->in_kernel, 0, memory_order_relaxed);
+	store_own(&thread->in_kernel, 0);
 	if (atomic_load_explicit(&thread->interrupt, memory_order_relaxed) & INTERRUPT_KILL)
 		native_proc_exit(KILLED_STATUS);
 	return result;

@@ -127,15 +127,14 @@ class FakePod:
     killed: int = 0
     terminated: int = 0
     polite: bool = True
-    """Whether it can be asked to end, and does."""
+    """Whether it ends when it is asked to."""
     paused: bool = False
     alive: bool = True
 
-    def terminate(self) -> bool:
+    def terminate(self) -> None:
         self.terminated += 1
         if self.polite and self.alive:
             asyncio.get_running_loop().call_soon(self.exit, 143)
-        return self.polite
 
     def kill(self) -> None:
         self.killed += 1

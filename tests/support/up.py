@@ -72,8 +72,11 @@ class Up:
 
 
 @asynccontextmanager
-async def podnet_up(topology: Path, state: Path) -> AsyncIterator[Up]:
-    """Run `podnet up` on a topology, and end it with the block if it still runs."""
+async def podnet_up(topology: Path, state: Path, *, ends: bool = True) -> AsyncIterator[Up]:
+    """Run `podnet up` on a topology, and end it with the block if it still runs.
+
+    With `ends`, the deployment ends with the block, too, and not only the command.
+    """
     with short_folder() as temporary:
         environment = os.environ | {"PODNET_STATE": str(state), "TMPDIR": str(temporary)}
         process = await asyncio.create_subprocess_exec(
@@ -93,7 +96,8 @@ async def podnet_up(topology: Path, state: Path) -> AsyncIterator[Up]:
                 with suppress(ProcessLookupError):
                     process.kill()
                 await process.wait()
-                await take_down(state)
+                if ends:
+                    await take_down(state)
         assert not list(temporary.iterdir()), "no file is left outside the state folder"
 
 

@@ -31,9 +31,8 @@ from orchestrator.topology.schema.service import (
     RollbackSection,
     ServiceSection,
     UpdateSection,
-    VolumeEntry,
-    VolumeKind,
 )
+from orchestrator.topology.schema.storage import TmpfsOptions, VolumeEntry, VolumeKind
 from orchestrator.topology.schema.topology import Topology
 
 __all__ = [
@@ -55,6 +54,7 @@ __all__ = [
     "ScheduleEntry",
     "Section",
     "ServiceSection",
+    "TmpfsOptions",
     "Topology",
     "UpdateSection",
     "VolumeEntry",
