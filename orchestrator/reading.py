@@ -6,6 +6,7 @@ connection for one that is ready.
 
 from __future__ import annotations
 
+import asyncio
 import platform
 from contextlib import aclosing
 from dataclasses import replace
@@ -31,6 +32,12 @@ if TYPE_CHECKING:
     from pod_node.records import LogLines
 
 
+RETRY_S = 0.2
+"""How soon a follower of logs looks for the next node; whoever starts it tells nobody."""
+_TICK_S = 1e-6
+"""What times of logs differ by at least."""
+
+
 class DialRefusedError(OrchestratorError):
     """Nobody takes a connection."""
 
@@ -47,24 +54,38 @@ async def read_logs(
 ) -> AsyncGenerator[tuple[LogLines, int], None]:
     """Read lines, the kept ones in the order of time; with each, how many were lost before it.
 
+    A follower goes on with the next node when one is lost.
+
     Raises:
         UnknownMemberError: there is nobody of a name.
-        OrchestratorError: the node is gone.
+        OrchestratorError: the node is gone, and nobody follows.
     """
-    view = control.describe()
+    view = await with_times(control, control.describe())
     services, pods = _chosen(view, order.targets)
-    chunks = control.client.logs(
-        follow=order.follow,
-        pods=pods,
-        services=services,
-        tail=order.tail,
-        since_s=view.started_at_s if order.since_s is None else order.since_s,
-        until_s=order.until_s,
-    )
-    async with aclosing(chunks):
-        async for lines, lost in chunks:
-            if lines.lines or lost:
-                yield lines, lost
+    began = (pod.booted_at_s for pod in view.pods if pod.booted_at_s is not None)
+    since_s = min([view.started_at_s, *began]) if order.since_s is None else order.since_s
+    tail = order.tail
+    while True:
+        try:
+            chunks = control.client.logs(
+                follow=order.follow,
+                pods=pods,
+                services=services,
+                tail=tail,
+                since_s=since_s,
+                until_s=order.until_s,
+            )
+            async with aclosing(chunks):
+                async for lines, lost in chunks:
+                    since_s = max(since_s, lines.time_s + _TICK_S)
+                    if lines.lines or lost:
+                        yield lines, lost
+            return
+        except NodeLostError:
+            if not order.follow:
+                raise
+            tail = None
+            await asyncio.sleep(RETRY_S)
 
 
 async def dial(

@@ -106,6 +106,7 @@ async def _ask(names: tuple[str, ...]) -> Views:
 async def _view(where: Path | RemoteAddress) -> DeploymentView | None:
     from orchestrator.access import RemoteAddress
     from orchestrator.codec import DeploymentClient, DeploymentLostError
+    from vnet.errors import InvalidMessageError
 
     try:
         async with asyncio.timeout(ANSWER_S), DeploymentClient(where) as client:
@@ -113,6 +114,9 @@ async def _view(where: Path | RemoteAddress) -> DeploymentView | None:
     except (DeploymentLostError, TimeoutError):
         if isinstance(where, RemoteAddress):
             raise
+        return None
+    except InvalidMessageError as error:
+        click.echo(f"podnet: what {where} says is of another version of podnet: {error}", err=True)
         return None
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -310,3 +312,17 @@ async def test_a_pod_that_ends_badly_is_the_reason_why_nothing_is_ready() -> Non
 async def test_what_cannot_be_started_says_why() -> None:
     with pytest.raises(sdk.PodnetError, match="no-such"):
         await started("name: none\nservices: {a: {image: ./no-such.wasm}}")
+
+
+async def test_a_follower_of_logs_goes_on_with_the_next_node() -> None:
+    program = "import time; print('alive', flush=True); time.sleep(1000)"
+    service = {"image": "python", "command": ["python", "-c", program]}
+    async with sdk.deploy({"name": "lost", "services": {"a": service}}) as deployment:
+        lines = deployment.logs(follow=True)
+        assert (await anext(lines)).text == "alive"
+        await asyncio.to_thread(os.kill, await deployment.node_process_id(), signal.SIGKILL)
+        assert (await anext(lines)).text == "alive", "of the pod's next life"
+        await lines.aclose()
+        await deployment.wait_ready()
+        lost = [event async for event in deployment.events(since="1h", until="0s", types=["node"])]
+        assert [event.action for event in lost] == ["lost"]

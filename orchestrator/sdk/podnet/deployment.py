@@ -322,6 +322,11 @@ class Deployment:
         with translated():
             return await self._client.statistics()
 
+    async def node_process_id(self) -> int:
+        """Say which process of its machine is the node, to see what happens without it."""
+        with translated():
+            return (await self._client.describe()).node_process_id
+
     async def network_statistics(self, *, flows: bool = False) -> NetworkStatistics:
         """Read the network's counters; with `flows`, every socket too."""
         with translated():
