@@ -540,7 +540,6 @@ class Orchestrator:
         self._topology, self._prepared = topology, prepared
         if self._control is None:
             self._control = self._create_control(prepared)
-            self._has_control.set()
         self._expected_plans = self._launch.deployment.plans + 1
         self._has_started = self._has_settled = False
         try:
@@ -550,6 +549,7 @@ class Orchestrator:
                 _, self._topology, self._prepared = before
                 await self._save(before[0])
             raise
+        self._has_control.set()
         self._tell_plan(steps)
         return steps
 
