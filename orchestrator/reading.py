@@ -81,8 +81,8 @@ async def read_logs(
                     if lines.lines or lost:
                         yield lines, lost
             return
-        except NodeLostError:
-            if not order.follow:
+        except (NodeLostError, asyncio.CancelledError) as error:
+            if not order.follow or (_is_cancelled() and not isinstance(error, NodeLostError)):
                 raise
             tail = None
             await asyncio.sleep(RETRY_S)
@@ -112,6 +112,12 @@ async def dial(
         return pod, await control.client.dial(address, port, timeout_s)
     except NodeRefusedError as error:
         raise DialRefusedError(pod.spec.name, port, error.reason) from error
+
+
+def _is_cancelled() -> bool:
+    """Tell whether somebody cancels us; a call whose channel was closed also says that it was."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 def _chosen(view: DeploymentView, targets: tuple[str, ...]) -> tuple[set[str], set[str]]:
