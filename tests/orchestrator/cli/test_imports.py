@@ -44,6 +44,7 @@ CALLS = (
     "port web 80",
     "portal close web",
     "stats --no-stream --format json",
+    "cp --help",
     "link show",
     "link set web gw --delay 30ms --gemodel 1% --format json",
     "link set web gw --delay 30ms --gemodel 1%,10%",
