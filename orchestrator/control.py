@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import Counter
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,14 @@ from orchestrator.phases import PodView
 from orchestrator.schedule import Schedule
 from orchestrator.shaping import Shaping
 from orchestrator.targets import ALIVE, RUNNING, TargetError, Targets
-from orchestrator.views import DeploymentView, LinkAim, PodDropped, PodShown, Remarked
+from orchestrator.views import (
+    DeploymentView,
+    LinkAim,
+    PodDropped,
+    PodShown,
+    Remarked,
+    ServiceView,
+)
 from orchestrator.wording import action_text, egress_text, signal_text
 from vnet.capture import CaptureWish, InterfacePlace
 
@@ -291,6 +299,18 @@ class Control:
             async for batch in batches:
                 yield batch
 
+    def services(self) -> tuple[ServiceView, ...]:
+        """Say what is declared of each service."""
+        desired = Counter(pod.spec.service for pod in self._plan.pods)
+        return tuple(
+            ServiceView(
+                name=name,
+                desired_pods=desired[name],
+                ports=tuple(port.target for port in section.ports),
+            )
+            for name, section in self._topology.services.items()
+        )
+
     def find(self, names: Sequence[str]) -> tuple[str, ...]:
         """Name the pods that services and pods stand for; none stand for all.
 
@@ -311,6 +331,7 @@ class Control:
             portals=self._portals,
             configuration=self.shaping.configuration,
             faults=tuple(self.shaping.faults()),
+            services=self.services(),
         )
 
     def _ordered_views(self) -> Iterator[PodView]:

@@ -1,4 +1,4 @@
-"""The part of a deployment's gRPC face that goes on for long: logs, events, connections, programs.
+"""The part of a deployment's gRPC face for those who look in: logs, connections, programs, portals.
 
 Owns the mapping of these calls; `service.py` has the others, and the server.
 """
@@ -27,10 +27,12 @@ from orchestrator.errors import OrchestratorError
 from orchestrator.executing import run_program
 from orchestrator.reading import dial, read_logs, standing
 from orchestrator.topology.members import UnknownMemberError
+from pod_node.codec import portal_to_message
 from pod_node.dialling import BrokenConnectionError, carry
 from pod_node.serving import Statuses, answering
 from protos.orchestrator.v1 import orchestrator_pb2 as pb
 from protos.orchestrator.v1.orchestrator_pb2_grpc import DeploymentServiceServicer
+from vnet.codec import fields
 from vnet.errors import InvalidMessageError
 from vnet.tasks import TaskOwner
 
@@ -124,3 +126,38 @@ class ObservingService(DeploymentServiceServicer):
             async with aclosing(carry(connection, sent, self._dials)) as received:
                 async for data in received:
                     yield received_to_message(data)
+
+    async def ListPortals(
+        self,
+        request: pb.ListPortalsRequest,
+        context: aio.ServicerContext[pb.ListPortalsRequest, pb.ListPortalsResponse],
+    ) -> pb.ListPortalsResponse:
+        """List the open portals."""
+        async with answering(context, _STATUSES):
+            portals = self._control.describe().portals
+        return pb.ListPortalsResponse(portals=[portal_to_message(portal) for portal in portals])
+
+    async def OpenPortal(
+        self,
+        request: pb.OpenPortalRequest,
+        context: aio.ServicerContext[pb.OpenPortalRequest, pb.OpenPortalResponse],
+    ) -> pb.OpenPortalResponse:
+        """Open a portal."""
+        async with answering(context, _STATUSES):
+            portal = await self._orchestrator.open_portal(
+                request.service,
+                fields.port("port", request.port),
+                fields.port("host_port", request.host_port, least=0),
+            )
+        return pb.OpenPortalResponse(portal=portal_to_message(portal))
+
+    async def ClosePortals(
+        self,
+        request: pb.ClosePortalsRequest,
+        context: aio.ServicerContext[pb.ClosePortalsRequest, pb.ClosePortalsResponse],
+    ) -> pb.ClosePortalsResponse:
+        """Close portals."""
+        async with answering(context, _STATUSES):
+            port = fields.port("port", request.port, least=0)
+            closed = await self._orchestrator.close_portals(request.service, port)
+        return pb.ClosePortalsResponse(portals=[portal_to_message(portal) for portal in closed])

@@ -42,7 +42,7 @@ from orchestrator.codec.watching import (
     tallies_from_message,
 )
 from orchestrator.views import EventOrder
-from pod_node.codec import plan_to_message, usage_from_message
+from pod_node.codec import plan_to_message, portal_from_message, usage_from_message
 from pod_node.executing import Ended
 from pod_node.files import Copied
 from protos.orchestrator.v1 import orchestrator_pb2 as pb
@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from pod_node.dialling import Connection
     from pod_node.executing import ExecEvent, ExecOrder, ExecStep
     from pod_node.records import LogLines
+    from pod_node.status import OpenPortal
     from pod_node.usage import NodeUsage
     from vnet.capture import CaptureBatch
     from vnet.ping import PingPlan
@@ -328,6 +329,25 @@ class DeploymentClient:
         )
         opened = await carried.open(dial_to_message(name, port, timeout_s))
         return opened.opened.pod, carried
+
+    async def portals(self) -> list[OpenPortal]:
+        """List the open portals."""
+        with _errors():
+            response = await self._stub.ListPortals(pb.ListPortalsRequest())
+        return [portal_from_message(portal) for portal in response.portals]
+
+    async def open_portal(self, service: str, port: int, host_port: int = 0) -> OpenPortal:
+        """Open a portal; host port 0 shares the node's."""
+        request = pb.OpenPortalRequest(service=service, port=port, host_port=host_port)
+        with _errors():
+            return portal_from_message((await self._stub.OpenPortal(request)).portal)
+
+    async def close_portals(self, service: str, port: int = 0) -> list[OpenPortal]:
+        """Close the portals to a service's port, or with 0 all of the service's; say which."""
+        request = pb.ClosePortalsRequest(service=service, port=port)
+        with _errors():
+            response = await self._stub.ClosePortals(request)
+        return [portal_from_message(portal) for portal in response.portals]
 
     async def logs(self, order: LogOrder) -> AsyncGenerator[tuple[LogLines, int], None]:
         """Read what pods wrote; with lines comes how many were lost before them."""

@@ -17,7 +17,13 @@ from typing import TYPE_CHECKING
 
 from pod_node.engine.disks import FabricDisks
 from pod_node.engine.executed import EngineProcess
-from pod_node.engine.process import exec_process, reap_pod, reap_process
+from pod_node.engine.process import (
+    ProcessUse,
+    exec_process,
+    process_usage,
+    reap_pod,
+    reap_process,
+)
 from pod_node.engine.share import Share
 from pod_node.engine.stdio import HostOutput
 from pod_node.errors import BootError
@@ -165,10 +171,21 @@ class EnginePod:
         """Say what the pod uses right now."""
         guests = self._guests.values()
         signals = self._around.signals
+        used = [process_usage(self._around.fabric, process) for process in self._guests]
+        whole = used[0] if used else ProcessUse(0, 0, 0, 0, 0, 0, 0)
         return PodUsage(
             pod=self.spec.name,
             cpu_time_s=self._ended_cpu_s + sum(guest.cpu_time_s() for guest in guests),
             throttled_s=sum(signals.throttled_s(process) for process in self._guests),
+            memory_bytes=sum(one.memory_bytes for one in used),
+            memory_limit_bytes=self.spec.limits.memory_bytes,
+            fabric_bytes=whole.fabric_bytes,
+            fabric_limit_bytes=whole.fabric_limit_bytes,
+            sockets=whole.sockets,
+            sockets_limit=whole.sockets_limit,
+            descriptors=sum(one.descriptors for one in used),
+            descriptors_limit=whole.descriptors_limit,
+            processes=len(used),
         )
 
     def disks(self) -> FabricDisks:

@@ -11,7 +11,7 @@ import signal
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pod_node.errors import BootError, NetworkNotAttachedError
 from pod_node.spec import ExitKind, PodExit
@@ -33,12 +33,27 @@ HOST_FILES_MOST = 1024
 """Open files of the host for one pod (EMFILE), its mounts included: each takes a descriptor of the
 node's process. Linux gives a process as many by default."""
 _ALIGNMENT = 8
+_USAGE = struct.Struct("<QQQIIII")
 _MIB = 1 << 20
 _BY_SIGNAL = 128
 """Added to a signal's number, as shells do."""
 _U32_MOST, _U64_MOST = (1 << 32) - 1, (1 << 64) - 1
 _ARGUMENTS_MOST = 2 << 20
 """Bytes of arguments and environment together: Linux's ARG_MAX for the default stack of 8 MiB."""
+
+
+class ProcessUse(NamedTuple):
+    """What a process uses, in the order in which the kernel has it (`host_usage.c`)."""
+
+    memory_bytes: int
+    """Linear memory, as of its latest call into the kernel."""
+    fabric_bytes: int
+    """Of its pod, as all below but the descriptors."""
+    fabric_limit_bytes: int
+    sockets: int
+    sockets_limit: int
+    descriptors: int
+    descriptors_limit: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +226,13 @@ def take_spawned(fabric: Fabric) -> SpawnedProcess | None:
     parent, main, at, size = fields[_STARTED.size // 4 :]
     process = KernelProcess(*fields[: _STARTED.size // 4])
     return SpawnedProcess(process, parent, main, bytes(fabric.view[at : at + size]))
+
+
+def process_usage(fabric: Fabric, process: KernelProcess) -> ProcessUse:
+    """Say what a process that has not been reaped uses, and its pod as a whole."""
+    at = fabric.staging
+    fabric.call("host_process_usage", process.number, at)
+    return ProcessUse(*_USAGE.unpack_from(fabric.view, at))
 
 
 def reap_process(fabric: Fabric, process: KernelProcess, outcome: PodExit) -> PodExit:

@@ -315,6 +315,7 @@ static int table_reserve(struct descriptors *table, u32 number)
 static void table_set(struct descriptors *table, u32 number, struct file *file)
 {
 	table->files[number] = file;
+	atomic_store_explicit(&table->open, table->open + 1, memory_order_relaxed);
 	table->host_files += file->kind == FILE_HOST;
 	if (file->kind == FILE_SOCKET)
 		file->socket->descriptor = number;
@@ -365,6 +366,7 @@ struct file *descriptor_remove(struct descriptors *table, u32 number)
 	struct file *file = descriptor_get(table, number);
 	if (file) {
 		table->files[number] = NULL;
+		atomic_store_explicit(&table->open, table->open - 1, memory_order_relaxed);
 		table->host_files -= file->kind == FILE_HOST;
 		table->first = MIN(table->first, number);
 	}

@@ -81,6 +81,7 @@ struct descriptors {
 	u32 size;  /* slots in `files` */
 	u32 first; /* no slot below is free */
 	u32 limit;
+	_Atomic u32 open; /* slots in use; the node reads it at any time */
 	u32 host_files, host_limit; /* files of the host take descriptors of the whole node's */
 	struct account *account; /* the pod's; outlives the table */
 };

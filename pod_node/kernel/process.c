@@ -146,7 +146,9 @@ int process_open_mounts(struct process *process)
 
 void kernel_enter(void)
 {
-	store_own(&current()->in_kernel, 1);
+	struct thread *thread = current();
+	store_own(&thread->in_kernel, 1);
+	store_own(&thread->process->user_pages, user_pages());
 }
 
 u32 kernel_leave(u32 result)

@@ -107,6 +107,7 @@ i32 host_process_exec(u32 id, u32 rows, u32 columns, uaddr at);
 i32 host_terminal_resize(u32 id, u32 rows, u32 columns);
 i32 host_terminal_flags(u32 id);
 i32 host_terminal_end(u32 input);
+i32 host_process_usage(u32 id, uaddr at);
 i32 host_process_signal(u32 id, u32 signal, u32 session);
 i32 host_process_reap(u32 id, u32 status);
 i32 host_pod_end(u32 id);

@@ -37,7 +37,14 @@ HEAVY = (
     "yaml",
 )
 CALLS = (
-    "ps",
+    "ps -a",
+    "ps --services --filter status=running",
+    "portal ls",
+    "portal open web:80",
+    "port web 80",
+    "portal close web",
+    "stats --no-stream --format json",
+    "cp --help",
     "link show",
     "link set web gw --delay 30ms --gemodel 1% --format json",
     "link set web gw --delay 30ms --gemodel 1%,10%",
