@@ -18,8 +18,10 @@ import signal
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator.access import listen_address
 from orchestrator.backends.choice import RayWish, open_backend
 from orchestrator.declaration import Wanted
 from orchestrator.errors import OrchestratorError
@@ -34,6 +36,7 @@ from vnet.errors import VnetError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from orchestrator.access import ListenAddress
     from orchestrator.phases import PodView
     from pod_node.progress import Progress
     from pod_node.records import LogLines
@@ -80,9 +83,16 @@ def main() -> None:
     _log.setLevel(logging.INFO)
     folder = DeploymentFolder(state_root(os.environ), arguments.name)
     try:
+        listen = listen_address(
+            arguments.listen,
+            arguments.tls_cert,
+            arguments.tls_key,
+            arguments.tls_client_ca,
+            arguments.token_file,
+        )
         with folder.hold(), Store.open(folder.database) as store:
             wish = None if arguments.ray is None else RayWish(address=arguments.ray)
-            asyncio.run(_run(folder, store, wish, until_eof=arguments.until_eof))
+            asyncio.run(_run(folder, store, wish, listen, until_eof=arguments.until_eof))
     except (OrchestratorError, PodNodeError, VnetError) as error:
         sys.exit(f"error: {error}")
 
@@ -92,11 +102,19 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("name", help="the deployment")
     parser.add_argument("--until-eof", action="store_true", help="end when standard input ends")
     parser.add_argument("--ray", metavar="ADDRESS", help="nodes on this Ray cluster")
+    parser.add_argument("--listen", help="HOST:PORT for requests from elsewhere")
+    for option in ("--tls-cert", "--tls-key", "--tls-client-ca", "--token-file"):
+        parser.add_argument(option, type=Path, help="as of podnet up")
     return parser.parse_args()
 
 
 async def _run(
-    folder: DeploymentFolder, store: Store, wish: RayWish | None, *, until_eof: bool
+    folder: DeploymentFolder,
+    store: Store,
+    wish: RayWish | None,
+    listen: ListenAddress | None,
+    *,
+    until_eof: bool,
 ) -> None:
     loop = asyncio.get_running_loop()
     backend = open_backend(folder, wish, lambda text: _log.info("%s", text))
@@ -109,7 +127,10 @@ async def _run(
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    async with asyncio.TaskGroup() as group, serve_control(orchestrator, folder.control_socket):
+    async with (
+        asyncio.TaskGroup() as group,
+        serve_control(orchestrator, folder.control_socket, listen),
+    ):
         helper = group.create_task(_begin(orchestrator), name="begin")
         if until_eof:
             _watch_input(lambda: loop.call_soon_threadsafe(stop))
