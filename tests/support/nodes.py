@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from ipaddress import IPv4Address
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,13 +16,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pod_node.engine import EngineRuntime
 from tests.support.lab import FABRIC_BYTES, Guest, Lab, eventually, shared_compiler
+from tests.support.wire import Wire, proxy
 from vnet.totals import total
 from vnet.trunk import PeerSpec, RemoteInterface, TrunkSettings
+from vnet.trunk.settings import OUTAGE_S
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Network
 
     from pod_node.engine.pod import EnginePod
+    from pod_node.images import CompiledImage
     from pod_node.runtime import OnExit, OnOutput, OnRunning
     from pod_node.spec import Interface, Limits, Mount, PodSpec
     from tests.support.puppet import Puppet
@@ -42,17 +45,27 @@ class TwinRuntime:
         self.runtimes = runtimes
         self.folder = folder
         self.homes: dict[IPv4Address, int] = {}
+        self.outage_s = OUTAGE_S
+        self.addresses = [f"unix:{folder}/{name}" for name in NODES]
+        """Where each node is dialled."""
+        self._turn = 1
         self._interfaces: dict[IPv4Address, Interface] = {}
 
     async def join(self) -> None:
         """Open the trunks and wait until they are connected."""
         for name, runtime in zip(NODES, self.runtimes, strict=True):
-            settings = TrunkSettings(
-                deployment="test", node=name, listen=f"unix:{self.folder}/{name}", token=TOKEN
-            )
-            await runtime.trunk.open(settings)
+            await runtime.trunk.open(self.settings(name))
         self.announce()
         await eventually(self.is_joined)
+
+    def settings(self, node: str) -> TrunkSettings:
+        return TrunkSettings(
+            deployment="test",
+            node=node,
+            listen=f"unix:{self.folder}/{node}",
+            token=TOKEN,
+            outage_s=self.outage_s,
+        )
 
     def is_joined(self) -> bool:
         return all(
@@ -72,12 +85,8 @@ class TwinRuntime:
                 for address, interface in self._interfaces.items()
                 if self.homes[address] == other
             )
-            address = self.address_of(other)
-            peer = PeerSpec(name=NODES[other], address=address, interfaces=interfaces)
+            peer = PeerSpec(name=NODES[other], address=self.addresses[other], interfaces=interfaces)
             runtime.trunk.set_peers([peer])
-
-    def address_of(self, node: int) -> str:
-        return f"unix:{self.folder}/{NODES[node]}"
 
     def forget(self, addresses: Sequence[IPv4Address]) -> None:
         """Pods have ended and nobody expects them back."""
@@ -126,6 +135,19 @@ class TwinRuntime:
         home = self.runtimes[self.homes.get(address, 0) if address else 0]
         return home.capture(place, snapshot_bytes=snapshot_bytes)
 
+    def boot(
+        self,
+        spec: PodSpec,
+        image: CompiledImage,
+        on_output: OnOutput,
+        on_exit: OnExit,
+        on_running: OnRunning | None = None,
+    ) -> EnginePod:
+        """Boot a pod on the node whose turn it is."""
+        self._turn = 1 - self._turn
+        self.settle(spec.interfaces, self._turn)
+        return self.runtimes[self._turn].boot(spec, image, on_output, on_exit, on_running)
+
     def boot_artifact(
         self,
         spec: PodSpec,
@@ -148,6 +170,8 @@ class TwinLab(Lab):
         self.twins = twins
         self._turn = 1
         self.guests: list[Guest] = []
+        self.wire = Wire()
+        """Between the two, where a test asked for one that it can break."""
         super().__init__(cast("EngineRuntime", twins))
         self._labs = [_Half(self, runtime) for runtime in twins.runtimes]
 
@@ -229,7 +253,11 @@ class _Half(Lab):
 
 @asynccontextmanager
 async def twin_lab(
-    fabric_bytes: int = FABRIC_BYTES, cores: int | None = None
+    fabric_bytes: int = FABRIC_BYTES,
+    cores: int | None = None,
+    *,
+    outage_s: float = OUTAGE_S,
+    proxied: bool = False,
 ) -> AsyncIterator[TwinLab]:
     """Two nodes whose guests are all gone at the end."""
     runtimes = [
@@ -238,10 +266,19 @@ async def twin_lab(
     try:
         with TemporaryDirectory(prefix="podnet-") as folder:
             twins = TwinRuntime(runtimes, Path(folder))
+            twins.outage_s = outage_s
             opened = TwinLab(twins)
-            async with asyncio.timeout(10.0):
-                await twins.join()
-            yield opened
+            async with AsyncExitStack() as stack:
+                if proxied:
+                    opened.wire = await stack.enter_async_context(
+                        proxy(f"{folder}/second", f"{folder}/wire")
+                    )
+                    twins.addresses[1] = f"unix:{folder}/wire"
+                async with asyncio.timeout(10.0):
+                    await twins.join()
+                yield opened
+                for runtime in twins.runtimes:
+                    await runtime.trunk.close()
     finally:
         for runtime in runtimes:
             await runtime.close()

@@ -1,7 +1,7 @@
 """One other node: the session with it, and the streams that come and go.
 
-Owns dialling with back-off, the time for which a broken trunk is only a partition, and what is known
-of the other node's state. While there is no stream, flows wait and packets are lost.
+Owns dialling with back-off, the time for which a broken trunk is only a partition, and what is
+known of the other node's state. While there is no stream, flows wait and packets are lost.
 """
 
 from __future__ import annotations
@@ -178,9 +178,6 @@ class PeerLink:
         try:
             await conversation
         except asyncio.CancelledError:
-            current = asyncio.current_task()
-            if current is not None and current.cancelling():
-                raise
             raise StreamEndedError from None  # another one has taken its place
         except ProtocolError:
             self.carrier.handle(self._session.give_up(Reason.RESET))
@@ -189,6 +186,9 @@ class PeerLink:
             if conversation.done() and not conversation.cancelled():
                 conversation.exception()  # whoever is cancelled meanwhile does not care
             self._offline()
+            current = asyncio.current_task()
+            if current is not None and current.cancelling():
+                raise asyncio.CancelledError  # whatever the stream's last words were
 
     def _online(self) -> None:
         if self._outage is not None:

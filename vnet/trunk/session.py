@@ -5,8 +5,8 @@ becomes of flows when the two do not know each other any more. No bytes are read
 clock is looked at: whoever carries frames asks what to send (`take`), tells what came (`receive`,
 `resume`) and does what is answered.
 
-A session is what two lives of two processes have in common: it goes on over any number of streams as
-long as both sides are in the same one, which `Position` tells.
+A session is what two lives of two processes have in common: it goes on over any number of streams
+as long as both sides are in the same one, which `Position` tells.
 """
 
 from __future__ import annotations
