@@ -276,6 +276,10 @@ class Fabric:
         self._doorbell = threading.Thread(target=wait, name="podnet-doorbell", daemon=True)
         self._doorbell.start()
 
+    def expect_tokens(self) -> None:
+        """Say that this thread is about to `wait_briefly`, and shall be woken then."""
+        self.control.function("host_claim", 0).call()
+
     def wait_briefly(self, ns: int) -> tuple[int, ...]:
         """Wait on this thread for watches that fire, so long at most; their tokens."""
         if not self._brief_tokens:

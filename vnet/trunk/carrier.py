@@ -226,16 +226,22 @@ class Carrier:
         Raises:
             ProtocolError: The other node may not say this.
         """
-        self.handle(self._session.receive(batch))
-        self._linger()
+        happenings = self._session.receive(batch)
+        if self._readable or not self._patience.is_worth_it():
+            self.handle(happenings)
+            return
+        self._switch.expect_tokens()
+        try:
+            self.handle(happenings)
+        finally:
+            self._linger()
 
     def _linger(self) -> None:
-        """Wait a moment for pods that were just written to, unless there is something to send."""
-        if self._readable or not self._written or not self._patience.is_worth_it():
-            return
-        self._written = False
-        self._watches.deliver_now(self._switch.wait_briefly(LINGER_NS))
-        self._patience.judge(succeeded=bool(self._readable))
+        """Wait a moment for pods that were just written to."""
+        written, self._written = self._written, False
+        self._watches.deliver_now(self._switch.wait_briefly(LINGER_NS if written else 0))
+        if written:
+            self._patience.judge(succeeded=bool(self._readable))
 
     def handle(self, happenings: list[Happening]) -> None:
         """Do what the session says."""
