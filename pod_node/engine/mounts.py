@@ -37,6 +37,7 @@ class MountFlag(IntFlag):
     NET = 16
     LINKED = 32
     PROC = 64
+    FRESH = 128
 
 
 OF_THE_KERNEL = MountFlag.NET | MountFlag.PROC
@@ -52,7 +53,7 @@ class MountEntry:
     folder: Path = Path()
     """What the engine opens; unused for the kernel's."""
     entry: str = ""
-    """The only file of the folder that is seen, for a mount of a file."""
+    """The only file of the folder that is seen, for a mount of a file; all names in a fresh one."""
     disk_limit: int = 0
     disk_used: int = 0
 
@@ -120,8 +121,11 @@ def _rows(spec: PodSpec, folders: PodFolders | None) -> Iterator[MountEntry]:
     for disk in folders.disks:
         yield MountEntry(
             target=disk.target.rstrip("/"),
-            flags=MountFlag.PRIVATE | (MountFlag.LINKED if disk.linked else MountFlag.NONE),
+            flags=MountFlag.PRIVATE
+            | (MountFlag.LINKED if disk.linked else MountFlag.NONE)
+            | (MountFlag.NONE if disk.names is None else MountFlag.FRESH),
             folder=disk.folder,
+            entry="/".join(disk.names or ()),
             disk_limit=disk.limit_bytes,
             disk_used=disk.used_bytes,
         )

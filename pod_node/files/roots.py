@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 MEMORY = Path("/dev/shm")
 _ROOTS = "roots"
 _ASIDE = ".removed-"
-_FOLDERS = ("tmp", "etc", "root", "net")
+_FOLDERS = ("tmp", "etc", "root", "net", "proc")
 """What every fresh root has, beside the targets of mounts."""
 _PASSWD = b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"
 _GROUP = b"root:x:0:\nnogroup:x:65534:\n"
@@ -154,6 +154,7 @@ class Roots:
             limit_bytes=spec.limits.disk_bytes,
             used_bytes=used,
             linked=kept.linked if kept else False,
+            names=None if kept else _first_names(spec, mounts),
         )
 
     def _make_targets(self, root: int, spec: PodSpec, mounts: Sequence[Mount]) -> int:
@@ -173,7 +174,16 @@ class Roots:
         for number, tmpfs in enumerate(spec.tmpfs):
             folder = self._memory / spec.name / str(number)
             folder.mkdir(mode=0o700, parents=True)
-            yield DiskFolder(target=tmpfs.target, folder=folder, limit_bytes=tmpfs.size_bytes)
+            yield DiskFolder(
+                target=tmpfs.target, folder=folder, limit_bytes=tmpfs.size_bytes, names=()
+            )
+
+
+def _first_names(spec: PodSpec, mounts: Sequence[Mount]) -> tuple[str, ...]:
+    targets = [spec.working_dir, *(mount.target for mount in mounts)]
+    targets += [tmpfs.target for tmpfs in spec.tmpfs]
+    names = [*_FOLDERS, *(name for target in targets for name in _names(target)[:1])]
+    return tuple(dict.fromkeys(names))
 
 
 def _names(target: str) -> tuple[str, ...]:

@@ -26,6 +26,8 @@ class DiskFolder:
     used_bytes: int = 0
     linked: bool = False
     """Whether there may be symbolic links in it."""
+    names: tuple[str, ...] | None = None
+    """What its first directory has; None when that is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,16 +5,26 @@
 /* Largest offset of a file on Linux. */
 #define OFFSET_MOST ((u64)INT64_MAX)
 
-/* Where a write begins: the engine keeps a file's position, and knows nothing of one that appends. */
+/* Where a write begins at the latest. The engine keeps a file's position, and Linux writes at the end of one that was
+ * opened to append, whatever position is asked for. */
 static u32 start_of(const struct file *file, const u64 *offset, u64 *start)
 {
-	if (file->appends && !offset)
-		*start = file->inode->size;
-	else if (offset)
+	u32 error = WASI_SUCCESS;
+	if (offset)
 		*start = *offset;
 	else
-		return loan_position(file->host_descriptor, start);
-	return WASI_SUCCESS;
+		error = loan_position(file->host_descriptor, start);
+	if (file->appends)
+		*start = MAX(*start, file->inode->size);
+	return error;
+}
+
+static u64 size_after(const struct file *file, u64 start, u32 done)
+{
+	struct wasi_filestat stat;
+	if (file->appends && loan_stat_open(file->host_descriptor, &stat) == WASI_SUCCESS)
+		return stat.size;
+	return done ? MAX(file->inode->size, start + done) : file->inode->size;
 }
 
 static u32 give_to_engine(const struct file *file, uaddr iovec, const u64 *offset, uaddr moved)
@@ -46,7 +56,7 @@ static u32 write_buffer(const struct file *file, uaddr iovec, u32 size, const u6
 		if (!error)
 			guest_load(&done, moved, sizeof(done));
 	}
-	disk_settle(inode, most, done ? MAX(inode->size, start + done) : inode->size);
+	disk_settle(inode, most, size_after(file, start, done));
 	return error;
 }
 
@@ -107,7 +117,7 @@ u32 counted_set_flags(struct file *file, u32 flags)
 {
 	u32 error = native_fd_fdstat_set_flags(file->host_descriptor, flags);
 	if (!error)
-		file->appends = flags & WASI_FDFLAGS_APPEND;
+		file->appends |= flags & WASI_FDFLAGS_APPEND; /* it may still append, to be on the safe side */
 	return error;
 }
 

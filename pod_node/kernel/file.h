@@ -70,7 +70,7 @@ struct file {
 	bool is_mount;         /* FILE_HOST: its target itself */
 	struct place *place;   /* FILE_HOST: of a directory below its mount's target; NULL when not known */
 	struct inode *inode;   /* FILE_HOST: of a file that is counted */
-	bool appends;          /* FILE_HOST: writes go to the end of a counted file */
+	bool appends;          /* FILE_HOST: writes may go to the end of a counted file */
 	struct waiter *watches; /* two, when the host watches it: for reading and for writing */
 };
 

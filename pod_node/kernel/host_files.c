@@ -42,7 +42,10 @@ EXPORT(host_disk_take) i32 host_disk_take(u32 files, u32 index, u64 blocks);
 i32 host_disk_take(u32 files, u32 index, u64 blocks)
 {
 	struct disk *disk = disk_at(files, index);
-	return disk ? disk_take(disk, blocks) : -E_NOENT;
+	if (!disk)
+		return -E_NOENT;
+	mount_add_name(&mounts_at(files)->list[index], NULL, 0);
+	return disk_take(disk, blocks);
 }
 
 EXPORT(host_disk_give) i32 host_disk_give(u32 files, u32 index, u64 blocks);

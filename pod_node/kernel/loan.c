@@ -26,8 +26,10 @@ u32 loan_stat(u32 descriptor, u32 flags, struct span path, struct wasi_filestat 
 	struct wasi_filestat saved;
 	uaddr at = loan_place(&path, 1);
 	user_copy_in(&saved, at, sizeof(saved));
+	memset(stat, 0, sizeof(*stat));
 	u32 error = native_path_filestat_get(descriptor, flags, path.at, path.size, at);
-	user_copy_in(stat, at, sizeof(*stat));
+	if (!error)
+		user_copy_in(stat, at, sizeof(*stat));
 	user_copy_out(at, &saved, sizeof(saved));
 	return error;
 }
@@ -36,8 +38,10 @@ u32 loan_stat_open(u32 descriptor, struct wasi_filestat *stat)
 {
 	struct wasi_filestat saved;
 	user_copy_in(&saved, PLACE_FIRST, sizeof(saved));
+	memset(stat, 0, sizeof(*stat));
 	u32 error = native_fd_filestat_get(descriptor, PLACE_FIRST);
-	user_copy_in(stat, PLACE_FIRST, sizeof(*stat));
+	if (!error)
+		user_copy_in(stat, PLACE_FIRST, sizeof(*stat));
 	user_copy_out(PLACE_FIRST, &saved, sizeof(saved));
 	return error;
 }

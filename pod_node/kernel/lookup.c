@@ -31,7 +31,7 @@ static bool may_resolve_itself(const struct lookup *at)
 
 static void give_directly(struct lookup *at)
 {
-	at->direct = true;
+	at->direct = at->again = true;
 	at->descriptor = at->from->host_descriptor;
 	at->path = at->given;
 	at->mount = at->from->mount;
@@ -42,7 +42,8 @@ static u32 gather(struct lookup *at, const char *place, u32 place_length)
 {
 	if (place_length + 1 + at->given.size >= PATH_SIZE)
 		return WASI_NAMETOOLONG;
-	at->text = memory_allocate(current_process()->pod->account, PATH_SIZE);
+	if (!at->text)
+		at->text = memory_allocate(current_process()->pod->account, PATH_SIZE);
 	if (!at->text)
 		return WASI_NOMEM;
 	memcpy(at->text, place, place_length);
@@ -296,11 +297,28 @@ static u32 walk(struct lookup *at)
 	return walk_names(at, length);
 }
 
-/* What the kernel refuses by itself. */
+/* Answer for what was never put into a private mount's first directory. */
+static bool is_absent(const struct lookup *at)
+{
+	u32 left = MIN(at->length, at->mount->target_length + 1), rest = at->length - left;
+	const char *path = at->text + left;
+	if (!(at->mount->flags & MOUNT_PRIVATE) || at->whole)
+		return false;
+	bool deeper = false;
+	for (u32 i = 0; i < rest && !deeper; i++)
+		deeper = path[i] == '/';
+	if (at->how & LOOKUP_APPEAR && !deeper)
+		mount_add_name(at->mount, path, rest);
+	return !mount_may_have(at->mount, path, rest);
+}
+
+/* What the kernel answers by itself. */
 static u32 check(struct lookup *at)
 {
 	u32 how = at->how;
 	struct wasi_filestat stat;
+	if (is_absent(at))
+		return WASI_NOENT;
 	if (at->mount->flags & MOUNT_KERNEL)
 		return how & LOOKUP_CHANGE ? (u32)WASI_ROFS : (u32)WASI_SUCCESS;
 	if (at->whole && how & LOOKUP_CREATE)
@@ -315,10 +333,17 @@ static u32 check(struct lookup *at)
 }
 
 /* The path stays in its mount: it can be given as it is, and goes on to mean the same when directories are renamed. */
-static bool stays(const struct lookup *at)
+static void give_as_it_is(struct lookup *at)
 {
-	u32 left;
-	return mounts_find(current_process()->mounts, at->text, at->length, &left) == at->from->mount;
+	at->descriptor = at->from->host_descriptor;
+	at->path = at->given;
+	at->mount = at->from->mount;
+	at->whole = at->length == at->mount->target_length;
+}
+
+static bool is_linked(const struct mount *mount)
+{
+	return mount && atomic_load_explicit(&mount->linked, memory_order_relaxed);
 }
 
 static u32 resolve(struct lookup *at)
@@ -331,24 +356,22 @@ static u32 resolve(struct lookup *at)
 	}
 	if (at->given.size == 0)
 		return WASI_NOENT;
-	bool linked = atomic_load_explicit(&at->from->mount->linked, memory_order_relaxed);
-	u32 error = gather(at, place, (u32)length);
+	u32 error = gather(at, place, (u32)length), left;
 	if (error)
 		return error;
-	if (linked || at->absolute || goes_up(at->text, at->length)) {
+	if (is_linked(at->from->mount) || at->absolute || goes_up(at->text, at->length)) {
 		error = walk(at);
 		return error ? error : check(at);
 	}
 	bool slash = at->text[at->length - 1] == '/';
 	scan(at);
-	if (stays(at)) {
-		at->descriptor = at->from->host_descriptor;
-		at->path = at->given;
-		at->mount = at->from->mount;
-		at->whole = at->length == at->mount->target_length;
-	} else {
-		error = give(at, slash);
-	}
+	const struct mount *mount = mounts_find(current_process()->mounts, at->text, at->length, &left);
+	if (mount == at->from->mount)
+		give_as_it_is(at);
+	else
+		error = is_linked(mount) ? walk(at) : give(at, slash);
+	/* links that somebody else made may lead out of it */
+	at->again = !error && mount != at->from->mount && !(mount->flags & MOUNT_PRIVATE);
 	return error ? error : check(at);
 }
 
@@ -382,10 +405,11 @@ bool lookup_again(struct lookup *at, u32 *error)
 {
 	const char *place;
 	i32 length;
-	if (!at->direct || (*error != WASI_PERM && *error != WASI_NOTCAPABLE) || at->given.size >= PATH_SIZE ||
+	if (!at->again || (*error != WASI_PERM && *error != WASI_NOTCAPABLE) || at->given.size >= PATH_SIZE ||
 	    !at->from->mount || !loan_possible() || (length = place_of(at->from, &place)) < 0)
 		return false;
-	at->direct = false;
+	at->direct = at->again = false;
+	unlend(at);
 	u32 refusal = gather(at, place, (u32)length);
 	if (!refusal)
 		refusal = walk(at);

@@ -19,6 +19,7 @@ enum lookup_how {
 	LOOKUP_CREATE = 4, /* what must not be there yet */
 	LOOKUP_REMOVE = 8, /* takes a name away */
 	LOOKUP_CHANGE = 16, /* of the tree itself, as nobody can in /net */
+	LOOKUP_APPEAR = 32, /* may be there afterwards */
 };
 
 struct scratch {
@@ -38,6 +39,7 @@ struct lookup {
 	struct span given;
 	u32 how;
 	bool direct;
+	bool again; /* what the engine refuses may be a link into another mount */
 	bool absolute;
 	bool lent;
 	u32 length; /* of `text` */

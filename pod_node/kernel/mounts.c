@@ -1,5 +1,42 @@
 #include "pod_node/kernel/mounts.h"
 
+/* Which bit stands for the first name of a path; FNV-1a. */
+static u32 name_bit(const char *path, u32 length)
+{
+	u32 hash = 2166136261u;
+	for (u32 i = 0; i < length && path[i] != '/'; i++)
+		hash = (hash ^ (u8)path[i]) * 16777619u;
+	return (hash ^ hash >> 16) % (MOUNT_NAMES * 32);
+}
+
+void mount_add_name(struct mount *mount, const char *path, u32 length)
+{
+	u32 bit = name_bit(path, length);
+	if (length)
+		atomic_fetch_or(&mount->names[bit / 32], 1u << bit % 32);
+	for (u32 i = 0; !length && i < MOUNT_NAMES; i++)
+		atomic_store(&mount->names[i], UINT32_MAX);
+}
+
+bool mount_may_have(const struct mount *mount, const char *path, u32 length)
+{
+	u32 bit = name_bit(path, length);
+	return length == 0 || atomic_load(&mount->names[bit / 32]) >> bit % 32 & 1;
+}
+
+static void add_names(struct mount *mount)
+{
+	u32 from = 0;
+	if (!(mount->flags & MOUNT_FRESH))
+		mount_add_name(mount, NULL, 0);
+	while (mount->flags & MOUNT_FRESH && from < mount->entry_length) {
+		mount_add_name(mount, mount->entry + from, mount->entry_length - from);
+		while (from < mount->entry_length && mount->entry[from] != '/')
+			from++;
+		from++;
+	}
+}
+
 static void forget(struct mounts *mounts)
 {
 	struct account *account = mounts->account;
@@ -93,6 +130,7 @@ struct mounts *mounts_create(struct account *account, const struct mount_request
 		mount->target = take_text(&from, &to, mount->target_length);
 		mount->entry_length = requests[i].entry_length;
 		mount->entry = take_text(&from, &to, mount->entry_length);
+		add_names(mount);
 		if (mount->flags & MOUNT_PRIVATE && !add_disk(mounts, mount, &requests[i])) {
 			forget(mounts);
 			return NULL;

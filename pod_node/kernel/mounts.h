@@ -11,6 +11,7 @@
 #include "pod_node/kernel/disk.h"
 
 #define MOUNTS_MOST 64u
+#define MOUNT_NAMES 8u
 #define PATH_SIZE 4096u /* Linux's PATH_MAX, with the NUL */
 
 enum mount_flag {
@@ -21,7 +22,8 @@ enum mount_flag {
 	MOUNT_NET = 16,    /* /net */
 	MOUNT_LINKED = 32, /* symbolic links may be in it */
 	MOUNT_PROC = 64,   /* /proc */
-	MOUNT_ALL = 127,
+	MOUNT_FRESH = 128, /* private; `entry` has all names of its first directory, with slashes between */
+	MOUNT_ALL = 255,
 	MOUNT_KERNEL = MOUNT_NET | MOUNT_PROC, /* no folder of the host */
 };
 
@@ -35,7 +37,14 @@ struct mount {
 	struct disk *disk; /* of a private mount */
 	bool covers;       /* another mount's target lies below this one's */
 	_Atomic bool linked; /* symbolic links may be in it that lead into other mounts */
+	/* Of a private mount: what may be in its first directory. A guest's start asks for a dozen files that are not in a
+	 * fresh root, and each answer of the host would take as long as thousands of these. Bits are only ever set. */
+	_Atomic u32 names[MOUNT_NAMES];
 };
+
+/* From now on it may have something called like the first name of `path`; without a path, anything. */
+void mount_add_name(struct mount *mount, const char *path, u32 length);
+bool mount_may_have(const struct mount *mount, const char *path, u32 length);
 
 struct mounts {
 	_Atomic u32 references;

@@ -145,7 +145,7 @@ int process_open_mounts(struct process *process)
 
 void kernel_enter(void)
 {
-	atomic_store_explicit(&current()->in_kernel, 1, memory_order_relaxed);
+	store_own(&current()->in_kernel, 1);
 }
 
 u32 kernel_leave(u32 result)
@@ -153,7 +153,7 @@ u32 kernel_leave(u32 result)
 	struct thread *thread = current();
 	if (atomic_load_explicit(&thread->paused, memory_order_relaxed))
 		thread_freeze(thread);
-	atomic_store_explicit(&thread->in_kernel, 0, memory_order_relaxed);
+	store_own(&thread->in_kernel, 0);
 	if (atomic_load_explicit(&thread->interrupt, memory_order_relaxed) & INTERRUPT_KILL)
 		native_proc_exit(KILLED_STATUS);
 	return result;

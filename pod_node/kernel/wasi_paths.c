@@ -126,7 +126,7 @@ static u32 how_to_open(u32 lookup, u32 open, u64 rights)
 	bool writes = open & (WASI_OFLAGS_CREAT | WASI_OFLAGS_TRUNC) ||
 		      (rights & WASI_RIGHTS_FD_WRITE && !(open & WASI_OFLAGS_DIRECTORY));
 	u32 follow = lookup & WASI_LOOKUP_FOLLOW && !(open & WASI_OFLAGS_EXCL) ? LOOKUP_FOLLOW : 0;
-	return follow | (writes ? LOOKUP_WRITE : 0);
+	return follow | (writes ? LOOKUP_WRITE : 0) | (open & WASI_OFLAGS_CREAT ? LOOKUP_APPEAR : 0);
 }
 
 WASI_CALL(path_open,
@@ -193,7 +193,7 @@ static u32 begin_change(struct lookup *at, u32 fd, struct span path, u32 how)
 WASI_CALL(path_create_directory, (u32 fd, uaddr path, u32 length), (fd, path, length))
 {
 	struct lookup at = {0};
-	u32 error = begin_change(&at, fd, (struct span){path, length}, LOOKUP_CREATE);
+	u32 error = begin_change(&at, fd, (struct span){path, length}, LOOKUP_CREATE | LOOKUP_APPEAR);
 	AT_PATH(at, error,
 		is_counted(&at) ? counted_create_directory(&at)
 				: native_path_create_directory(at.descriptor, at.path.at, at.path.size));
@@ -299,7 +299,7 @@ WASI_CALL(path_symlink, (uaddr old, u32 old_length, u32 fd, uaddr new, u32 new_l
 	if (old_length >= PATH_SIZE)
 		return WASI_NAMETOOLONG;
 	lookup_keep(&at, old, old_length);
-	u32 error = begin_change(&at, fd, (struct span){new, new_length}, LOOKUP_CREATE);
+	u32 error = begin_change(&at, fd, (struct span){new, new_length}, LOOKUP_CREATE | LOOKUP_APPEAR);
 	AT_PATH(at, error, symlink_to((struct span){old, old_length}, &at));
 	return lookup_end(&at, error);
 }
@@ -324,13 +324,13 @@ static u32 begin_pair(struct lookup *from, struct lookup *to, u32 from_how, u32 
 /* The engine refused one of two paths: which one is not known, so both are looked up once more. */
 static bool pair_again(struct lookup *from, struct lookup *to, u32 *error)
 {
-	if (!from->direct && !to->direct)
+	if (!from->again && !to->again)
 		return false;
 	from->keep[0] = to->path;
-	if (from->direct && !lookup_again(from, error))
+	if (from->again && !lookup_again(from, error))
 		return false;
 	to->keep[0] = from->path;
-	if (to->direct && !lookup_again(to, error))
+	if (to->again && !lookup_again(to, error))
 		return false;
 	if (from->mount != to->mount)
 		*error = WASI_XDEV;
@@ -347,7 +347,8 @@ WASI_CALL(path_link, (u32 old_fd, u32 flags, uaddr old, u32 old_length, u32 fd, 
 	  (old_fd, flags, old, old_length, fd, new, new_length))
 {
 	struct lookup from = {.fd = old_fd, .given = {old, old_length}}, to = {.fd = fd, .given = {new, new_length}};
-	u32 error = begin_pair(&from, &to, flags & WASI_LOOKUP_FOLLOW ? LOOKUP_FOLLOW : 0, LOOKUP_CREATE);
+	u32 error =
+		begin_pair(&from, &to, flags & WASI_LOOKUP_FOLLOW ? LOOKUP_FOLLOW : 0, LOOKUP_CREATE | LOOKUP_APPEAR);
 	if (!error) {
 		error = link_pair(&from, flags, &to);
 		if (error && pair_again(&from, &to, &error))
@@ -369,7 +370,7 @@ WASI_CALL(path_rename, (u32 old_fd, uaddr old, u32 old_length, u32 fd, uaddr new
 	  (old_fd, old, old_length, fd, new, new_length))
 {
 	struct lookup from = {.fd = old_fd, .given = {old, old_length}}, to = {.fd = fd, .given = {new, new_length}};
-	u32 error = begin_pair(&from, &to, LOOKUP_REMOVE, LOOKUP_REMOVE);
+	u32 error = begin_pair(&from, &to, LOOKUP_REMOVE, LOOKUP_REMOVE | LOOKUP_APPEAR);
 	if (!error) {
 		error = rename_pair(&from, &to);
 		if (error && pair_again(&from, &to, &error))

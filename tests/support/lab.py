@@ -26,13 +26,14 @@ from pod_node.engine import Compiler, EngineRuntime, create_engine, create_libra
 from pod_node.engine.fabric import is_internal
 from pod_node.engine.program import NATIVE
 from pod_node.images import CacheFolder, CompiledImage, cache_root
-from pod_node.spec import Interface, Limits, Mount, PodExit, PodSpec
+from pod_node.spec import Interface, Limits, Mount, PodExit, PodSpec, Tmpfs
 from tests.support.puppet import Puppet, PuppetServer
 from tests.support.wat import Import, puppet_text, script_text
 from vnet.gateway import Resolve
 
 if TYPE_CHECKING:
     from pod_node.engine.pod import EnginePod
+    from pod_node.files import Roots
 
 FABRIC_BYTES = 128 << 20
 NETWORKS = {"front": IPv4Network("10.10.0.0/16"), "back": IPv4Network("10.20.0.0/16")}
@@ -165,10 +166,12 @@ class Lab:
         interfaces: tuple[Interface, ...] = (),
         mounts: tuple[Mount, ...] = (),
         environment: tuple[tuple[str, str], ...] = (),
+        tmpfs: tuple[Tmpfs, ...] = (),
         limits: Limits | None = None,
         working_dir: str = "/",
+        roots: Roots | None = None,
     ) -> Guest:
-        """Boot a compiled module."""
+        """Boot a compiled module; without `roots` it has no root."""
         self._booted += 1
         interfaces = interfaces or tuple(self.interface(network) for network in networks)
         spec = PodSpec(
@@ -179,11 +182,21 @@ class Lab:
             environment=environment,
             working_dir=working_dir,
             mounts=mounts,
+            tmpfs=tmpfs,
             interfaces=interfaces,
             limits=limits or Limits(),
         )
+        folders = roots.open(spec, mounts) if roots else None
         guest = Guest(spec.name, str(interfaces[0].address) if interfaces else "")
-        guest.pod = self.runtime.boot_artifact(spec, artifact, list(argv), guest.hear, guest.ended)
+
+        def ended(outcome: PodExit) -> None:
+            if roots is not None and guest.pod is not None:
+                roots.close(spec.name, guest.pod.disks().usage())
+            guest.ended(outcome)
+
+        guest.pod = self.runtime.boot_artifact(
+            spec, artifact, list(argv), guest.hear, ended, None, folders
+        )
         return guest
 
     def boot_text(
@@ -216,8 +229,10 @@ class Lab:
         interfaces: tuple[Interface, ...] = (),
         mounts: tuple[Mount, ...] = (),
         limits: Limits | None = None,
+        tmpfs: tuple[Tmpfs, ...] = (),
         environment: tuple[tuple[str, str], ...] = (),
         working_dir: str = "/",
+        roots: Roots | None = None,
     ) -> Puppet:
         """Boot a guest that does what the test says, and wait until it is connected."""
         if self._puppets is None:
@@ -231,8 +246,10 @@ class Lab:
             interfaces=interfaces,
             mounts=mounts,
             limits=limits,
+            tmpfs=tmpfs,
             environment=environment,
             working_dir=working_dir,
+            roots=roots,
         )
         return await self._connected(guest, 1)
 

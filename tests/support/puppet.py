@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from vnet.host import FabricServer, HostEndpoint
 
 _IOVECS, _ANSWER, _PATH, _SECOND_PATH, _BUFFER = (FREE_MEMORY + 4096 * index for index in range(5))
+ANSWER = _ANSWER
+"""Where calls that give one number leave it."""
 BUFFER = _BUFFER
 """Where tests may put what they like; the rest of the second page is free from here on."""
 BUFFER_SIZE = (2 << 16) - BUFFER
@@ -99,7 +101,13 @@ class Puppet:
 
     @property
     def net(self) -> int:
-        """The descriptor of `/net`."""
+        """The descriptor of `/net`, after all others."""
+        assert self.guest.pod is not None
+        return self.root + len(self.guest.pod.disks().usage())
+
+    @property
+    def root(self) -> int:
+        """The descriptor of `/` in a pod that has a root; tmpfs come after it."""
         assert self.guest.pod is not None
         return 3 + len(self.guest.pod.spec.mounts)
 

@@ -53,7 +53,7 @@ void lock_acquire(struct lock *lock)
 
 void lock_release(struct lock *lock)
 {
-	atomic_store(&lock->held, 0);
+	atomic_put(&lock->held, 0);
 }
 
 bool lock_release_wanted(struct lock *lock)

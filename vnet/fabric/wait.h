@@ -45,7 +45,7 @@ struct process;
 struct thread {
 	_Atomic u32 park;      /* enum park_state; any thread */
 	u32 slot;              /* its park slot, and with the next one its nap slot, which nobody wakes; fixed */
-	_Atomic u32 in_kernel; /* owner; read by the node's epoch callback */
+	_Atomic u32 in_kernel; /* owner; read by the node's epoch callback, on the same thread */
 	_Atomic u32 interrupt; /* of enum interrupt: why a wait ends early; any thread sets, the owner clears */
 	_Atomic u32 paused;    /* set and cleared by the node */
 	u32 held;              /* of enum hold: the node keeps it from running outside of the kernel; the node */
