@@ -6,7 +6,6 @@ from collections.abc import Hashable
 from ipaddress import IPv4Address
 
 from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.support.network_values import statistics
 from vnet.configuration import Protocol
