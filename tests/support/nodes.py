@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, cast
 
 from pod_node.engine import EngineRuntime
-from tests.support.lab import FABRIC_BYTES, Guest, Lab, eventually, shared_compiler
+from tests.support.lab import FABRIC_BYTES, Lab, eventually, shared_compiler
 from tests.support.wire import Wire, proxy
 from vnet.totals import total
 from vnet.trunk import PeerSpec, RemoteInterface, TrunkSettings
@@ -25,12 +25,14 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Network
 
     from pod_node.engine.pod import EnginePod
+    from pod_node.files import PodFolders
     from pod_node.images import CompiledImage
     from pod_node.runtime import OnExit, OnOutput, OnRunning
-    from pod_node.spec import Interface, Limits, Mount, PodSpec
-    from tests.support.puppet import Puppet
+    from pod_node.spec import Interface, PodExit, PodSpec
     from vnet.capture import CaptureBatch, CapturePlace
     from vnet.configuration import NetworkConfiguration
+    from vnet.host import FabricServer, HostEndpoint
+    from vnet.host.endpoint import ClientConnected
     from vnet.ping import EchoResult
     from vnet.statistics import NetworkStatistics
 
@@ -49,6 +51,7 @@ class TwinRuntime:
         self.addresses = [f"unix:{folder}/{name}" for name in NODES]
         """Where each node is dialled."""
         self._turn = 1
+        self._gone: list[IPv4Address] = []
         self._interfaces: dict[IPv4Address, Interface] = {}
 
     async def join(self) -> None:
@@ -142,11 +145,12 @@ class TwinRuntime:
         on_output: OnOutput,
         on_exit: OnExit,
         on_running: OnRunning | None = None,
+        folders: PodFolders | None = None,
     ) -> EnginePod:
         """Boot a pod on the node whose turn it is."""
-        self._turn = 1 - self._turn
-        self.settle(spec.interfaces, self._turn)
-        return self.runtimes[self._turn].boot(spec, image, on_output, on_exit, on_running)
+        home = self._next_home(spec)
+        ended = self._ended(spec, on_exit)
+        return home.boot(spec, image, on_output, ended, on_running, folders)
 
     def boot_artifact(
         self,
@@ -156,11 +160,51 @@ class TwinRuntime:
         on_output: OnOutput,
         on_exit: OnExit,
         on_running: OnRunning | None = None,
+        folders: PodFolders | None = None,
     ) -> EnginePod:
-        home = self.homes[spec.interfaces[0].address]
-        return self.runtimes[home].boot_artifact(
-            spec, artifact, argv, on_output, on_exit, on_running
-        )
+        """As `boot`, from a compiled module."""
+        home = self._next_home(spec)
+        ended = self._ended(spec, on_exit)
+        return home.boot_artifact(spec, artifact, argv, on_output, ended, on_running, folders)
+
+    def _next_home(self, spec: PodSpec) -> EngineRuntime:
+        self._turn = 1 - self._turn
+        self.settle(spec.interfaces, self._turn)
+        return self.runtimes[self._turn]
+
+    def _ended(self, spec: PodSpec, on_exit: OnExit) -> OnExit:
+        def ended(outcome: PodExit) -> None:
+            self._gone += [interface.address for interface in spec.interfaces]
+            on_exit(outcome)
+
+        return ended
+
+    @property
+    def endpoint(self) -> TwinEndpoint:
+        return TwinEndpoint([runtime.endpoint for runtime in self.runtimes])
+
+    def statistics(self) -> tuple[int, int]:
+        """Bytes in use, and open sockets, when pods that have ended are forgotten."""
+        self.forget(self._gone)
+        self._gone = []
+        both = [runtime.fabric.statistics() for runtime in self.runtimes]
+        return both[0][1] + both[1][1], both[0][2] + both[1][2]
+
+
+class TwinEndpoint:
+    """The hosts of both nodes, which have the same addresses."""
+
+    def __init__(self, endpoints: Sequence[HostEndpoint]) -> None:
+        self._endpoints = endpoints
+
+    async def start_server(
+        self, client_connected: ClientConnected, address: str, port: int
+    ) -> FabricServer:
+        """Listen on both nodes, at the same port."""
+        first, second = self._endpoints
+        server = await first.start_server(client_connected, address, port)
+        await second.start_server(client_connected, address, server.address[1])
+        return server
 
 
 class TwinLab(Lab):
@@ -168,87 +212,13 @@ class TwinLab(Lab):
 
     def __init__(self, twins: TwinRuntime) -> None:
         self.twins = twins
-        self._turn = 1
-        self.guests: list[Guest] = []
+        super().__init__(cast("EngineRuntime", twins))
         self.wire = Wire()
         """Between the two, where a test asked for one that it can break."""
-        super().__init__(cast("EngineRuntime", twins))
-        self._labs = [_Half(self, runtime) for runtime in twins.runtimes]
-
-    def boot(
-        self,
-        artifact: Path,
-        *argv: str,
-        name: str = "",
-        networks: tuple[str, ...] = ("front",),
-        interfaces: tuple[Interface, ...] = (),
-        mounts: tuple[Mount, ...] = (),
-        environment: tuple[tuple[str, str], ...] = (),
-        limits: Limits | None = None,
-        working_dir: str = "/",
-    ) -> Guest:
-        interfaces = interfaces or tuple(self.interface(network) for network in networks)
-        self.twins.settle(interfaces, self._next_home())
-        guest = super().boot(
-            artifact,
-            *argv,
-            name=name,
-            interfaces=interfaces,
-            mounts=mounts,
-            environment=environment,
-            limits=limits,
-            working_dir=working_dir,
-        )
-        self.guests.append(guest)
-        return guest
-
-    def _next_home(self) -> int:
-        self._turn = 1 - self._turn
-        return self._turn
-
-    async def puppet(
-        self,
-        *,
-        name: str = "",
-        networks: tuple[str, ...] = ("front",),
-        interfaces: tuple[Interface, ...] = (),
-        mounts: tuple[Mount, ...] = (),
-        limits: Limits | None = None,
-        environment: tuple[tuple[str, str], ...] = (),
-        working_dir: str = "/",
-    ) -> Puppet:
-        interfaces = interfaces or tuple(self.interface(network) for network in networks)
-        home = self._next_home()
-        self.twins.settle(interfaces, home)
-        self._booted += 1
-        puppet = await self._labs[home].puppet(
-            name=name or f"guest-{self._booted}",
-            interfaces=interfaces,
-            mounts=mounts,
-            limits=limits,
-            environment=environment,
-            working_dir=working_dir,
-        )
-        self.guests.append(puppet.guest)
-        return puppet
 
     def statistics(self) -> tuple[int, int]:
-        """Bytes in use, and open sockets, when what has ended is forgotten."""
-        ended = [guest for guest in self.guests if guest.exit]
-        self.twins.forget([IPv4Address(guest.address) for guest in ended if guest.address])
-        self.guests = [guest for guest in self.guests if not guest.exit]
-        both = [half.statistics() for half in self._labs]
-        return both[0][0] + both[1][0], both[0][1] + both[1][1]
-
-
-class _Half(Lab):
-    """One of the two, whose networks are attached already."""
-
-    def __init__(self, whole: TwinLab, runtime: EngineRuntime) -> None:
-        self.runtime = runtime
-        self._next = {}
-        self._puppets = None
-        self._booted = 0
+        """Bytes in use, and open sockets."""
+        return self.twins.statistics()
 
 
 @asynccontextmanager

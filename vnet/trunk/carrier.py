@@ -7,9 +7,8 @@ pod takes it, and watches the rest. Everything runs on the event loop's thread; 
 from __future__ import annotations
 
 import errno
-import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from vnet.host import Event
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
     from vnet.trunk.flow import Flow
     from vnet.trunk.frames import Ends
     from vnet.trunk.switch import RemoteConnect, TrunkSwitch
-
-_log = logging.getLogger(__name__)
 
 BATCH_BYTES = 256 << 10
 """Of flows in one batch: measured, larger ones move no more and keep the loop longer."""
@@ -97,6 +94,7 @@ class Carrier:
         self._owns = owns
         self._wake = wake
         self._ends: dict[int, _End] = {}
+        self._connecting: dict[int, Flow] = {}
         self._readable: deque[_End] = deque()
         self._patience = Patience()
         self._written = False
@@ -105,6 +103,7 @@ class Carrier:
         """Pass on a connect, which waits for an answer."""
         flow = self._session.open(connect.ends, connect.buffers)
         self._ends[flow.id] = _End(flow, None, connect.number)
+        self._connecting[connect.number] = flow
         self._wake()
 
     def connected(self, descriptor: int, ends: Ends, buffers: Buffers) -> None:
@@ -115,12 +114,13 @@ class Carrier:
         self._wake()
 
     @property
-    def numbers(self) -> dict[int, Flow]:
-        """The connects that wait, by their numbers in the kernel."""
-        return {end.number: end.flow for end in self._ends.values() if end.number is not None}
+    def connecting(self) -> Collection[int]:
+        """The connects that wait: their numbers in the kernel."""
+        return self._connecting.keys()
 
-    def withdraw(self, flow: Flow) -> None:
+    def withdraw(self, number: int) -> None:
         """Nobody waits for a connect any more."""
+        flow = self._connecting[number]
         self._end(flow)
         self._session.reset(flow, Reason.RESET)
         self._wake()
@@ -247,7 +247,8 @@ class Carrier:
         """Do what the session says."""
         for happening in happenings:
             self._handle(happening)
-        self._wake()
+        if self._readable or self._session.has_something_to_say:
+            self._wake()
 
     def _handle(self, happening: Happening) -> None:
         if isinstance(happening, Received):
@@ -316,7 +317,7 @@ class Carrier:
             except OSError as error:
                 self._break(end, error)
                 return
-            end.number = None
+            self._decide(end)
         self._queue(end)
 
     def _flush(self, end: _End) -> None:
@@ -350,6 +351,12 @@ class Carrier:
             self._switch.refuse_connect(end.number, reason)
         self._end(flow, reset=True)
 
+    def _decide(self, end: _End) -> None:
+        """A connect waits no longer."""
+        if end.number is not None:
+            del self._connecting[end.number]
+            end.number = None
+
     def _break(self, end: _End, error: OSError) -> None:
         """This node's end of a flow has failed."""
         reason = _reason(error)
@@ -365,7 +372,10 @@ class Carrier:
 
     def _end(self, flow: Flow, *, reset: bool = False) -> None:
         end = self._ends.pop(flow.id, None)
-        if end is None or end.descriptor is None:
+        if end is None:
+            return
+        self._decide(end)
+        if end.descriptor is None:
             return
         descriptor, end.descriptor = end.descriptor, None
         self._watches.forget(descriptor)

@@ -220,6 +220,11 @@ class Session:
         """Bytes of flows that may be sent before something is acknowledged."""
         return max(0, UNACKNOWLEDGED_MOST - self._unacknowledged - self._pending_bytes)
 
+    @property
+    def has_something_to_say(self) -> bool:
+        """Whether `take` has a batch."""
+        return bool(self._again or self._frames) or self._owes_acknowledgement()
+
     def take(self) -> Batch | None:
         """The next batch for the stream; None when there is nothing to say."""
         if self._again:
