@@ -139,6 +139,21 @@ void interface_take(struct interface *interface)
 		retire(interface);
 }
 
+void pod_detach(struct pod *pod, struct address address)
+{
+	lock_acquire(&network_lock);
+	u32 i = 0;
+	while (i < pod->interface_count && !address_equal(pod->interfaces[i]->address, address))
+		i++;
+	if (i < pod->interface_count) {
+		struct interface *interface = pod->interfaces[i];
+		for (pod->interface_count--; i < pod->interface_count; i++)
+			pod->interfaces[i] = pod->interfaces[i + 1];
+		interface_take(interface);
+	}
+	lock_release(&network_lock);
+}
+
 void pod_detach_all(struct pod *pod)
 {
 	lock_acquire(&network_lock);

@@ -104,6 +104,8 @@ struct pod *pod_hold(struct pod *pod);
 void pod_release(struct pod *pod);
 /* 0, -E_ADDRINUSE when somebody has the address, -E_NOBUFS. */
 int pod_attach(struct pod *pod, u32 network, struct address address, u32 prefix);
+/* Takes one address from the pod; one that it does not have is no error. */
+void pod_detach(struct pod *pod, struct address address);
 void pod_detach_all(struct pod *pod);
 /* The same for one address, of a pod on another node, which `pod` stands for; -E_NOENT when it does not have it. */
 int pod_attach_remote(struct pod *pod, u32 network, struct address address, u32 prefix);
