@@ -96,6 +96,7 @@ class Carrier:
         self._ends: dict[int, _End] = {}
         self._connecting: dict[int, Flow] = {}
         self._readable: deque[_End] = deque()
+        self._read_empty: list[_End] = []
         self._patience = Patience()
         self._written = False
 
@@ -137,7 +138,17 @@ class Carrier:
             end = self._readable.popleft()
             end.queued = False
             room -= self._read(end, min(room, QUANTUM_BYTES) if self._readable else room)
-        return self._session.take()
+        batch = self._session.take()
+        if batch is None:
+            self.watch_again()
+        return batch
+
+    def watch_again(self) -> None:
+        """Watch what `gather` has read empty, which can wait until its batch is on its way."""
+        ends, self._read_empty = self._read_empty, []
+        for end in ends:
+            if not end.queued:
+                self._watch_read(end)
 
     def _read(self, end: _End, most: int) -> int:
         """Read a flow that may be readable; how much was sent."""
@@ -160,7 +171,7 @@ class Carrier:
         if len(data) == size:
             self._queue(end)
         else:
-            self._watch_read(end)
+            self._read_empty.append(end)
         return len(data)
 
     def _nothing_more(self, end: _End, *, ended: bool) -> None:

@@ -30,6 +30,7 @@ from vnet.trunk.frames import (
 from vnet.trunk.session import (
     ACKNOWLEDGE_BATCHES,
     ARRIVING_MOST,
+    BATCH_FRAMES,
     PACKETS_MOST_BYTES,
     UNACKNOWLEDGED_MOST,
     Arrived,
@@ -335,6 +336,17 @@ def test_a_position_that_cannot_be_is_refused() -> None:
                 known.peer_incarnation, known.peer_epoch, known.incarnation, known.epoch, 10_000
             )
         )
+
+
+def test_what_has_piled_up_goes_in_several_batches() -> None:
+    both, _, _ = joined()
+    for _ in range(2 * BATCH_FRAMES + 1):
+        both.sides[0].session.say(Asked(ENDS))
+    sizes = []
+    while (batch := both.sides[0].session.take()) is not None:
+        sizes.append(len(batch.frames))
+    assert sizes == [BATCH_FRAMES, BATCH_FRAMES, 1]
+    assert both.sides[0].session.room <= UNACKNOWLEDGED_MOST - sum(sizes) * 64
 
 
 def test_half_open_connections_are_bounded() -> None:
