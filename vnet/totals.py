@@ -1,9 +1,9 @@
 """Counters of several nodes of one deployment as those of one network.
 
 Each node counts what happens on it: a link what the node's own pods send over it, a policy what
-they begin. An interface counts on the node of its pod; another node adds the connections to it that
-were denied there. A connection's way is simulated on the node of whoever connected, which alone
-knows how the other end sends: it reports that for a flow without a pod.
+they begin. An interface counts on the node of its pod; another node adds what was denied or stopped
+there. A connection's way is simulated on the node of whoever connected, which alone knows how the
+other end sends: it reports that for a flow without a pod.
 """
 
 from __future__ import annotations

@@ -95,15 +95,17 @@ class KernelInstance:
         """Return an exported 32-bit global."""
         return bindings.get_global_i32(self.store, self._exports[name])
 
-    def function(self, name: str, parameters: int) -> bindings.UncheckedFunction:
+    def function(
+        self, name: str, parameters: int, *, short: bool = False
+    ) -> bindings.UncheckedFunction:
         """Return an exported function with that many parameters.
 
-        It is called without the GIL: it may wait for a lock whose holder, a guest inside the
-        kernel, is in the epoch callback and waits for the GIL.
+        It is called without the GIL, unless it is `short` and takes no lock: it may wait for a lock
+        whose holder, a guest inside the kernel, is in the epoch callback and waits for the GIL.
         """
         if name not in self._functions:
             self._functions[name] = bindings.UncheckedFunction(
-                self.store, self._exports[name], parameters
+                self.store, self._exports[name], parameters, short=short
             )
         return self._functions[name]
 
@@ -275,6 +277,10 @@ class Fabric:
 
         self._doorbell = threading.Thread(target=wait, name="podnet-doorbell", daemon=True)
         self._doorbell.start()
+
+    def expect_tokens(self) -> None:
+        """Say that this thread is about to `wait_briefly`, and shall be woken then."""
+        self.control.function("host_claim", 0, short=True).call()
 
     def wait_briefly(self, ns: int) -> tuple[int, ...]:
         """Wait on this thread for watches that fire, so long at most; their tokens."""

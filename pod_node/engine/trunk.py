@@ -44,6 +44,7 @@ class FabricTrunk:
         self._fabric = fabric
         self._numbers = numbers
         self.read = fabric.read
+        self.expect_tokens = fabric.expect_tokens
         self.wait_briefly = fabric.wait_briefly
         self.shutdown_write = fabric.shutdown_write
         self.reset_on_close = fabric.reset_on_close

@@ -34,10 +34,10 @@ static void describe(struct interface_record *record, const struct interface *in
 		memcpy(record->pod, interface->pod->hostname, HOSTNAME_SIZE);
 }
 
-/* Of a pod on another node, only what policies denied here is known here. */
+/* Of a pod on another node, only what was denied or stopped here is known here. */
 static bool counts_here(const struct interface *interface)
 {
-	return !interface_is_remote(interface) || interface->counters.denied;
+	return !interface_is_remote(interface) || interface->counters.denied || interface->counters.cut_packets;
 }
 
 static u32 bucket_length(u32 bucket)

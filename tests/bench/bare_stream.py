@@ -85,7 +85,7 @@ async def _talk(messages: AsyncIterator[bytes], context: object) -> AsyncIterato
 async def _pour(request: Pour) -> float:
     message = bytes(request.size)
     async with aio.insecure_channel(request.address, options=_OPTIONS) as channel:
-        call = channel.stream_stream(_METHOD)()
+        call: aio.StreamStreamCall[bytes, bytes] = channel.stream_stream(_METHOD)()
         await call.write(b"x")
         await call.read()
         begin = time.perf_counter()
@@ -103,7 +103,7 @@ async def _pour(request: Pour) -> float:
 async def _bounce(request: Bounce) -> float:
     times: list[float] = []
     async with aio.insecure_channel(request.address, options=_OPTIONS) as channel:
-        call = channel.stream_stream(_METHOD)()
+        call: aio.StreamStreamCall[bytes, bytes] = channel.stream_stream(_METHOD)()
         end = time.perf_counter() + request.seconds
         while (begin := time.perf_counter()) < end:
             await call.write(b"x")

@@ -161,7 +161,9 @@ class _Pods:
                 self._runtime.trunk.set_peers(peers)
                 return None
             case AwaitPeers():
-                while not all(one.connected for one in self._runtime.trunk.statuses):
+                while not all(  # noqa: ASYNC110  # there is no event to wait for
+                    one.connected for one in self._runtime.trunk.statuses
+                ):
                     await asyncio.sleep(0.01)
                 return None
             case BootServer(program):

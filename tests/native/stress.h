@@ -19,6 +19,7 @@
 	SCENARIO(names)      \
 	SCENARIO(policies)   \
 	SCENARIO(outside)    \
+	SCENARIO(trunk)      \
 	SCENARIO(datagrams)  \
 	SCENARIO(interfaces) \
 	SCENARIO(memory)

@@ -30,6 +30,7 @@ ROUNDS = {
     "names": 10,
     "policies": 4,
     "outside": 12,
+    "trunk": 12,
     "datagrams": 2,
     "interfaces": 6,
     "memory": 1,

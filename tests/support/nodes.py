@@ -8,26 +8,31 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from ipaddress import IPv4Address
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, cast
 
 from pod_node.engine import EngineRuntime
-from tests.support.lab import FABRIC_BYTES, Guest, Lab, eventually, shared_compiler
+from tests.support.lab import FABRIC_BYTES, Lab, eventually, shared_compiler
+from tests.support.wire import Wire, proxy
 from vnet.totals import total
 from vnet.trunk import PeerSpec, RemoteInterface, TrunkSettings
+from vnet.trunk.settings import OUTAGE_S
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Network
 
     from pod_node.engine.pod import EnginePod
+    from pod_node.files import PodFolders
+    from pod_node.images import CompiledImage
     from pod_node.runtime import OnExit, OnOutput, OnRunning
-    from pod_node.spec import Interface, Limits, Mount, PodSpec
-    from tests.support.puppet import Puppet
+    from pod_node.spec import Interface, PodExit, PodSpec
     from vnet.capture import CaptureBatch, CapturePlace
     from vnet.configuration import NetworkConfiguration
+    from vnet.host import FabricServer, HostEndpoint
+    from vnet.host.endpoint import ClientConnected
     from vnet.ping import EchoResult
     from vnet.statistics import NetworkStatistics
 
@@ -42,17 +47,28 @@ class TwinRuntime:
         self.runtimes = runtimes
         self.folder = folder
         self.homes: dict[IPv4Address, int] = {}
+        self.outage_s = OUTAGE_S
+        self.addresses = [f"unix:{folder}/{name}" for name in NODES]
+        """Where each node is dialled."""
+        self._turn = 1
+        self._gone: list[IPv4Address] = []
         self._interfaces: dict[IPv4Address, Interface] = {}
 
     async def join(self) -> None:
         """Open the trunks and wait until they are connected."""
         for name, runtime in zip(NODES, self.runtimes, strict=True):
-            settings = TrunkSettings(
-                deployment="test", node=name, listen=f"unix:{self.folder}/{name}", token=TOKEN
-            )
-            await runtime.trunk.open(settings)
+            await runtime.trunk.open(self.settings(name))
         self.announce()
         await eventually(self.is_joined)
+
+    def settings(self, node: str) -> TrunkSettings:
+        return TrunkSettings(
+            deployment="test",
+            node=node,
+            listen=f"unix:{self.folder}/{node}",
+            token=TOKEN,
+            outage_s=self.outage_s,
+        )
 
     def is_joined(self) -> bool:
         return all(
@@ -72,12 +88,8 @@ class TwinRuntime:
                 for address, interface in self._interfaces.items()
                 if self.homes[address] == other
             )
-            address = self.address_of(other)
-            peer = PeerSpec(name=NODES[other], address=address, interfaces=interfaces)
+            peer = PeerSpec(name=NODES[other], address=self.addresses[other], interfaces=interfaces)
             runtime.trunk.set_peers([peer])
-
-    def address_of(self, node: int) -> str:
-        return f"unix:{self.folder}/{NODES[node]}"
 
     def forget(self, addresses: Sequence[IPv4Address]) -> None:
         """Pods have ended and nobody expects them back."""
@@ -126,6 +138,20 @@ class TwinRuntime:
         home = self.runtimes[self.homes.get(address, 0) if address else 0]
         return home.capture(place, snapshot_bytes=snapshot_bytes)
 
+    def boot(
+        self,
+        spec: PodSpec,
+        image: CompiledImage,
+        on_output: OnOutput,
+        on_exit: OnExit,
+        on_running: OnRunning | None = None,
+        folders: PodFolders | None = None,
+    ) -> EnginePod:
+        """Boot a pod on the node whose turn it is."""
+        home = self._next_home(spec)
+        ended = self._ended(spec, on_exit)
+        return home.boot(spec, image, on_output, ended, on_running, folders)
+
     def boot_artifact(
         self,
         spec: PodSpec,
@@ -134,11 +160,51 @@ class TwinRuntime:
         on_output: OnOutput,
         on_exit: OnExit,
         on_running: OnRunning | None = None,
+        folders: PodFolders | None = None,
     ) -> EnginePod:
-        home = self.homes[spec.interfaces[0].address]
-        return self.runtimes[home].boot_artifact(
-            spec, artifact, argv, on_output, on_exit, on_running
-        )
+        """As `boot`, from a compiled module."""
+        home = self._next_home(spec)
+        ended = self._ended(spec, on_exit)
+        return home.boot_artifact(spec, artifact, argv, on_output, ended, on_running, folders)
+
+    def _next_home(self, spec: PodSpec) -> EngineRuntime:
+        self._turn = 1 - self._turn
+        self.settle(spec.interfaces, self._turn)
+        return self.runtimes[self._turn]
+
+    def _ended(self, spec: PodSpec, on_exit: OnExit) -> OnExit:
+        def ended(outcome: PodExit) -> None:
+            self._gone += [interface.address for interface in spec.interfaces]
+            on_exit(outcome)
+
+        return ended
+
+    @property
+    def endpoint(self) -> TwinEndpoint:
+        return TwinEndpoint([runtime.endpoint for runtime in self.runtimes])
+
+    def statistics(self) -> tuple[int, int]:
+        """Bytes in use, and open sockets, when pods that have ended are forgotten."""
+        self.forget(self._gone)
+        self._gone = []
+        both = [runtime.fabric.statistics() for runtime in self.runtimes]
+        return both[0][1] + both[1][1], both[0][2] + both[1][2]
+
+
+class TwinEndpoint:
+    """The hosts of both nodes, which have the same addresses."""
+
+    def __init__(self, endpoints: Sequence[HostEndpoint]) -> None:
+        self._endpoints = endpoints
+
+    async def start_server(
+        self, client_connected: ClientConnected, address: str, port: int
+    ) -> FabricServer:
+        """Listen on both nodes, at the same port."""
+        first, second = self._endpoints
+        server = await first.start_server(client_connected, address, port)
+        await second.start_server(client_connected, address, server.address[1])
+        return server
 
 
 class TwinLab(Lab):
@@ -146,90 +212,22 @@ class TwinLab(Lab):
 
     def __init__(self, twins: TwinRuntime) -> None:
         self.twins = twins
-        self._turn = 1
-        self.guests: list[Guest] = []
         super().__init__(cast("EngineRuntime", twins))
-        self._labs = [_Half(self, runtime) for runtime in twins.runtimes]
-
-    def boot(
-        self,
-        artifact: Path,
-        *argv: str,
-        name: str = "",
-        networks: tuple[str, ...] = ("front",),
-        interfaces: tuple[Interface, ...] = (),
-        mounts: tuple[Mount, ...] = (),
-        environment: tuple[tuple[str, str], ...] = (),
-        limits: Limits | None = None,
-        working_dir: str = "/",
-    ) -> Guest:
-        interfaces = interfaces or tuple(self.interface(network) for network in networks)
-        self.twins.settle(interfaces, self._next_home())
-        guest = super().boot(
-            artifact,
-            *argv,
-            name=name,
-            interfaces=interfaces,
-            mounts=mounts,
-            environment=environment,
-            limits=limits,
-            working_dir=working_dir,
-        )
-        self.guests.append(guest)
-        return guest
-
-    def _next_home(self) -> int:
-        self._turn = 1 - self._turn
-        return self._turn
-
-    async def puppet(
-        self,
-        *,
-        name: str = "",
-        networks: tuple[str, ...] = ("front",),
-        interfaces: tuple[Interface, ...] = (),
-        mounts: tuple[Mount, ...] = (),
-        limits: Limits | None = None,
-        environment: tuple[tuple[str, str], ...] = (),
-        working_dir: str = "/",
-    ) -> Puppet:
-        interfaces = interfaces or tuple(self.interface(network) for network in networks)
-        home = self._next_home()
-        self.twins.settle(interfaces, home)
-        self._booted += 1
-        puppet = await self._labs[home].puppet(
-            name=name or f"guest-{self._booted}",
-            interfaces=interfaces,
-            mounts=mounts,
-            limits=limits,
-            environment=environment,
-            working_dir=working_dir,
-        )
-        self.guests.append(puppet.guest)
-        return puppet
+        self.wire = Wire()
+        """Between the two, where a test asked for one that it can break."""
 
     def statistics(self) -> tuple[int, int]:
-        """Bytes in use, and open sockets, when what has ended is forgotten."""
-        ended = [guest for guest in self.guests if guest.exit]
-        self.twins.forget([IPv4Address(guest.address) for guest in ended if guest.address])
-        self.guests = [guest for guest in self.guests if not guest.exit]
-        both = [half.statistics() for half in self._labs]
-        return both[0][0] + both[1][0], both[0][1] + both[1][1]
-
-
-class _Half(Lab):
-    """One of the two, whose networks are attached already."""
-
-    def __init__(self, whole: TwinLab, runtime: EngineRuntime) -> None:
-        self.runtime = runtime
-        self._next = {}
-        self._puppets = None
-        self._booted = 0
+        """Bytes in use, and open sockets."""
+        return self.twins.statistics()
 
 
 @asynccontextmanager
 async def twin_lab(
-    fabric_bytes: int = FABRIC_BYTES, cores: int | None = None
+    fabric_bytes: int = FABRIC_BYTES,
+    cores: int | None = None,
+    *,
+    outage_s: float = OUTAGE_S,
+    proxied: bool = False,
 ) -> AsyncIterator[TwinLab]:
     """Two nodes whose guests are all gone at the end."""
     runtimes = [
@@ -238,10 +236,19 @@ async def twin_lab(
     try:
         with TemporaryDirectory(prefix="podnet-") as folder:
             twins = TwinRuntime(runtimes, Path(folder))
+            twins.outage_s = outage_s
             opened = TwinLab(twins)
-            async with asyncio.timeout(10.0):
-                await twins.join()
-            yield opened
+            async with AsyncExitStack() as stack:
+                if proxied:
+                    opened.wire = await stack.enter_async_context(
+                        proxy(f"{folder}/second", f"{folder}/wire")
+                    )
+                    twins.addresses[1] = f"unix:{folder}/wire"
+                async with asyncio.timeout(10.0):
+                    await twins.join()
+                yield opened
+                for runtime in twins.runtimes:
+                    await runtime.trunk.close()
     finally:
         for runtime in runtimes:
             await runtime.close()

@@ -7,9 +7,8 @@ pod takes it, and watches the rest. Everything runs on the event loop's thread; 
 from __future__ import annotations
 
 import errno
-import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from vnet.host import Event
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
     from vnet.trunk.flow import Flow
     from vnet.trunk.frames import Ends
     from vnet.trunk.switch import RemoteConnect, TrunkSwitch
-
-_log = logging.getLogger(__name__)
 
 BATCH_BYTES = 256 << 10
 """Of flows in one batch: measured, larger ones move no more and keep the loop longer."""
@@ -97,7 +94,9 @@ class Carrier:
         self._owns = owns
         self._wake = wake
         self._ends: dict[int, _End] = {}
+        self._connecting: dict[int, Flow] = {}
         self._readable: deque[_End] = deque()
+        self._read_empty: list[_End] = []
         self._patience = Patience()
         self._written = False
 
@@ -105,6 +104,7 @@ class Carrier:
         """Pass on a connect, which waits for an answer."""
         flow = self._session.open(connect.ends, connect.buffers)
         self._ends[flow.id] = _End(flow, None, connect.number)
+        self._connecting[connect.number] = flow
         self._wake()
 
     def connected(self, descriptor: int, ends: Ends, buffers: Buffers) -> None:
@@ -115,12 +115,13 @@ class Carrier:
         self._wake()
 
     @property
-    def numbers(self) -> dict[int, Flow]:
-        """The connects that wait, by their numbers in the kernel."""
-        return {end.number: end.flow for end in self._ends.values() if end.number is not None}
+    def connecting(self) -> Collection[int]:
+        """The connects that wait: their numbers in the kernel."""
+        return self._connecting.keys()
 
-    def withdraw(self, flow: Flow) -> None:
+    def withdraw(self, number: int) -> None:
         """Nobody waits for a connect any more."""
+        flow = self._connecting[number]
         self._end(flow)
         self._session.reset(flow, Reason.RESET)
         self._wake()
@@ -137,7 +138,17 @@ class Carrier:
             end = self._readable.popleft()
             end.queued = False
             room -= self._read(end, min(room, QUANTUM_BYTES) if self._readable else room)
-        return self._session.take()
+        batch = self._session.take()
+        if batch is None:
+            self.watch_again()
+        return batch
+
+    def watch_again(self) -> None:
+        """Watch what `gather` has read empty, which can wait until its batch is on its way."""
+        ends, self._read_empty = self._read_empty, []
+        for end in ends:
+            if not end.queued:
+                self._watch_read(end)
 
     def _read(self, end: _End, most: int) -> int:
         """Read a flow that may be readable; how much was sent."""
@@ -160,7 +171,7 @@ class Carrier:
         if len(data) == size:
             self._queue(end)
         else:
-            self._watch_read(end)
+            self._read_empty.append(end)
         return len(data)
 
     def _nothing_more(self, end: _End, *, ended: bool) -> None:
@@ -226,22 +237,29 @@ class Carrier:
         Raises:
             ProtocolError: The other node may not say this.
         """
-        self.handle(self._session.receive(batch))
-        self._linger()
+        happenings = self._session.receive(batch)
+        if self._readable or not self._patience.is_worth_it():
+            self.handle(happenings)
+            return
+        self._switch.expect_tokens()
+        try:
+            self.handle(happenings)
+        finally:
+            self._linger()
 
     def _linger(self) -> None:
-        """Wait a moment for pods that were just written to, unless there is something to send."""
-        if self._readable or not self._written or not self._patience.is_worth_it():
-            return
-        self._written = False
-        self._watches.deliver_now(self._switch.wait_briefly(LINGER_NS))
-        self._patience.judge(succeeded=bool(self._readable))
+        """Wait a moment for pods that were just written to."""
+        written, self._written = self._written, False
+        self._watches.deliver_now(self._switch.wait_briefly(LINGER_NS if written else 0))
+        if written:
+            self._patience.judge(succeeded=bool(self._readable))
 
     def handle(self, happenings: list[Happening]) -> None:
         """Do what the session says."""
         for happening in happenings:
             self._handle(happening)
-        self._wake()
+        if self._readable or self._session.has_something_to_say:
+            self._wake()
 
     def _handle(self, happening: Happening) -> None:
         if isinstance(happening, Received):
@@ -310,7 +328,7 @@ class Carrier:
             except OSError as error:
                 self._break(end, error)
                 return
-            end.number = None
+            self._decide(end)
         self._queue(end)
 
     def _flush(self, end: _End) -> None:
@@ -344,6 +362,12 @@ class Carrier:
             self._switch.refuse_connect(end.number, reason)
         self._end(flow, reset=True)
 
+    def _decide(self, end: _End) -> None:
+        """A connect waits no longer."""
+        if end.number is not None:
+            del self._connecting[end.number]
+            end.number = None
+
     def _break(self, end: _End, error: OSError) -> None:
         """This node's end of a flow has failed."""
         reason = _reason(error)
@@ -359,7 +383,10 @@ class Carrier:
 
     def _end(self, flow: Flow, *, reset: bool = False) -> None:
         end = self._ends.pop(flow.id, None)
-        if end is None or end.descriptor is None:
+        if end is None:
+            return
+        self._decide(end)
+        if end.descriptor is None:
             return
         descriptor, end.descriptor = end.descriptor, None
         self._watches.forget(descriptor)

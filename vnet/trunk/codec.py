@@ -28,7 +28,7 @@ from vnet.trunk.frames import (
     Window,
 )
 from vnet.trunk.greeting import Hello
-from vnet.trunk.session import Position
+from vnet.trunk.session import BATCH_FRAMES, Position
 
 PAYLOAD_MOST = 65_507
 """RFC 768 over IPv4: 65,535 bytes less two headers."""
@@ -127,6 +127,8 @@ def batch_from_message(message: pb.TrunkMessage) -> Batch:
     if not message.HasField("batch"):
         raise InvalidMessageError("message", "is not a batch")
     batch = message.batch
+    if len(batch.frames) > BATCH_FRAMES:
+        raise InvalidMessageError("batch.frames", f"are {len(batch.frames)}")
     frames = [_frame_from_message(frame) for frame in batch.frames]
     return Batch(batch.sequence, batch.acknowledged, frames)
 

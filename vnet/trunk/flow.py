@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from vnet.trunk.frames import Buffers, Ends
 
 WINDOW_MOST = 2 << 20
-"""Of a flow: several batches, so that the reader's node need not say after each that there is room."""
+"""Of a flow: several batches, so that not each of them is answered that there is room."""
 WINDOW_FAIR = 64 << 10
 """Of a flow among very many."""
 WINDOWS_BYTES = 256 << 20

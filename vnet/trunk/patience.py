@@ -1,8 +1,8 @@
 """When it pays to wait for a pod's answer on the spot, instead of going back to the event loop.
 
 A pod that is asked something often answers within the time that two threads take to wake each
-other. Whoever waits for it meanwhile keeps everybody else waiting, so a wait that was in vain is followed
-by some that are not waited for: one, then two, four, up to a bound, until one succeeds.
+other. Whoever waits for it meanwhile keeps everybody else waiting, so a wait that was in vain is
+followed by some that are not waited for: one, then two, four, up to a bound, until one succeeds.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One other node: the session with it, and the streams that come and go.
 
-Owns dialling with back-off, the time for which a broken trunk is only a partition, and what is known
-of the other node's state. While there is no stream, flows wait and packets are lost.
+Owns dialling with back-off, the time for which a broken trunk is only a partition, and what is
+known of the other node's state. While there is no stream, flows wait and packets are lost.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import asyncio
 import logging
 import random
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import grpc
 from grpc import aio
 
 from protos.vnet.v1.trunk_pb2_grpc import TrunkServiceStub
-from vnet.errors import VnetError
+from vnet.errors import InvalidMessageError, VnetError
 from vnet.tasks import TaskOwner
 from vnet.trunk.carrier import Carrier
 from vnet.trunk.errors import PeerRefusedError, ProtocolError
@@ -36,6 +36,7 @@ from vnet.trunk.stream import (
 
 if TYPE_CHECKING:
     from vnet.host import Watches
+    from vnet.trunk.session import Position
     from vnet.trunk.switch import TrunkSwitch
 
 _log = logging.getLogger(__name__)
@@ -107,6 +108,7 @@ class PeerLink:
     async def close(self) -> None:
         """End the stream and every flow."""
         await self._tasks.cancel_all()
+        await self._hang_up()
         if self._outage is not None:
             self._outage.cancel()
         self.carrier.reset_all(lambda ends: True)
@@ -135,6 +137,7 @@ class PeerLink:
             back_off_s = min(2 * back_off_s, BACK_OFF_MOST_S)
 
     async def _dial(self) -> None:
+        await self._hang_up()
         async with self._open_channel(self.spec) as channel:
             wire = TrunkServiceStub(channel).Connect()
             try:
@@ -143,7 +146,7 @@ class PeerLink:
                     theirs = await dial_greeting(wire, self._identity, self.spec.name, lambda: mine)
                 if mine != self._session.position:
                     raise StreamEndedError  # given up meanwhile, which the other side cannot know
-                self.carrier.handle(self._session.resume(theirs))
+                self._resume(theirs)
                 await self._converse(wire)
             finally:
                 wire.cancel()
@@ -157,9 +160,16 @@ class PeerLink:
         """
         await self._hang_up()
         position = self._session.position
-        self.carrier.handle(self._session.resume(greeted.theirs))
-        await answer_greeting(wire, greeted, position)
-        await self._converse(wire)
+        self._resume(greeted.theirs)
+        await self._converse(wire, answer_greeting(wire, greeted, position))
+
+    def _resume(self, theirs: Position) -> None:
+        try:
+            self.carrier.handle(self._session.resume(theirs))
+        except ProtocolError:
+            self._session.lost()
+            self.carrier.handle(self._session.give_up(Reason.RESET))
+            raise
 
     async def _hang_up(self) -> None:
         before = self._conversation
@@ -167,28 +177,29 @@ class PeerLink:
             before.cancel()
             await asyncio.wait([before])
 
-    async def _converse(self, wire: Wire) -> None:
+    async def _converse(self, wire: Wire, greeting: Awaitable[None] | None = None) -> None:
         """Carry batches until the stream ends, or another takes its place."""
         self._online()
         conversation = self._loop.create_task(
-            converse(wire, self._session, self.carrier, self._wake),
+            converse(wire, self._session, self.carrier, self._wake, greeting),
             name=f"trunk with {self.spec.name}",
         )
         self._conversation = conversation
         try:
             await conversation
         except asyncio.CancelledError:
-            current = asyncio.current_task()
-            if current is not None and current.cancelling():
-                raise
             raise StreamEndedError from None  # another one has taken its place
-        except ProtocolError:
+        except (ProtocolError, InvalidMessageError):
             self.carrier.handle(self._session.give_up(Reason.RESET))
             raise
         finally:
             if conversation.done() and not conversation.cancelled():
                 conversation.exception()  # whoever is cancelled meanwhile does not care
-            self._offline()
+            if self._conversation is conversation:
+                self._offline()
+            current = asyncio.current_task()
+            if current is not None and current.cancelling():
+                raise asyncio.CancelledError  # whatever the stream's last words were
 
     def _online(self) -> None:
         if self._outage is not None:

@@ -5,8 +5,8 @@ becomes of flows when the two do not know each other any more. No bytes are read
 clock is looked at: whoever carries frames asks what to send (`take`), tells what came (`receive`,
 `resume`) and does what is answered.
 
-A session is what two lives of two processes have in common: it goes on over any number of streams as
-long as both sides are in the same one, which `Position` tells.
+A session is what two lives of two processes have in common: it goes on over any number of streams
+as long as both sides are in the same one, which `Position` tells.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ PACKETS_MOST_BYTES = 4 << 20
 """Packets that wait to be sent; more are lost, as on a full link."""
 FRAMES_MOST = 1 << 17
 """Frames that wait to be sent: who makes this node say so much and does not listen is cut off."""
+BATCH_FRAMES = 8192
+"""In one batch."""
 FRAME_BYTES = 64
 """What a frame counts beside its payload."""
 
@@ -186,18 +188,14 @@ class Session:
 
     def say(self, frame: Packet | Asked | Answered) -> None:
         """Send what belongs to no flow; it is lost while there is no stream, or no room."""
-        size = len(frame.payload) + FRAME_BYTES if isinstance(frame, Packet) else FRAME_BYTES
+        size = _size(frame)
         if self.streaming and self._packet_bytes + size <= PACKETS_MOST_BYTES:
             self._packet_bytes += size
             self._say(frame)
 
     def _say(self, frame: Frame) -> None:
         self._frames.append(frame)
-        self._pending_bytes += FRAME_BYTES
-        if isinstance(frame, Packet):
-            self._pending_bytes += len(frame.payload)
-        elif isinstance(frame, Data):
-            self._pending_bytes += len(frame.data)
+        self._pending_bytes += _size(frame)
 
     def _settle(self, flow: Flow) -> None:
         if flow.is_done and flow.state is FlowState.OPEN:
@@ -220,6 +218,11 @@ class Session:
         """Bytes of flows that may be sent before something is acknowledged."""
         return max(0, UNACKNOWLEDGED_MOST - self._unacknowledged - self._pending_bytes)
 
+    @property
+    def has_something_to_say(self) -> bool:
+        """Whether `take` has a batch."""
+        return bool(self._again or self._frames) or self._owes_acknowledgement()
+
     def take(self) -> Batch | None:
         """The next batch for the stream; None when there is nothing to say."""
         if self._again:
@@ -233,10 +236,17 @@ class Session:
 
     def _next_batch(self) -> Batch:
         self._sequence += 1
-        batch = Batch(self._sequence, self._acknowledge(), self._frames)
-        self._sent.append((batch, self._pending_bytes))
-        self._unacknowledged += self._pending_bytes
-        self._frames, self._pending_bytes, self._packet_bytes = [], 0, 0
+        frames, size = self._frames, self._pending_bytes
+        if len(frames) > BATCH_FRAMES:
+            frames = frames[:BATCH_FRAMES]
+            size = sum(map(_size, frames))
+        self._frames = self._frames[len(frames) :]
+        self._pending_bytes -= size
+        if not self._frames:
+            self._packet_bytes = 0
+        batch = Batch(self._sequence, self._acknowledge(), frames)
+        self._sent.append((batch, size))
+        self._unacknowledged += size
         return batch
 
     def _owes_acknowledgement(self) -> bool:
@@ -404,3 +414,10 @@ class Session:
                 happenings.append(Aborted(flow, reason))
         self._last_peer_id = 0
         return happenings
+
+
+def _size(frame: Frame) -> int:
+    """What a frame counts."""
+    if isinstance(frame, Data):
+        return len(frame.data) + FRAME_BYTES
+    return len(frame.payload) + FRAME_BYTES if isinstance(frame, Packet) else FRAME_BYTES

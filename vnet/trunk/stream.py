@@ -115,8 +115,21 @@ async def answer_greeting(wire: Wire, greeted: Greeted, position: Position) -> N
     await wire.write(codec.resume_to_message(greeted.proof, position))
 
 
-async def converse(wire: Wire, session: Session, carrier: Carrier, wake: asyncio.Event) -> None:
+async def converse(
+    wire: Wire,
+    session: Session,
+    carrier: Carrier,
+    wake: asyncio.Event,
+    greeting: Awaitable[None] | None,
+) -> None:
     """Carry batches both ways until the stream ends; returns only by an exception.
+
+    Args:
+        wire: The stream.
+        session: The conversation, which has been resumed.
+        carrier: Takes and gives batches.
+        wake: Set when there is something to send.
+        greeting: What is left of it to be said.
 
     Raises:
         StreamEndedError: It has ended.
@@ -124,6 +137,8 @@ async def converse(wire: Wire, session: Session, carrier: Carrier, wake: asyncio
         InvalidMessageError: The other node said what makes no sense.
     """
     try:
+        if greeting is not None:
+            await greeting
         async with asyncio.TaskGroup() as both:
             both.create_task(_receive(wire, carrier), name="trunk receive")
             both.create_task(_send(wire, carrier, wake), name="trunk send")
@@ -147,10 +162,12 @@ async def _receive(wire: Wire, carrier: Carrier) -> None:
 
 async def _send(wire: Wire, carrier: Carrier, wake: asyncio.Event) -> None:
     """Whatever becomes ready while a batch is being written goes with the next one."""
+    loop = asyncio.get_running_loop()
     while True:
         wake.clear()
         batch = carrier.gather()
-        if batch is not None:
-            await wire.write(codec.batch_to_message(batch))
-        else:
+        if batch is None:
             await wake.wait()
+            continue
+        loop.call_soon(carrier.watch_again)
+        await wire.write(codec.batch_to_message(batch))

@@ -98,6 +98,9 @@ class TrunkSwitch(Protocol):
             OSError: The pod has closed its end (EPIPE), or reset the connection.
         """
 
+    def expect_tokens(self) -> None:
+        """Say that `wait_briefly` is about to be called, which gets all tokens from now on."""
+
     def wait_briefly(self, ns: int) -> Sequence[int]:
         """Wait for watches that fire, so long at most, and keep the loop waiting; their tokens."""
 

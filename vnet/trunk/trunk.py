@@ -211,14 +211,14 @@ class Trunk:
         self._take_withdrawals()
 
     def _take_withdrawals(self) -> None:
+        """Ask each time, also when nobody waits: the descriptor stays readable until then."""
         waiting = {
-            number: (link, flow)
+            number: link.carrier
             for link in self._links.values()
-            for number, flow in link.carrier.numbers.items()
+            for number in link.carrier.connecting
         }
         for number in self._switch.withdrawn(list(waiting)):
-            link, flow = waiting[number]
-            link.carrier.withdraw(flow)
+            waiting[number].withdraw(number)
 
     def _take_connections(self) -> None:
         assert self._descriptors is not None

@@ -16,6 +16,7 @@ from pod_node.engine import EngineRuntime
 from pod_node.engine.errors import CaptureRefusedError
 from tests.pod_node.guests.python.conftest import PodNetwork, RunningPod
 from tests.support.lab import lab, python_image
+from tests.support.nodes import twin_lab
 from vnet.capture import CapturedPacket, CapturePlace, InterfacePlace, LinkPlace, pcapng
 from vnet.configuration import Group, Hop, Link, LinkParameters, NetworkConfiguration, Route
 from vnet.ping import EchoOutcome
@@ -111,9 +112,14 @@ def fields(path: Path, chosen: str, *names: str) -> list[tuple[str, ...]]:
 
 
 @pytest.fixture
-async def runtime() -> AsyncIterator[EngineRuntime]:
-    async with lab(256 << 20) as bench:
+async def runtime(request: pytest.FixtureRequest) -> AsyncIterator[EngineRuntime]:
+    """One node, or two where the test asks for them too."""
+    nodes = getattr(request, "param", 1)
+    async with twin_lab(256 << 20) if nodes == 2 else lab(256 << 20) as bench:
         yield bench.runtime
+
+
+BOTH = pytest.mark.parametrize("runtime", [1, 2], indirect=True, ids=["one node", "two nodes"])
 
 
 @pytest.fixture
@@ -128,6 +134,7 @@ async def server(pods: PodNetwork) -> RunningPod:
     return pod
 
 
+@BOTH
 async def test_tshark_finds_nothing_to_complain_about(
     runtime: EngineRuntime, pods: PodNetwork, server: RunningPod, tmp_path: Path
 ) -> None:
@@ -231,6 +238,7 @@ one.recv(100)
 """
 
 
+@BOTH
 async def test_datagrams_refusals_and_echoes_are_what_they_are(
     runtime: EngineRuntime, pods: PodNetwork, tmp_path: Path
 ) -> None:

@@ -24,9 +24,7 @@ from vnet.configuration import (
     Protocol,
 )
 
-pytestmark = pytest.mark.parametrize(
-    "pods", [1, 2], indirect=True, ids=["one node", "two nodes"]
-)
+pytestmark = pytest.mark.parametrize("pods", [1, 2], indirect=True, ids=["one node", "two nodes"])
 MS = 1_000_000
 NONBLOCK = FdFlag.NONBLOCK
 PORT = 7000

@@ -15,9 +15,7 @@ from tests.support.puppet import Puppet
 from vnet.configuration import FaultKind, LinkParameters
 from vnet.ping import EchoOutcome, EchoResult
 
-pytestmark = pytest.mark.parametrize(
-    "pods", [1, 2], indirect=True, ids=["one node", "two nodes"]
-)
+pytestmark = pytest.mark.parametrize("pods", [1, 2], indirect=True, ids=["one node", "two nodes"])
 MS = 1_000_000
 SHORT_S = 0.02
 

@@ -5,6 +5,8 @@ Pods talk on `back`; on `front` they talk to the test.
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from dataclasses import asdict
 from ipaddress import IPv4Address
 
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests.support.configurations import fault, group, linked
 from tests.support.datagrams import DatagramSocket
-from tests.support.lab import BACK_GATEWAY, NETWORKS, Lab
+from tests.support.lab import BACK_GATEWAY, NETWORKS, Lab, eventually
 from tests.support.puppet import Puppet
 from tests.support.wasi import Errno, FdFlag
 from vnet.configuration import (
@@ -29,11 +31,11 @@ from vnet.configuration import (
 )
 from vnet.statistics import InterfaceStatistics
 
-pytestmark = pytest.mark.parametrize(
-    "pods", [1, 2], indirect=True, ids=["one node", "two nodes"]
-)
+pytestmark = pytest.mark.parametrize("pods", [1, 2], indirect=True, ids=["one node", "two nodes"])
 MS = 1_000_000
 PORT = 7000
+ARRIVAL_S = 10.0
+"""What is under way has come by then, on the busiest machine."""
 DIRECT, SLOW = LinkParameters(), LinkParameters(delay_ns=MS)
 
 
@@ -64,19 +66,27 @@ class Pair:
         left, right = (counted(self.pods, address) for address in self.addresses)
         return left, right
 
-    def expect(self, **left: int) -> None:
-        """Left has counted this and nothing else, and right the opposite."""
+    async def expect(self, **left: int) -> None:
+        """Left has counted this and nothing else, and right the opposite, once all has come."""
         opposite = {"sent": "received", "received": "sent"}
         right = {
             "_".join(opposite.get(word, word) for word in name.split("_")): value
             for name, value in left.items()
         }
-        for counted, expected in zip(self.counted(), (left, right), strict=True):
-            numbers = {n: v for n, v in asdict(counted).items() if isinstance(v, int) and v}
-            assert numbers == {name: value for name, value in expected.items() if value}
+        expected = [{n: v for n, v in side.items() if v} for side in (left, right)]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ARRIVAL_S):
+                await eventually(lambda: self._numbers() == expected)
+        assert self._numbers() == expected
         assert tuple((one.pod, one.network) for one in self.counted()) == tuple(
             (name, "back") for name in self.names
         )
+
+    def _numbers(self) -> list[dict[str, int]]:
+        return [
+            {name: value for name, value in asdict(one).items() if isinstance(value, int) and value}
+            for one in self.counted()
+        ]
 
 
 def address_of(puppet: Puppet) -> str:
@@ -109,26 +119,26 @@ async def test_bytes_of_a_connection_are_counted_while_it_is_open_and_after(
     pair: Pair, parameters: LinkParameters
 ) -> None:
     pair.configure(parameters)
-    pair.expect()
+    await pair.expect()
     client, server = await pair.connect()
     await transfer(pair.left, client, pair.right, server, 5000)
     await transfer(pair.right, server, pair.left, client, 700)
-    pair.expect(sent_bytes=5000, received_bytes=700)
+    await pair.expect(sent_bytes=5000, received_bytes=700)
     await pair.left.close(client)
     assert await pair.right.read(server) == b""
-    pair.expect(sent_bytes=5000, received_bytes=700)
+    await pair.expect(sent_bytes=5000, received_bytes=700)
     await pair.right.close(server)
-    pair.expect(sent_bytes=5000, received_bytes=700)
+    await pair.expect(sent_bytes=5000, received_bytes=700)
     client, server = await pair.connect()
     await transfer(pair.left, client, pair.right, server, 11)
-    pair.expect(sent_bytes=5011, received_bytes=700)
+    await pair.expect(sent_bytes=5011, received_bytes=700)
 
 
 async def test_what_nobody_reads_has_been_received_and_what_is_lost_has_not(pair: Pair) -> None:
     pair.configure(DIRECT)
     client, server = await pair.connect()
     await pair.left.write(client, bytes(100))
-    pair.expect(sent_bytes=100)
+    await pair.expect(sent_bytes=100)
     cut = fault(FaultKind.CUT, *pair.addresses)
     pair.pods.runtime.configure_network(
         linked(*pair.addresses, DIRECT, faults=(cut,), network="back")
@@ -162,10 +172,10 @@ async def test_conversions_lose_and_double_no_byte(
         else:
             await transfer(pair.right, server, pair.left, client, size)
             received += size
-        pair.expect(sent_bytes=sent, received_bytes=received)
+        await pair.expect(sent_bytes=sent, received_bytes=received)
     await pair.left.close(client)
     await pair.right.close(server)
-    pair.expect(sent_bytes=sent, received_bytes=received)
+    await pair.expect(sent_bytes=sent, received_bytes=received)
 
 
 @pytest.mark.parametrize("parameters", [DIRECT, SLOW], ids=["direct", "paced"])
@@ -180,7 +190,7 @@ async def test_datagrams_are_counted_where_they_are_taken(
         await sender.send(bytes(size), there)
     for _ in range(3):
         await receiver.receive()
-    pair.expect(sent_datagrams=3, sent_bytes=1010)
+    await pair.expect(sent_datagrams=3, sent_bytes=1010)
     await sender.send(b"nobody", (there[0], PORT + 1))
     await sender.send(b"last", there)
     await receiver.receive()
@@ -195,10 +205,15 @@ async def test_a_full_receiver_drops_and_counts(pair: Pair) -> None:
     sender = await DatagramSocket.bind(pair.left)
     for _ in range(10):
         await sender.send(bytes(1500), (pair.addresses[1], PORT))
+
+    def arrived() -> int:
+        counted = pair.counted()[1]
+        return counted.received_datagrams + counted.dropped_datagrams
+
+    await eventually(lambda: arrived() == 10)
     left, right = pair.counted()
     assert left.sent_datagrams == 10
     assert right.dropped_datagrams > 0
-    assert right.received_datagrams + right.dropped_datagrams == 10
     assert right.received_bytes == 1500 * right.received_datagrams
 
 
@@ -209,7 +224,7 @@ async def test_a_broadcast_is_one_datagram_to_each_interface(pair: Pair) -> None
     await voice.set("broadcast", 1)
     await voice.send(b"all", ("10.20.255.255", PORT))
     await heard.receive()
-    pair.expect(sent_datagrams=1, sent_bytes=3)
+    await pair.expect(sent_datagrams=1, sent_bytes=3)
 
 
 async def test_a_pod_that_talks_to_itself_uses_no_interface(pair: Pair) -> None:
@@ -229,7 +244,7 @@ async def test_a_pod_that_talks_to_itself_uses_no_interface(pair: Pair) -> None:
         for socket in (receiver, sender):
             await pair.left.close(socket.fd)
     await ping(pair.pods, own, own)
-    pair.expect()
+    await pair.expect()
 
 
 async def ping(pods: Lab, source: str, target: str, size: int = 56) -> str:
@@ -247,7 +262,7 @@ async def test_echoes_are_counted_on_both_ways(pair: Pair) -> None:
     for parameters in (DIRECT, SLOW):
         pair.configure(parameters)
         assert await ping(pair.pods, *pair.addresses, size=100) == "reply"
-    pair.expect(sent_echoes=2, received_echoes=2, sent_bytes=200, received_bytes=200)
+    await pair.expect(sent_echoes=2, received_echoes=2, sent_bytes=200, received_bytes=200)
 
 
 async def test_what_a_policy_denies_is_counted_at_both_ends(pair: Pair) -> None:
@@ -272,7 +287,7 @@ async def test_what_a_policy_denies_is_counted_at_both_ends(pair: Pair) -> None:
     sender = await DatagramSocket.bind(pair.left)
     await sender.send(b"denied", (pair.addresses[1], PORT))
     assert await ping(pair.pods, *pair.addresses) == "denied by policy shut"
-    pair.expect(denied=3)
+    await pair.expect(denied=3)
     await pair.right.close(listener)
 
 
@@ -305,10 +320,10 @@ async def test_a_declared_interface_goes_on_counting_for_the_next_pod(
     gone = counted(pair.pods, str(interfaces[1].address))
     assert (gone.pod, gone.sent_bytes) == ("", 4000)
     pair.left = await pair.pods.puppet(name=pair.names[0], interfaces=interfaces)
-    pair.expect(sent_bytes=4000)
+    await pair.expect(sent_bytes=4000)
     client, server = await pair.connect()
     await transfer(pair.left, client, pair.right, server, 7)
-    pair.expect(sent_bytes=4007)
+    await pair.expect(sent_bytes=4007)
 
 
 async def test_an_interface_that_changes_groups_goes_on_counting(pair: Pair) -> None:

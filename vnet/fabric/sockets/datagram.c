@@ -73,7 +73,7 @@ static void pace(struct packet *packet, const struct interface *from, const stru
 {
 	struct path *path;
 	pacer_acquire();
-	if (path_make(packet->account, from, to, &path) < 0) {
+	if (path_make(packet->account, from, to, false, &path) < 0) {
 		packet_free(packet);
 	} else {
 		packet->flow_key =
@@ -198,7 +198,9 @@ static void broadcast_abroad(const struct packet *packet, struct interface *from
 	if (!copy)
 		return;
 	copy->target = to->address;
-	if (!send_paced(copy, from, to))
+	if (path_concerned(from, to))
+		pace(copy, from, to);
+	else
 		trunk_carry(copy, 0);
 }
 

@@ -16,6 +16,7 @@ from pod_node.engine import EngineRuntime
 from pod_node.images import CompiledImage
 from pod_node.spec import Interface, Mount, PodExit, PodSpec
 from tests.support.lab import NETWORKS, lab, python_image
+from tests.support.nodes import twin_lab
 
 FRONT = NETWORKS["front"]
 FABRIC_BYTES = 256 << 20
@@ -131,7 +132,8 @@ class PodNetwork:
 
 
 @pytest.fixture
-async def pods() -> AsyncIterator[PodNetwork]:
-    image = python_image()
-    async with lab(FABRIC_BYTES) as bench:
+async def pods(request: pytest.FixtureRequest) -> AsyncIterator[PodNetwork]:
+    """On one node, or on two in turn where the test asks for them too."""
+    image, nodes = python_image(), getattr(request, "param", 1)
+    async with twin_lab(FABRIC_BYTES) if nodes == 2 else lab(FABRIC_BYTES) as bench:
         yield PodNetwork(bench.runtime, image)

@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from pod_node.spec import Mount
 from tests.pod_node.guests.python.conftest import PodNetwork
+
+pytestmark = pytest.mark.parametrize("pods", [1, 2], indirect=True, ids=["one node", "two nodes"])
 
 
 async def test_http_server_answers_urllib_and_http_client(pods: PodNetwork) -> None:
