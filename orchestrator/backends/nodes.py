@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping, Sequence
     from ipaddress import IPv4Address, IPv4Network
 
     from pod_node.dialling import Connection
+    from pod_node.executing import ExecEvent, ExecOrder, ExecStep
+    from pod_node.files import Copied
     from pod_node.progress import Progress
     from pod_node.records import LogLines
     from pod_node.spec import PodSpec
@@ -67,6 +69,25 @@ class Nodes(Protocol):
 
     async def resume_pod(self, name: str) -> PodStatus:
         """Let a paused pod go on."""
+
+    async def signal_pod(self, name: str, number: int) -> PodStatus:
+        """Send a pod's main process a signal."""
+
+    def exec(
+        self, order: ExecOrder, steps: AsyncIterable[ExecStep]
+    ) -> AsyncGenerator[ExecEvent, None]:
+        """Run a program in a pod, to its end."""
+
+    def copy_out(self, pod: str, path: str, *, follow: bool) -> AsyncGenerator[bytes, None]:
+        """Take a file or folder of a pod as a tar stream."""
+
+    async def copy_in(
+        self, pod: str, path: str, pieces: AsyncIterable[bytes], *, strip: bool
+    ) -> Copied:
+        """Put a tar stream into a pod."""
+
+    async def remove_files(self, pod: str, paths: Sequence[str]) -> None:
+        """Remove files and folders of a pod."""
 
     async def list_pods(self) -> list[PodStatus]:
         """List every pod."""

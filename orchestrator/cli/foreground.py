@@ -14,8 +14,8 @@ import time
 from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING
 
-from orchestrator.backends.choice import open_backend
 from orchestrator.backends import embedded
+from orchestrator.backends.choice import open_backend
 from orchestrator.cli.printer import Printer
 from orchestrator.errors import OrchestratorError
 from orchestrator.orchestration import Orchestrator

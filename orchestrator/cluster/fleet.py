@@ -27,7 +27,7 @@ from vnet.configuration import NetworkConfiguration
 from vnet.totals import total
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping, Sequence
     from ipaddress import IPv4Address, IPv4Network
 
     from orchestrator.cluster.member import Member
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from orchestrator.errors import OrchestratorError
     from orchestrator.plan import Plan
     from pod_node.dialling import Connection
+    from pod_node.executing import ExecEvent, ExecOrder, ExecStep
+    from pod_node.files import Copied
     from pod_node.progress import Progress
     from pod_node.records import LogLines
     from pod_node.spec import PodSpec
@@ -303,6 +305,32 @@ class Fleet:
             if name not in self.assignments.owners:
                 self._specs.pop(name, None)
             await self._tell_peers()
+
+    async def signal_pod(self, name: str, number: int) -> PodStatus:
+        """Send a pod's main process a signal."""
+        return await self._on_pod(name, lambda client: client.signal_pod(name, number))
+
+    def exec(
+        self, order: ExecOrder, steps: AsyncIterable[ExecStep]
+    ) -> AsyncGenerator[ExecEvent, None]:
+        """Run a program in a pod, to its end."""
+        return self._owner(order.pod).client.exec(order, steps)
+
+    def copy_out(self, pod: str, path: str, *, follow: bool) -> AsyncGenerator[bytes, None]:
+        """Take a file or folder of a pod as a tar stream."""
+        return self._owner(pod).client.copy_out(pod, path, follow=follow)
+
+    async def copy_in(
+        self, pod: str, path: str, pieces: AsyncIterable[bytes], *, strip: bool
+    ) -> Copied:
+        """Put a tar stream into a pod."""
+        member = self._owner(pod)
+        return await member.call(member.client.copy_in(pod, path, pieces, strip=strip))
+
+    async def remove_files(self, pod: str, paths: Sequence[str]) -> None:
+        """Remove files and folders of a pod."""
+        member = self._owner(pod)
+        await member.call(member.client.remove_files(pod, paths))
 
     async def dial(self, address: IPv4Address, port: int, timeout_s: float) -> Connection:
         """Connect to a pod from its own node."""

@@ -1,8 +1,8 @@
 """A Ray cluster of several nodes on this machine, each with processes of its own.
 
 Small on purpose: few logical processors, small object stores, no dashboard, a token of its own. It
-is run by a process of its own (`python -m tests.support.ray_cluster`), since Ray looks for its token
-once only; that process does what lines of its standard input say.
+is run by a process of its own (`python -m tests.support.ray_cluster`), since Ray looks for its
+token once only; that process does what lines of its standard input say.
 """
 
 from __future__ import annotations

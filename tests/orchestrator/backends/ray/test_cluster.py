@@ -125,7 +125,7 @@ def podnet(command: Command, *words: str) -> str:
 
 def nodes_of(command: Command) -> dict[str, str]:
     rows = json.loads(podnet(command, "ps", "shop", "--format", "json"))
-    return {row["name"]: row["node"] for row in rows}
+    return {row["name"]: row["machine"] for row in rows}
 
 
 def test_pods_are_spread_over_machines_and_reach_each_other(shop: Command) -> None:
@@ -202,8 +202,8 @@ def test_pods_outlive_an_orchestrator_that_is_killed_and_the_next_one_finds_them
     call(*up)
     assert {node["name"]: node["process_id"] for node in listed(shop)} == before
     again = json.loads(podnet(shop, "ps", "shop", "--format", "json"))
-    assert [(row["name"], row["node"]) for row in again] == [
-        (row["name"], row["node"]) for row in boots
+    assert [(row["name"], row["machine"]) for row in again] == [
+        (row["name"], row["machine"]) for row in boots
     ]
     os.kill(int((shop.folder / "shop" / "lock").read_text()), signal.SIGKILL)
     call("down", "shop")
