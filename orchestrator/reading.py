@@ -154,7 +154,7 @@ async def with_times(control: Control, view: DeploymentView) -> DeploymentView:
                 pod,
                 booted_at_s=status.booted_at_s or None,
                 exited_at_s=status.exited_at_s or None,
-                machine=machine,
+                machine=pod.machine or machine,
             )
         pods.append(pod)
     return replace(view, pods=tuple(pods))

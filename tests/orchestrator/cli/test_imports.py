@@ -49,6 +49,8 @@ CALLS = (
     "link set web gw --delay 30ms --gemodel 1% --format json",
     "link set web gw --delay 30ms --gemodel 1%,10%",
     "link reset --all",
+    "node ls",
+    "node --help",
     "logs --tail 1 --since 5m --until 2030-01-01",
     "metrics",
     "netstat --format json",
