@@ -35,6 +35,7 @@ MEASURES = (
     "serving",
     "trunk",
     "cli_start",
+    "cluster",
 )
 RESULT = ROOT / "build" / "bench.json"
 
