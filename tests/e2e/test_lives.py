@@ -31,7 +31,9 @@ time.sleep(1000)
 """
 
 
-def topology(folder: Path, version: str, replicas: int = 3, more: str = "") -> str:
+def topology(
+    folder: Path, version: str, replicas: int = 3, more: str = "", policy: str = "no"
+) -> str:
     """One service of some pods that do nothing."""
     (folder / "app").mkdir(exist_ok=True)
     (folder / "app" / "main.py").write_text(PROGRAM)
@@ -46,6 +48,7 @@ services:
     volumes: ["./app:/app:ro"]
     ports: ["80"]
     stop_grace_period: 1s
+    restart: "{policy}"
     deploy:
       replicas: {replicas}
       {more}
@@ -82,7 +85,7 @@ async def pods_of(state: Path) -> dict[str, dict[str, object]]:
 
 async def until(state: Path, found: Callable[[dict[str, dict[str, object]]], bool]) -> None:
     async with asyncio.timeout(60):
-        while not found(await pods_of(state)):
+        while not found(await pods_of(state)):  # noqa: ASYNC110 - a command is asked
             await asyncio.sleep(0.05)
 
 
@@ -267,12 +270,11 @@ async def test_a_damaged_database_is_told_and_down_ends_the_pods_all_the_same(
 async def test_a_pod_that_ends_at_once_is_no_hot_loop_for_the_next_orchestrator_either(
     state: Path, tmp_path: Path
 ) -> None:
-    file = Path(topology(tmp_path, "broken", replicas=1))
-    file.write_text(file.read_text().replace("image: python", "image: python\n    restart: always"))
-    await podnet(state, "up", str(file), "-d")
+    file = topology(tmp_path, "broken", replicas=1, policy="always")
+    await podnet(state, "up", file, "-d")
     await until(state, lambda pods: int(str(pods["a-1"]["boots"])) >= 4)
     await kill(orchestrator_of(state))
-    await podnet(state, "up", str(file), "-d")
+    await podnet(state, "up", file, "-d")
     shown = await podnet(state, "inspect", "a-1", "--format", "json")
     assert '"restarts": 0' not in shown.out
 
