@@ -240,6 +240,14 @@ class Control:
             await self._keep()
         return pods
 
+    def one_pod(self, name: str) -> str:
+        """Find the pod that a name means; a service means its first.
+
+        Raises:
+            OrchestratorError: there is nobody of that name.
+        """
+        return self._targets.one(name)
+
     async def ping(
         self, source: str, target: str, plan: PingPlan
     ) -> AsyncGenerator[PingStep, None]:

@@ -29,6 +29,7 @@ from orchestrator.codec.deployment import (
 from orchestrator.codec.looking import batch_to_message, order_from_message, ping_step_to_message
 from orchestrator.codec.times import duration_from_us
 from orchestrator.codec.watching import statistics_to_message as statistics_message
+from orchestrator.copying import CopyingService
 from orchestrator.declaring import DeclaringService
 from orchestrator.errors import OrchestratorError
 from orchestrator.impairments import ImpairmentError
@@ -68,7 +69,7 @@ _STATUSES: Statuses = (
 )
 
 
-class DeploymentService(ObservingService, DeclaringService):
+class DeploymentService(ObservingService, DeclaringService, CopyingService):
     """Answers the calls of orchestrator.v1."""
 
     async def Describe(

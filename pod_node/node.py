@@ -27,6 +27,7 @@ from pod_node.errors import (
     UnknownPodError,
 )
 from pod_node.fanout import Fanout
+from pod_node.files import PodTree
 from pod_node.health import Health, HealthChanged
 from pod_node.logs import LogBook, LogTrouble
 from pod_node.pinging import ping
@@ -55,12 +56,12 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from pod_node.dialling import PodConnection
-    from pod_node.files import Roots
+    from pod_node.files import Book, PodFolders, Roots
     from pod_node.history import LogWish
     from pod_node.images import CompiledImage
     from pod_node.records import LogLines
     from pod_node.runtime import Pod, Runtime
-    from pod_node.spec import PodExit, PodSpec
+    from pod_node.spec import Mount, PodExit, PodSpec
     from pod_node.usage import PodUsage
     from vnet.capture import CaptureWish
     from vnet.configuration import NetworkConfiguration
@@ -86,6 +87,8 @@ class _Life:
 
     status: PodStatus
     pod: Pod
+    mounts: tuple[Mount, ...]
+    folders: PodFolders
     checks: asyncio.Task[None] | None = None
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -251,7 +254,7 @@ class Node:
         return life.status
 
     def remove(self, name: str) -> None:
-        """Forget a pod that has ended; its log stays.
+        """Forget a pod that has ended, and all that it wrote; its log stays.
 
         Raises:
             UnknownPodError: no pod of that name was booted.
@@ -262,6 +265,8 @@ class Node:
             raise PodExistsError(name, life.status.state.value)
         self.portals.remove_pod(name)
         del self._lives[name]
+        self._roots.discard(name)
+        self._sweep()
 
     async def stop(self, name: str, grace_s: float) -> PodStatus:
         """Ask a pod to end, give it time, then kill it; return when it has ended.
@@ -337,6 +342,17 @@ class Node:
         """Read what pods wrote; see `LogBook.read`."""
         return self.logs.read(wish)
 
+    def files(self, name: str) -> tuple[PodTree, Book]:
+        """Give what a pod sees, or would see if it ran, and where what is put there is counted.
+
+        Raises:
+            UnknownPodError: no pod of that name was booted.
+        """
+        life = self._life(name)
+        running = not life.ended.is_set()
+        tree = PodTree.of_pod(life.mounts, life.folders, running=running)
+        return tree, life.pod.disks() if running else self._roots.book(name)
+
     def _life(self, name: str) -> _Life:
         life = self._lives.get(name)
         if life is None:
@@ -370,7 +386,8 @@ class Node:
 
     def _start(self, spec: PodSpec, image: CompiledImage, generation: int) -> _Life:
         self.logs.begin(spec.name)
-        folders = self._roots.open(spec, (*image.mounts, *spec.mounts))
+        mounts = (*image.mounts, *spec.mounts)
+        folders = self._roots.open(spec, mounts)
         booted_at_s, started_at = self._wall(), asyncio.get_running_loop().time()
         pod = self._runtime.boot(
             spec,
@@ -387,7 +404,7 @@ class Node:
             health=Health.STARTING if spec.healthcheck else None,
             booted_at_s=booted_at_s,
         )
-        return _Life(status, pod)
+        return _Life(status, pod, mounts, folders)
 
     def _sweep(self) -> None:
         if self._roots.has_discarded:

@@ -33,6 +33,7 @@ from pod_node.codec import (
     usage_to_message,
     wish_from_message,
 )
+from pod_node.copy_service import CopyService
 from pod_node.dialling import BrokenConnectionError, carry
 from pod_node.errors import (
     BootError,
@@ -50,10 +51,7 @@ from pod_node.progress import Phase
 from pod_node.serving import Statuses, answering
 from pod_node.usage import NodeUsage, process_usage
 from protos.node.v1 import node_pb2 as pb
-from protos.node.v1.node_pb2_grpc import (
-    PodNodeServiceServicer,
-    add_PodNodeServiceServicer_to_server,
-)
+from protos.node.v1.node_pb2_grpc import add_PodNodeServiceServicer_to_server
 from vnet.capture import ExpressionError
 from vnet.codec import configuration_from_message, fields, statistics_to_message
 from vnet.edge import MalformedLabelError, PortInUseError
@@ -91,7 +89,7 @@ _STATUSES: Statuses = (
 )
 
 
-class PodNodeService(PodNodeServiceServicer):
+class PodNodeService(CopyService):
     """Answers the calls of node.v1."""
 
     def __init__(

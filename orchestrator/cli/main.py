@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 VERBS = {
     "capture": "Show or record packets of a pod or a link.",
+    "cp": "Copy files and folders into and out of pods.",
     "down": "End a deployment.",
     "events": "Report what happens to a deployment.",
     "graph": "Draw a topology, or a deployment.",

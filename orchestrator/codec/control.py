@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, Self
 
 from orchestrator.changes import PodVerb
-from orchestrator.codec.calls import cancelled, open_channel, translated
+from orchestrator.codec.calls import cancelled, open_channel, sent, translated
 from orchestrator.codec.changes import (
     ends_to_message,
     hold_to_message,
@@ -40,13 +40,21 @@ from orchestrator.codec.watching import (
 )
 from orchestrator.views import EventOrder
 from pod_node.codec import plan_to_message, usage_from_message
+from pod_node.files import Copied
 from protos.orchestrator.v1 import orchestrator_pb2 as pb
 from protos.orchestrator.v1.orchestrator_pb2_grpc import DeploymentServiceStub
 from vnet.codec import statistics_from_message
 from vnet.configuration import FaultKind
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import (
+        AsyncGenerator,
+        AsyncIterable,
+        AsyncIterator,
+        Callable,
+        Mapping,
+        Sequence,
+    )
     from contextlib import AbstractContextManager
     from pathlib import Path
     from types import TracebackType
@@ -219,6 +227,27 @@ class DeploymentClient:
                         targets=targets, duration_us=duration_to_us(duration_s)
                     )
                     return list((await self._stub.PausePods(request)).pods)
+
+    async def copy_out(self, name: str, path: str, *, follow: bool) -> AsyncGenerator[bytes, None]:
+        """Take a file or folder of a pod as a tar stream."""
+        call = self._stub.CopyOut(pb.CopyOutRequest(name=name, path=path, follow=follow))
+        with _errors(), cancelled(call):
+            async for message in call:
+                yield message.chunk
+
+    async def copy_in(
+        self, name: str, path: str, pieces: AsyncIterable[bytes], *, strip: bool
+    ) -> Copied:
+        """Put a tar stream into a pod; see `pod_node.files.copy_in`."""
+
+        async def messages() -> AsyncGenerator[pb.CopyInRequest, None]:
+            yield pb.CopyInRequest(target=pb.CopyTarget(name=name, path=path, strip=strip))
+            async for piece in pieces:
+                yield pb.CopyInRequest(chunk=piece)
+
+        with _errors():
+            response = await sent(self._stub.CopyIn(), messages())
+        return Copied(files=response.files, bytes=response.bytes)
 
     async def ping(
         self, source: str, target: str, plan: PingPlan

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from orchestrator.codec.calls import cancelled, open_channel, translated
+from orchestrator.codec.calls import cancelled, open_channel, sent, translated
 from orchestrator.codec.connection import CarriedConnection
 from orchestrator.codec.errors import NodeLostError, NodeRefusedError
 from pod_node.codec import (
@@ -29,13 +29,14 @@ from pod_node.codec import (
     usage_from_message,
     wish_to_message,
 )
+from pod_node.files import Copied
 from pod_node.history import LogWish
 from protos.node.v1 import node_pb2 as pb
 from protos.node.v1.node_pb2_grpc import PodNodeServiceStub
 from vnet.codec import configuration_to_message, statistics_from_message
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from ipaddress import IPv4Address, IPv4Network
     from pathlib import Path
@@ -246,6 +247,32 @@ class NodeClient:
         with _errors():
             response = await self._stub.ResumePod(pb.ResumePodRequest(name=name))
         return pod_from_message(response.pod)
+
+    async def copy_out(self, pod: str, path: str, *, follow: bool) -> AsyncGenerator[bytes, None]:
+        """Take a file or folder of a pod as a tar stream."""
+        call = self._stub.CopyOut(pb.CopyOutRequest(pod=pod, path=path, follow=follow))
+        with _errors(), cancelled(call):
+            async for message in call:
+                yield message.chunk
+
+    async def copy_in(
+        self, pod: str, path: str, pieces: AsyncIterable[bytes], *, strip: bool
+    ) -> Copied:
+        """Put a tar stream into a pod; see `pod_node.files.copy_in`."""
+
+        async def messages() -> AsyncGenerator[pb.CopyInRequest, None]:
+            yield pb.CopyInRequest(target=pb.CopyTarget(pod=pod, path=path, strip=strip))
+            async for piece in pieces:
+                yield pb.CopyInRequest(chunk=piece)
+
+        with _errors():
+            response = await sent(self._stub.CopyIn(), messages())
+        return Copied(files=response.files, bytes=response.bytes)
+
+    async def remove_files(self, pod: str, paths: Sequence[str]) -> None:
+        """Remove files and folders of a pod."""
+        with _errors():
+            await self._stub.RemoveFiles(pb.RemoveFilesRequest(pod=pod, paths=paths))
 
     async def statistics(self) -> NodeUsage:
         """Say what the node and its pods use."""

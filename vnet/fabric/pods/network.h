@@ -62,6 +62,7 @@ struct interface_counters {
 	u64 received_datagrams, sent_datagrams;
 	u64 received_echoes, sent_echoes; /* requests and replies */
 	u64 dropped_datagrams;            /* their receiver had no room */
+	u64 cut_packets;                  /* that it sent, stopped by a fault or for want of a way */
 	u64 denied; /* connections, first datagrams and echoes that it was an end of, by policies */
 };
 
