@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import Counter
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
@@ -21,20 +22,27 @@ from orchestrator.phases import PodView
 from orchestrator.schedule import Schedule
 from orchestrator.shaping import Shaping
 from orchestrator.targets import ALIVE, RUNNING, TargetError, Targets
-from orchestrator.views import DeploymentView, LinkAim, PodDropped, PodShown, Remarked
-from orchestrator.wording import action_text, egress_text
+from orchestrator.views import (
+    DeploymentView,
+    LinkAim,
+    PodDropped,
+    PodShown,
+    Remarked,
+    ServiceView,
+)
+from orchestrator.wording import action_text, egress_text, signal_text
 from vnet.capture import CaptureWish, InterfacePlace
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Sequence
 
-    from orchestrator.changes import Change, Impairment
+    from orchestrator.changes import Change, Impairment, Part
     from orchestrator.codec import NodeClient
     from orchestrator.events import EventLog
     from orchestrator.plan import Plan
     from orchestrator.topology.schema import Topology
     from orchestrator.topology.source import TopologySource
-    from orchestrator.views import CaptureOrder, PingStep
+    from orchestrator.views import CaptureOrder, FaultView, PingStep
     from pod_node.status import OpenPortal
     from vnet.capture import CaptureBatch, CapturePlace
     from vnet.egress import EgressHappening
@@ -209,6 +217,19 @@ class Control:
         await self._keep()
         return names
 
+    async def part(self, wanted: Part) -> FaultView:
+        """Begin a partition or a hold; say what it is like.
+
+        Raises:
+            OrchestratorError: it makes no sense, or the node refused.
+        """
+        (name,) = await self.shaping.change(wanted)
+        # Before anything is waited for: it may be a short one.
+        view = next(fault for fault in self.shaping.faults() if fault.name == name)
+        self._woken.set()
+        await self._keep()
+        return view
+
     async def act(
         self, verb: PodVerb, names: Sequence[str], duration_s: float | None = None
     ) -> tuple[str, ...]:
@@ -238,6 +259,17 @@ class Control:
         self._woken.set()
         if verb is not PodVerb.KILL:
             await self._keep()
+        return pods
+
+    async def signal(self, names: Sequence[str], number: int) -> tuple[str, ...]:
+        """Send the main processes of pods a signal; name the pods.
+
+        Raises:
+            OrchestratorError: there is nobody of a name, nobody runs, or pods have no such signal.
+        """
+        pods = self._targets.pods(names, self._views, ALIVE)
+        await _all([self.client.signal_pod(pod, number) for pod in pods])
+        self.events.tell(signal_text(number, pods), Remarked())
         return pods
 
     def one_pod(self, name: str) -> str:
@@ -280,6 +312,18 @@ class Control:
             async for batch in batches:
                 yield batch
 
+    def services(self) -> tuple[ServiceView, ...]:
+        """Say what is declared of each service."""
+        desired = Counter(pod.spec.service for pod in self._plan.pods)
+        return tuple(
+            ServiceView(
+                name=name,
+                desired_pods=desired[name],
+                ports=tuple(port.target for port in section.ports),
+            )
+            for name, section in self._topology.services.items()
+        )
+
     def find(self, names: Sequence[str]) -> tuple[str, ...]:
         """Name the pods that services and pods stand for; none stand for all.
 
@@ -300,6 +344,7 @@ class Control:
             portals=self._portals,
             configuration=self.shaping.configuration,
             faults=tuple(self.shaping.faults()),
+            services=self.services(),
         )
 
     def _ordered_views(self) -> Iterator[PodView]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -184,7 +186,8 @@ async def test_logs_come_in_the_order_of_time_and_go_on(pair: sdk.Deployment) ->
 
 async def test_events_say_what_happened_and_what_happens(pair: sdk.Deployment) -> None:
     past = [event async for event in pair.events("api", types=["pod"], since="1h", until="0s")]
-    assert [event.action for event in past[:3]] == ["starting", "running", "healthy"]
+    actions = [event.action for event in past]
+    assert actions.index("starting") < actions.index("running") < actions.index("healthy")
     standing = pair.events(initial_state=True, types=["pod"])
     names = []
     async for event in standing:
@@ -214,6 +217,31 @@ async def test_use_of_resources_is_told(pair: sdk.Deployment) -> None:
     assert {pod.pod for pod in usage.pods} == {"api-1", "web-1", "web-2"}
     counted = await pair.network_statistics()
     assert {interface.pod for interface in counted.interfaces} >= {"api-1", "web-1"}
+
+
+async def test_a_service_is_scaled_and_shrinks_again(pair: sdk.Deployment) -> None:
+    await pair.scale(web=3)
+    assert [pod.name for pod in pair.service("web").replicas] == ["web-1", "web-2", "web-3"]
+    assert (await pair.http.get("http://web-3:8000/")).text == "hello from frontend"
+    await pair.scale(web=2)
+    assert [pod.name for pod in pair.service("web").replicas] == ["web-1", "web-2"]
+
+
+async def test_a_service_is_stopped_and_started(pair: sdk.Deployment) -> None:
+    await pair.stop("web-2", grace=0)
+    assert pair.pod("web-2").phase == "stopped"
+    assert (await pair.service("web").http.get("/")).status_code == 200
+    await pair.start("web-2")
+    await pair.wait_ready("web")
+
+
+async def test_another_topology_is_taken_up_while_it_runs(
+    pair: sdk.Deployment, folder: Path
+) -> None:
+    await pair.apply(TOPOLOGY, directory=folder, variables={"NAME": "shopfront"})
+    await pair.wait_ready("web")
+    assert (await pair.service("web").http.get("/")).text == "hello from shopfront"
+    assert (await pair.service("api").http.get("/")).text == "hello from api"
 
 
 async def test_somebody_else_can_take_part(pair: sdk.Deployment) -> None:
@@ -284,3 +312,17 @@ async def test_a_pod_that_ends_badly_is_the_reason_why_nothing_is_ready() -> Non
 async def test_what_cannot_be_started_says_why() -> None:
     with pytest.raises(sdk.PodnetError, match="no-such"):
         await started("name: none\nservices: {a: {image: ./no-such.wasm}}")
+
+
+async def test_a_follower_of_logs_goes_on_with_the_next_node() -> None:
+    program = "import time; print('alive', flush=True); time.sleep(1000)"
+    service = {"image": "python", "command": ["python", "-c", program]}
+    async with sdk.deploy({"name": "lost", "services": {"a": service}}) as deployment:
+        lines = deployment.logs(follow=True)
+        assert (await anext(lines)).text == "alive"
+        await asyncio.to_thread(os.kill, await deployment.node_process_id(), signal.SIGKILL)
+        assert (await anext(lines)).text == "alive", "of the pod's next life"
+        await lines.aclose()
+        await deployment.wait_ready()
+        lost = [event async for event in deployment.events(since="1h", until="0s", types=["node"])]
+        assert [event.action for event in lost] == ["lost"]
