@@ -1,4 +1,4 @@
-"""`podnet exec`, `shell` and `kill -s`, as a person uses them, at a real terminal where it matters."""
+"""`podnet exec`, `shell` and `kill -s`, as a person uses them, with a real terminal."""
 
 from __future__ import annotations
 
