@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.codec import DeploymentRefusedError
+from orchestrator.feeding import CHUNK_BYTES, Feed
 from pod_node.executing import (
     Ended,
     ExecOrder,
-    Input,
     InputEnd,
     InputTaken,
     Output,
@@ -33,15 +33,11 @@ from pod_node.executing import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator
+    from collections.abc import Iterator
 
     from orchestrator.cli.reaching import Reach
     from orchestrator.codec import DeploymentClient
-    from pod_node.executing import ExecStep
 
-CHUNK_BYTES = 32 * 1024
-UNDER_WAY_BYTES = 128 * 1024
-"""Input that was sent and not taken: the node holds up nobody who has less."""
 CANNOT_RUN = 126
 DEFAULT_ROWS, DEFAULT_COLUMNS = 24, 80
 """Of a terminal that does not know its size."""
@@ -71,34 +67,6 @@ def run(reach: Reach, program: Program) -> int:
         return CANNOT_RUN
 
 
-class _Steps:
-    """What the program is told, as it comes up."""
-
-    def __init__(self) -> None:
-        self._queue: asyncio.Queue[ExecStep] = asyncio.Queue()
-        self._under_way = 0
-        self._room = asyncio.Event()
-
-    def tell(self, step: ExecStep) -> None:
-        self._queue.put_nowait(step)
-
-    def taken(self, size: int) -> None:
-        self._under_way -= size
-        self._room.set()
-
-    async def type(self, data: bytes) -> None:
-        """Pass input on, and wait until more may be sent."""
-        self.tell(Input(data))
-        self._under_way += len(data)
-        while self._under_way >= UNDER_WAY_BYTES:
-            self._room.clear()
-            await self._room.wait()
-
-    async def __aiter__(self) -> AsyncGenerator[ExecStep, None]:
-        while True:
-            yield await self._queue.get()
-
-
 async def _run(client: DeploymentClient, program: Program) -> int:
     order = ExecOrder(
         pod=program.target,
@@ -107,7 +75,7 @@ async def _run(client: DeploymentClient, program: Program) -> int:
         working_dir=program.working_dir,
         window=_window() if program.terminal else None,
     )
-    steps = _Steps()
+    steps = Feed()
     loop = asyncio.get_running_loop()
     with _signals(loop, steps, program), _raw(program):
         if program.interactive:
@@ -142,7 +110,7 @@ def _window() -> WindowSize:
 
 
 @contextmanager
-def _signals(loop: asyncio.AbstractEventLoop, steps: _Steps, program: Program) -> Iterator[None]:
+def _signals(loop: asyncio.AbstractEventLoop, steps: Feed, program: Program) -> Iterator[None]:
     """Pass signals on to the program for as long as the block lasts."""
     numbers = [*PASSED_ON, signal.SIGWINCH] if program.terminal else list(PASSED_ON)
     for number in numbers:
@@ -172,7 +140,7 @@ def _raw(program: Program) -> Iterator[None]:
         termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
 
 
-def _read_input(loop: asyncio.AbstractEventLoop, steps: _Steps) -> None:
+def _read_input(loop: asyncio.AbstractEventLoop, steps: Feed) -> None:
     """Pass standard input on from a thread of its own, which the process does not wait for.
 
     Terminals, pipes and files are all read so, and never left non-blocking for others.

@@ -36,6 +36,7 @@ MEASURES = (
     "trunk",
     "cli_start",
     "cluster",
+    "control_plane",
 )
 RESULT = ROOT / "build" / "bench.json"
 

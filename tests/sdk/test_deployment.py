@@ -124,6 +124,50 @@ async def test_a_port_that_nobody_listens_on_is_a_connect_error(pair: sdk.Deploy
         await pair.http.get("https://api:8000/")
 
 
+async def test_a_program_runs_beside_a_pods_own(pair: sdk.Deployment) -> None:
+    code = "import os, socket, sys; print(socket.gethostname(), os.environ['X'], os.getcwd())"
+    done = await pair.service("web").exec(
+        "python", "-c", code, environment={"X": "1"}, working_dir="/app", index=2
+    )
+    assert (done.status, done.text, done.stderr) == (0, "web-2 1 /app\n", b"")
+    assert done.check() is done
+
+
+async def test_a_programs_input_may_be_larger_than_any_buffer(pair: sdk.Deployment) -> None:
+    code = "import sys; sys.stdout.buffer.write(sys.stdin.buffer.read()[::-1])"
+    data = bytes(range(256)) * 4096
+    done = await pair.pod("api-1").exec("python", "-c", code, input=data)
+    assert done.stdout == data[::-1]
+
+
+async def test_a_program_need_not_read_its_input(pair: sdk.Deployment) -> None:
+    done = await pair.pod("api-1").exec("python", "-c", "print(1)", input=bytes(1 << 20))
+    assert (done.status, done.text) == (0, "1\n")
+
+
+async def test_a_program_that_fails_says_how(pair: sdk.Deployment) -> None:
+    done = await pair.pod("api-1").exec("python", "-c", "1/0")
+    assert done.status == 1
+    with pytest.raises(sdk.ExecError, match=r"ended with status 1: ZeroDivisionError"):
+        done.check()
+    with pytest.raises(sdk.RefusedError, match='unknown service or pod "nobody"'):
+        await pair.exec("nobody", "python")
+
+
+async def test_a_program_that_takes_too_long_is_ended(pair: sdk.Deployment) -> None:
+    forever = "import time\nwhile True: time.sleep(1)"
+    with pytest.raises(TimeoutError):
+        await pair.pod("api-1").exec("python", "-c", forever, timeout="300ms")
+    await eventually_alone(pair)
+
+
+async def eventually_alone(pair: sdk.Deployment) -> None:
+    """Wait until no pod has a process beside its own."""
+    async with asyncio.timeout(10):
+        while any(pod.processes > 1 for pod in (await pair.statistics()).pods):
+            pass  # asked again at once: an answer takes its time
+
+
 async def test_a_partition_lasts_as_long_as_its_block(pair: sdk.Deployment) -> None:
     web = pair.service("web").http
     async with pair.partition("web", ["api"]) as cut:

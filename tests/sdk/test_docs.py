@@ -22,7 +22,7 @@ PIECES = [block for block in BLOCKS if block not in PROGRAMS + TESTS]
 
 
 def test_the_page_has_programs_pieces_and_tests() -> None:
-    assert (len(PROGRAMS), len(TESTS), len(PIECES)) == (1, 1, 3)
+    assert (len(PROGRAMS), len(TESTS), len(PIECES)) == (1, 1, 4)
 
 
 def test_the_program_runs_as_it_stands(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from orchestrator.views import (
 from podnet.errors import NotReadyError, PodnetError, RefusedError, translated
 from podnet.members import Pod, Service
 from podnet.records import epoch_seconds, event_of, lines_of, seconds, seconds_or_none
+from podnet.running import run
 from podnet.shaping import Fault, Link
 from podnet.waiting import hopeless, not_ready
 from vnet.configuration import FaultKind
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from orchestrator.views import DeploymentView
     from pod_node.usage import NodeUsage
     from podnet.records import Duration, Event, LogLine, Moment
+    from podnet.running import CompletedExec
     from podnet.source import TopologyLike
     from vnet.capture import CapturedPacket
     from vnet.ping import NumberedEcho
@@ -208,6 +210,30 @@ class Deployment:
         client = httpx.AsyncClient(transport=transport, **options)  # type: ignore[arg-type]
         self._clients.append(client)
         return client
+
+    # ---- programs -------------------------------------------------------------------------------
+
+    async def exec(
+        self,
+        target: str,
+        *command: str,
+        input: bytes | str = b"",
+        environment: Mapping[str, str] | None = None,
+        working_dir: str = "",
+        index: int = 0,
+        timeout: Duration | None = None,  # noqa: ASYNC109 - part of the interface
+    ) -> CompletedExec:
+        """Run a program in a service's pod or a pod; see `Pod.exec`."""
+        return await run(
+            self._client,
+            target,
+            command,
+            data=input.encode() if isinstance(input, str) else input,
+            environment=environment or {},
+            working_dir=working_dir,
+            index=index,
+            limit=timeout,
+        )
 
     # ---- looking --------------------------------------------------------------------------------
 
