@@ -39,6 +39,18 @@ def machine_facts() -> MachineFacts:
     )
 
 
+def unfit_reason(there: MachineFacts, here: MachineFacts) -> str:
+    """Say why a machine cannot run pods of an orchestrator on another one; empty when it can."""
+    if there.missing:
+        return f"it lacks {', '.join(there.missing)}"
+    if (there.podnet, there.contract) != (here.podnet, here.contract):
+        return (
+            f"it has podnet {there.podnet} ({there.contract}) and this machine podnet "
+            f"{here.podnet} ({here.contract}); install the same on both"
+        )
+    return ""
+
+
 def _contract() -> str:
     digest = hashlib.sha256()
     for name in _CONTRACTS:

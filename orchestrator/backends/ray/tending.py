@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from orchestrator.backends.ray.actors import KeeperHandle, Machine, SupervisorHandle
 from orchestrator.backends.ray.errors import ClusterLostError, UnfitMachineError, WorkerFailedError
 from orchestrator.backends.ray.naming import offer_of
-from orchestrator.cluster.facts import machine_facts
+from orchestrator.cluster.facts import machine_facts, unfit_reason
 from orchestrator.cluster.member import Member, MemberSettings
 from orchestrator.cluster.values import NodeEnd, NodeOrder
 from orchestrator.codec import NodeClient, NodeLostError, NodeRefusedError
@@ -232,14 +232,6 @@ def _check_fit(machine: Machine, facts: MachineFacts) -> None:
     Raises:
         UnfitMachineError: it cannot.
     """
-    here = machine_facts()
-    name = f"{machine.hostname} ({machine.address})"
-    if facts.missing:
-        raise UnfitMachineError(name, f"it lacks {', '.join(facts.missing)}")
-    if (facts.podnet, facts.contract) != (here.podnet, here.contract):
-        found = f"podnet {facts.podnet} ({facts.contract})"
-        raise UnfitMachineError(
-            name,
-            f"it has {found} and this machine podnet {here.podnet} ({here.contract}); "
-            "install the same on both",
-        )
+    reason = unfit_reason(facts, machine_facts())
+    if reason:
+        raise UnfitMachineError(f"{machine.hostname} ({machine.address})", reason)
