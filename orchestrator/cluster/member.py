@@ -7,7 +7,7 @@ them wait.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -78,6 +78,10 @@ class Member:
         Raises:
             NodeLostError: it is, or the call says so.
         """
+        if self._gone.done():
+            if isinstance(work, Coroutine):
+                work.close()
+            raise NodeLostError(self._gone.result())
         call = asyncio.ensure_future(work)  # noqa: TID251 - waited for right here
         try:
             waiting: set[asyncio.Future[_T] | asyncio.Future[str]] = {call, self._gone}

@@ -261,6 +261,7 @@ class RayBackend:
                             tended.lose_lease()
                 await asyncio.sleep(LOOK_S)
         except (ClusterLostError, WorkerFailedError) as error:
+            self._keeper = None  # it may have been on a machine that is lost; there can be another
             await around.fleet.fail(NodeLostError(str(error)))
 
     def _is_alive(self, machine: actors.Machine) -> bool:

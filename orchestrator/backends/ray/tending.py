@@ -153,27 +153,30 @@ class Tended:
         )
         async with NodeClient(address) as client:
             member = Member(self._settings(ready, facts), client)
-            await around.fleet.join(member)
-            self.failure = None
-            self._is_member = True
-            waits = {
-                asyncio.ensure_future(supervisor.wait()),  # noqa: TID251 - waited for right here
-                asyncio.ensure_future(self._lost.wait()),  # noqa: TID251
-                asyncio.ensure_future(member.condemned()),  # noqa: TID251
-            }
             try:
-                done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-                member.leave("it has ended")
-                for wait in done:
-                    result = wait.result()
-                    if isinstance(result, NodeEnd):
-                        return result
-            except WorkerFailedError:
-                return None
+                await around.fleet.join(member)
+                self.failure = None
+                self._is_member = True
+                return await self._wait_end(supervisor, member)
             finally:
-                for wait in waits:
-                    wait.cancel()
-        return None
+                member.leave("it has ended")  # before its channel is closed
+
+    async def _wait_end(self, supervisor: SupervisorHandle, member: Member) -> NodeEnd | None:
+        """Wait until the node ends; None when it cannot be reached any more."""
+        waits = {
+            asyncio.ensure_future(supervisor.wait()),  # noqa: TID251 - waited for right here
+            asyncio.ensure_future(self._lost.wait()),  # noqa: TID251
+            asyncio.ensure_future(member.condemned()),  # noqa: TID251
+        }
+        try:
+            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            results = [wait.result() for wait in done]
+        except WorkerFailedError:
+            return None
+        finally:
+            for wait in waits:
+                wait.cancel()
+        return next((result for result in results if isinstance(result, NodeEnd)), None)
 
     async def _make_certain(self, end: NodeEnd | None) -> str:
         """Return once no pod of this life can run any more; say what is known."""
