@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from orchestrator.plan import Plan
     from orchestrator.state import DeploymentFolder
 
+PATIENCE_S = 10.0
+"""How long the cluster may leave questions unanswered before it counts as lost."""
 JOIN_S = 60.0
 """How long the other machines of a cluster are waited for once there is a node."""
 STOP_S = 5.0
@@ -93,6 +95,7 @@ class RayBackend:
         self._plan: Plan | None = None
         self._is_connected = False
         self._alive: frozenset[str] = frozenset()
+        self._reason = "the Ray cluster does not answer"
 
     @property
     def pid(self) -> int:
@@ -159,7 +162,7 @@ class RayBackend:
 
     async def death(self) -> NodeDiedError:
         """Say that the cluster is lost; nodes that are lost are replaced without this."""
-        return NodeDiedError("the Ray cluster does not answer", str(self._folder.path), ())
+        return NodeDiedError(self._reason, str(self._folder.path), ())
 
     async def end(self) -> None:
         """End all nodes and their pods in order, soon, and by force when that takes too long."""
@@ -248,21 +251,29 @@ class RayBackend:
                 raise NoMachineError(self._record.address or "this machine", reason)
 
     async def _look(self, around: Surroundings) -> None:
-        """Look at machines and leases, again and again."""
-        turn = 0
-        try:
-            while True:
+        """Look at machines and leases, again and again; fail when that has failed for long."""
+        loop = asyncio.get_running_loop()
+        turn, well_at = 0, loop.time()
+        while True:
+            try:
                 if turn % MACHINES_EVERY == 0:
                     self._tend(await asyncio.to_thread(actors.machines), around)
                 turn += 1
-                for key in await around.keeper.expired():
-                    for tended in self._tended.values():
-                        if tended.key == key:
-                            tended.lose_lease()
-                await asyncio.sleep(LOOK_S)
-        except (ClusterLostError, WorkerFailedError) as error:
-            self._keeper = None  # it may have been on a machine that is lost; there can be another
-            await around.fleet.fail(NodeLostError(str(error)))
+                self._lose(await around.keeper.expired())
+                well_at = loop.time()
+            except (ClusterLostError, WorkerFailedError) as error:
+                self._reason = str(error)
+                if loop.time() > well_at + PATIENCE_S:
+                    break
+            await asyncio.sleep(LOOK_S)
+        self._keeper = None  # it may have been on a machine that is lost; there can be another
+        await around.fleet.fail(NodeLostError(self._reason))
+
+    def _lose(self, keys: list[str]) -> None:
+        """Take note of leases that are over."""
+        for tended in self._tended.values():
+            if tended.key in keys:
+                tended.lose_lease()
 
     def _is_alive(self, machine: actors.Machine) -> bool:
         return machine.id in self._alive
