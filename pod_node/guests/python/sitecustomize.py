@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 HERE = __file__.rpartition("/")[0]
-LIBRARY = "/usr/lib/python3.12"
+LIBRARY = f"/usr/lib/python{sys.version_info.major}.{sys.version_info.minor}"
 """The interpreter's library, unpacked by the image store; see the image's manifest."""
 START = f"{LIBRARY}/start"
 """What the interpreter imports before this module; only for that."""
@@ -206,8 +206,9 @@ def settle_library() -> list[str]:
     It comes first on `PYTHONPATH`, so that no start reads the archive, but folders of the user go
     before a library everywhere else.
     """
-    inherited = [entry for entry in sys.path if entry.startswith(sys.prefix)]
-    users = [entry for entry in sys.path if entry not in (HERE, START, LIBRARY, *inherited)]
+    ours, builtin = (HERE, START, LIBRARY), f"{sys.prefix}/lib/python"
+    inherited = [e for e in sys.path if e.startswith(builtin) and e not in ours]
+    users = [entry for entry in sys.path if entry not in (*ours, *inherited)]
     if LIBRARY in sys.path:
         index = loads(read_file(f"{LIBRARY}/index"))
         sys.path_hooks.insert(0, lambda folder: LibraryFinder(index, folder))
