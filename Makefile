@@ -40,6 +40,8 @@ demo: $(VENV)/.installed
 test: debian-packages lint
 	$(BIN)/python -m pytest -m "not bench"
 
+# SQLite's sources are prepared with Tcl when the optimised Python is built.
+bench: TEST_PROGRAMS += tclsh:tcl
 bench: debian-packages $(VENV)/.developed
 	$(BIN)/python -m tests.bench
 
