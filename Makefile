@@ -17,6 +17,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 TOPOLOGY ?= topologies/shop/shop.yaml
+# Processes that share the tests: one more than processors, since many tests wait.
+WORKERS ?= $(shell echo $$(( $$(nproc) + 1 )))
 
 # An editable install follows edits to Python files by itself, but not these.
 PROTOS := $(shell find protos -name '*.proto')
@@ -38,7 +40,7 @@ demo: $(VENV)/.installed
 	@$(BIN)/podnet up $(TOPOLOGY) || test $$? -eq 130  # Ctrl-C is how it is meant to end
 
 test: debian-packages lint
-	$(BIN)/python -m pytest -m "not bench"
+	$(BIN)/python -m pytest -m "not bench" -n $(WORKERS) --dist worksteal
 
 # SQLite's sources are prepared with Tcl when the optimised Python is built.
 bench: TEST_PROGRAMS += tclsh:tcl

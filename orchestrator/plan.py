@@ -16,9 +16,9 @@ import networkx as nx
 from orchestrator.adjacency import NetworkMap
 from orchestrator.names import PublishedName, published_names
 from orchestrator.topology.members import pod_name
-from orchestrator.topology.schema import DEFAULT_NETWORK
+from orchestrator.topology.schema import DEFAULT_NETWORK, TmpfsOptions, VolumeKind
 from orchestrator.topology.values import Condition, RestartPolicy
-from pod_node.spec import HealthCheck, Interface, Limits, Mount, PodSpec, ProbeKind
+from pod_node.spec import HealthCheck, Interface, Limits, Mount, PodSpec, ProbeKind, Tmpfs
 from vnet.errors import AddressTakenError
 from vnet.ipam import AddressPlan
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from orchestrator.topology.schema import (
         HealthcheckSection,
-        LimitsSection,
         ServiceSection,
         Topology,
     )
@@ -261,7 +260,8 @@ def _pod(
             working_dir=section.working_dir or "/",
             mounts=_mounts(section, folder),
             interfaces=interfaces,
-            limits=_limits(section.deploy.resources.limits),
+            tmpfs=_tmpfs(section),
+            limits=_limits(section),
             healthcheck=_healthcheck(section.healthcheck),
         ),
         replica=replica,
@@ -274,10 +274,11 @@ def _pod(
     )
 
 
-def _limits(section: LimitsSection) -> Limits:
-    if section.memory is None:
-        return Limits(cpus=section.cpus)
-    return Limits(memory_bytes=section.memory, cpus=section.cpus)
+def _limits(section: ServiceSection) -> Limits:
+    disk, limits = section.storage_opt.size, section.deploy.resources.limits
+    if limits.memory is None:
+        return Limits(cpus=limits.cpus, disk_bytes=disk)
+    return Limits(memory_bytes=limits.memory, cpus=limits.cpus, disk_bytes=disk)
 
 
 def _mounts(section: ServiceSection, folder: Path) -> tuple[Mount, ...]:
@@ -289,7 +290,19 @@ def _mounts(section: ServiceSection, folder: Path) -> tuple[Mount, ...]:
             read_only=volume.read_only,
         )
         for volume in section.volumes
+        if volume.type is not VolumeKind.TMPFS
     )
+
+
+def _tmpfs(section: ServiceSection) -> tuple[Tmpfs, ...]:
+    """Both ways to write one mean the same."""
+    long = [
+        Tmpfs(target=volume.target, size_bytes=(volume.tmpfs or TmpfsOptions()).size)
+        for volume in section.volumes
+        if volume.type is VolumeKind.TMPFS
+    ]
+    short = [Tmpfs(target=tmpfs.target, size_bytes=tmpfs.size) for tmpfs in section.tmpfs]
+    return (*long, *short)
 
 
 def _healthcheck(section: HealthcheckSection | None) -> HealthCheck | None:

@@ -23,21 +23,21 @@ from orchestrator.codec.changes import (
 )
 from orchestrator.codec.deployment import (
     deployment_to_message,
-    event_to_message,
     fault_to_message,
     link_to_message,
 )
 from orchestrator.codec.looking import batch_to_message, order_from_message, ping_step_to_message
 from orchestrator.codec.times import duration_from_us
+from orchestrator.codec.watching import statistics_to_message as statistics_message
 from orchestrator.errors import OrchestratorError
 from orchestrator.impairments import ImpairmentError
+from orchestrator.observing import ObservingService
 from orchestrator.topology.link_change import LinkChangeError
 from orchestrator.topology.members import UnknownMemberError
-from pod_node.codec import plan_from_message, usage_to_message
+from pod_node.codec import plan_from_message
 from pod_node.serving import Statuses, answering, bind_private
 from protos.orchestrator.v1 import orchestrator_pb2 as pb
 from protos.orchestrator.v1.orchestrator_pb2_grpc import (
-    DeploymentServiceServicer,
     add_DeploymentServiceServicer_to_server,
 )
 from vnet.codec import statistics_to_message
@@ -65,11 +65,8 @@ _STATUSES: Statuses = (
 )
 
 
-class DeploymentService(DeploymentServiceServicer):
+class DeploymentService(ObservingService):
     """Answers the calls of orchestrator.v1."""
-
-    def __init__(self, control: Control) -> None:
-        self._control = control
 
     async def Describe(
         self,
@@ -222,7 +219,7 @@ class DeploymentService(DeploymentServiceServicer):
         """Say what the node and its pods use."""
         async with answering(context, _STATUSES):
             usage = await self._control.client.statistics()
-        return pb.StatisticsResponse(statistics=usage_to_message(usage))
+        return statistics_message(usage, self._control.events.tallies)
 
     async def NetworkStatistics(
         self,
@@ -234,15 +231,10 @@ class DeploymentService(DeploymentServiceServicer):
             statistics = await self._control.client.network_statistics(flows=request.flows)
         return pb.NetworkStatisticsResponse(statistics=statistics_to_message(statistics))
 
-    async def Events(
-        self,
-        request: pb.EventsRequest,
-        context: Context[pb.EventsRequest, pb.EventsResponse],
-    ) -> AsyncIterator[pb.EventsResponse]:
-        """Report what happens."""
-        async with aclosing(self._control.events.listen()) as events:
-            async for event in events:
-                yield event_to_message(event)
+
+def register(server: aio.Server, control: Control) -> None:
+    """Add the deployment's face to a server."""
+    add_DeploymentServiceServicer_to_server(DeploymentService(control), server)
 
 
 @asynccontextmanager
@@ -253,7 +245,7 @@ async def serve_control(control: Control, socket: Path) -> AsyncGenerator[None, 
         StateFolderError: the socket cannot be bound.
     """
     server = aio.server()
-    add_DeploymentServiceServicer_to_server(DeploymentService(control), server)
+    register(server, control)
     bind_private(server, socket)
     await server.start()
     try:

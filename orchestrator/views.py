@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from orchestrator.topology.values import LinkDirection
+from pod_node.status import Synced as Synced
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address
 
+    from orchestrator.happenings import EventFacts
     from orchestrator.phases import PodView
     from pod_node.status import EventsLost, OpenPortal
     from vnet.configuration import FaultKind, LinkParameters, NetworkConfiguration
@@ -107,8 +109,18 @@ class Remarked:
     failure: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Somebody wanted to take part over the network and was not let in."""
+
+    peer: str
+    """Address and port."""
+    reason: str
+
+
 DeploymentHappening: TypeAlias = (
-    "PodShown | LinkShown | FaultBegun | FaultEnded | Remarked | EgressHappening | EventsLost"
+    "PodShown | LinkShown | FaultBegun | FaultEnded | Remarked | Refused | EgressHappening"
+    " | Synced | EventsLost"
 )
 
 
@@ -122,6 +134,32 @@ class DeploymentEvent:
     text: str
     """One line for people."""
     happening: DeploymentHappening
+    facts: EventFacts
+    """The same for programs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventOrder:
+    """Which events somebody wants to hear of."""
+
+    since_s: float | None = None
+    """Begin with those from this time on, as far as they are kept; None begins with the next."""
+    until_s: float | None = None
+    """End before those from after this time; None goes on."""
+    initial_state: bool = False
+    """Begin with everything as it stands."""
+    types: frozenset[str] = frozenset()
+    """None means all."""
+    members: frozenset[str] = frozenset()
+    """Services and pods; none means all."""
+
+    def wants(self, facts: EventFacts) -> bool:
+        """Tell whether an event is meant; that everything was told always is."""
+        if facts.action in ("synced", "events-lost"):
+            return True
+        if self.types and facts.type not in self.types:
+            return False
+        return not self.members or facts.concerns(self.members)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,3 +208,19 @@ class CaptureOrder:
     """Kept of each packet; 0 keeps all."""
     count: int = 0
     """0 goes on until told to stop."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogOrder:
+    """Which lines of logs somebody wants to read."""
+
+    targets: tuple[str, ...] = ()
+    """Services and pods; none means all."""
+    follow: bool = False
+    """Go on with lines as they are written."""
+    tail: int | None = None
+    """How many of each pod's last lines to begin with; None means all that are kept."""
+    since_s: float | None = None
+    """Leave out lines from before this time; None is the start of the deployment."""
+    until_s: float | None = None
+    """Leave out lines from after this time."""

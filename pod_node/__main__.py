@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from pod_node.engine import Compiler, EngineRuntime, create_engine, create_library
 from pod_node.errors import PodNodeError, StateFolderError
+from pod_node.files import Roots, remove_roots
 from pod_node.images import CacheFolder, cache_root
 from pod_node.node import Node
 from pod_node.service import PodNodeService, create_server
@@ -48,7 +49,7 @@ def main() -> None:
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m pod_node", description=__doc__)
     parser.add_argument("--socket", type=Path, required=True, help="unix socket to serve on")
-    parser.add_argument("--state", type=Path, required=True, help="folder for logs")
+    parser.add_argument("--state", type=Path, required=True, help="folder for logs and pods' roots")
     parser.add_argument("--until-eof", action="store_true", help="end when standard input ends")
     return parser.parse_args()
 
@@ -67,7 +68,10 @@ async def _run(arguments: argparse.Namespace) -> None:
     compiler = Compiler(create_engine())
     runtime = EngineRuntime(compiler)
     shelf = ImageShelf(create_library(compiler, CacheFolder(cache_root(os.environ))))
-    async with Node(runtime, shelf, _logs_folder(arguments.state)) as node:
+    logs = _logs_folder(arguments.state)
+    remove_roots(arguments.state)  # of a node that was killed
+    roots = Roots(arguments.state)
+    async with Node(runtime, shelf, logs, roots) as node:
         service = PodNodeService(node, shelf, lambda: runtime.fabric.statistics()[:2])
         server = create_server(service)
         bind_private(server, arguments.socket)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator, Callable, Iterator
 
 T = TypeVar("T")
 
@@ -20,19 +20,19 @@ T = TypeVar("T")
 class Subscription(Generic[T]):
     """One reader's queue; iterate over it until the fan-out closes."""
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, weigh: Callable[[T], int] = lambda _: 1) -> None:
         self._queue: deque[T] = deque()
         self._capacity = capacity
+        self._weigh = weigh
         self._ready = asyncio.Event()
         self._closed = False
         self.lost = 0
-        """Values dropped because this reader was behind; the reader may reset it."""
+        """Weight of the values dropped because this reader was behind; the reader may reset it."""
 
     def put_nowait(self, value: T) -> None:
         """Queue a value, at the cost of the oldest one when the queue is full."""
         if len(self._queue) == self._capacity:
-            self._queue.popleft()
-            self.lost += 1
+            self.lost += self._weigh(self._queue.popleft())
         self._queue.append(value)
         self._ready.set()
 
@@ -41,7 +41,7 @@ class Subscription(Generic[T]):
         self._closed = True
         self._ready.set()
 
-    async def __aiter__(self) -> AsyncIterator[T]:
+    async def __aiter__(self) -> AsyncGenerator[T, None]:
         while True:
             while self._queue:
                 yield self._queue.popleft()
@@ -54,8 +54,15 @@ class Subscription(Generic[T]):
 class Fanout(Generic[T]):
     """Hands each published value to every subscription."""
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, weigh: Callable[[T], int] = lambda _: 1) -> None:
+        """Begin without readers.
+
+        Args:
+            capacity: How many values may wait for each.
+            weigh: Says how much is lost with a value.
+        """
         self._capacity = capacity
+        self._weigh = weigh
         self._subscriptions: dict[int, Subscription[T]] = {}
 
     def publish(self, value: T) -> None:
@@ -66,7 +73,7 @@ class Fanout(Generic[T]):
     @contextmanager
     def subscribe(self) -> Iterator[Subscription[T]]:
         """Take part from now on, until the block ends."""
-        subscription: Subscription[T] = Subscription(self._capacity)
+        subscription: Subscription[T] = Subscription(self._capacity, self._weigh)
         self._subscriptions[id(subscription)] = subscription
         try:
             yield subscription

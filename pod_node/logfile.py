@@ -7,11 +7,13 @@ in them beyond that they consist of lines.
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from typing import BinaryIO
 
 FILE_BYTES = 6 * 1024 * 1024
 """Size of one file; more than one round of the log book can write, so no file is larger."""
@@ -43,14 +45,21 @@ class LogFile:
         finally:
             os.close(descriptor)
 
-    def read_lines(self) -> Iterator[bytes]:
-        """Read all records that are kept, the oldest first."""
+    def open(self, stack: ExitStack) -> list[BinaryIO]:
+        """Open all files that are kept, the oldest first; they stay the same as files turn over."""
+        opened: list[BinaryIO] = []
         for age in range(self._files - 1, -1, -1):
             try:
                 descriptor = os.open(self._aged(age), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
             except OSError:
                 continue  # not there, or not ours
-            with open(descriptor, "rb") as file:
+            opened.append(stack.enter_context(os.fdopen(descriptor, "rb")))
+        return opened
+
+    def read_lines(self) -> Iterator[bytes]:
+        """Read all records that are kept, the oldest first."""
+        with ExitStack() as stack:
+            for file in self.open(stack):
                 yield from file
 
     def _size(self) -> int:

@@ -15,16 +15,21 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from pod_node.fanout import Fanout
+from pod_node.history import KeptLog, merged
 from pod_node.logfile import LogFile
-from pod_node.records import LineCutter, LogLines, Piece, format_piece, parse_records
+from pod_node.records import LineCutter, LogLines, Piece, format_piece
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from pod_node.history import LogWish
 
 SWEEP_BYTES = 128 * 1024
 """Records of one pod written per round: with the pause below, up to 6.4 MB/s reach the disk."""
@@ -48,6 +53,8 @@ TAIL_BYTES = 2048
 """End of a pod's stderr kept in memory, to say why it died."""
 FOLLOWER_CHUNKS = 1024
 """Chunks (one round of one pod each) that a slow follower may have waiting."""
+BATCH = 256
+"""Groups of kept lines that are read in one trip to a worker thread."""
 CLOSE_S = 0.5
 """How long closing may spend on output that still waits."""
 NOTE_S = 1.0
@@ -127,7 +134,9 @@ class LogBook:
         self._writing = asyncio.Lock()
         """Held for a round, from what is taken to what followers are told."""
         self._rounds = 0
-        self._followers: Fanout[tuple[int, LogLines]] = Fanout(FOLLOWER_CHUNKS)
+        self._followers: Fanout[tuple[int, LogLines]] = Fanout(
+            FOLLOWER_CHUNKS, lambda chunk: len(chunk[1].lines)
+        )
 
     def begin(self, pod: str) -> None:
         """Start a new life of a pod; its file goes on where the last life ended."""
@@ -167,41 +176,37 @@ class LogBook:
         lines = [line for line in (log.tail if log else b"").splitlines() if line.strip()]
         return lines[-1].decode("utf-8", "replace").strip() if lines else ""
 
-    async def read(
-        self, pods: Sequence[str], *, tail: int | None, since_s: float, follow: bool
-    ) -> AsyncGenerator[tuple[LogLines, int], None]:
-        """Yield what is kept of the pods' output, then, when following, what they write next.
-
-        Args:
-            pods: Names; empty means all.
-            tail: How many of each pod's last lines to begin with; None means all that are kept.
-            since_s: Leave out lines from before this time, in seconds since the epoch.
-            follow: Go on with new lines until cancelled.
+    async def read(self, wish: LogWish) -> AsyncGenerator[tuple[LogLines, int], None]:
+        """Yield what is kept of pods' output, merged by time, then, if asked, what they write next.
 
         Yields:
-            Lines, and how many chunks were lost before them because the reader was slow; when
+            Lines, and how many lines were lost before them because the reader was slow; when
             following, also the end of each life (see `LogLines.lines`).
         """
-        chosen = frozenset(pods)
-        with self._followers.subscribe() as live:
-            read_until: dict[str, int] = {}
-            for pod in pods or list(self._pods):
-                async with self._writing:
-                    read_until[pod] = self._rounds
-                    kept = await asyncio.to_thread(_kept, self._file(pod), pod, tail, since_s)
-                    told = pod in self._pods and self._pods[pod].told
-                for lines in kept:
+        with self._followers.subscribe() as live, ExitStack() as stack:
+            if self._dirty and not wish.follow:
+                await self._sweep()  # what was written before the question is in the answer
+            async with self._writing:
+                read_until = self._rounds
+                kept = await asyncio.to_thread(self._kept, wish, stack)
+                told = [pod for pod, log in self._pods.items() if log.told and wish.wants(pod)]
+            history = merged(kept, wish)
+            while batch := await asyncio.to_thread(list, islice(history, BATCH)):
+                for lines in batch:
                     yield lines, 0
-                if follow and told:
-                    yield _end_of(pod, self._wall()), 0
-            if not follow:
+            stack.close()
+            if not wish.follow:
                 return
+            for pod in told:
+                yield _end_of(pod, self._wall()), 0
             async for round_number, lines in live:
-                if chosen and lines.pod not in chosen:
-                    continue
-                if round_number > read_until.get(lines.pod, 0):
+                if round_number > read_until and wish.wants(lines.pod):
                     lost, live.lost = live.lost, 0
                     yield lines, lost
+
+    def __len__(self) -> int:
+        """Count the followers."""
+        return len(self._followers)
 
     async def run(self) -> None:
         """Bring output to files and followers until closed, then what still waits."""
@@ -231,6 +236,12 @@ class LogBook:
     def _account(self, log: _PodLog, size: int) -> None:
         log.pending_bytes += size
         self._pending_total += size
+
+    def _kept(self, wish: LogWish, stack: ExitStack) -> list[KeptLog]:
+        """Open what is kept of the pods that are wanted, those of an earlier node included."""
+        files = {path.stem for path in self._folder.glob("*.log")}
+        names = [*self._pods, *sorted(files - self._pods.keys())]
+        return [KeptLog(pod, self._file(pod), stack) for pod in names if wish.wants(pod)]
 
     def _file(self, pod: str) -> LogFile:
         return LogFile(self._folder / f"{pod}.log")
@@ -312,8 +323,3 @@ def _cut(log: _PodLog, chunk: _Chunk) -> list[tuple[str, Piece]]:
 
 def _end_of(pod: str, time_s: float) -> LogLines:
     return LogLines(pod=pod, stream=STREAM_OF[NOTE], time_s=time_s, lines=())
-
-
-def _kept(file: LogFile, pod: str, tail: int | None, since_s: float) -> list[LogLines]:
-    records = file.read_lines() if tail is None else deque(file.read_lines(), maxlen=tail)
-    return list(parse_records(pod, records, since_s))

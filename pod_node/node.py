@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol, Self
 
+from pod_node.dialling import dial
 from pod_node.errors import (
     ImageNotPreparedError,
     NetworkConflictError,
@@ -52,6 +53,9 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from pod_node.dialling import PodConnection
+    from pod_node.files import Roots
+    from pod_node.history import LogWish
     from pod_node.images import CompiledImage
     from pod_node.records import LogLines
     from pod_node.runtime import Pod, Runtime
@@ -93,11 +97,13 @@ class Node:
         runtime: Runtime,
         images: Images,
         logs_folder: Path,
+        roots: Roots,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.logs = LogBook(logs_folder, self._on_log_trouble, wall)
         self.portals = Portals(runtime.endpoint.open_connection)
         self._runtime = runtime
+        self._roots = roots
         self._wall = wall
         self._tasks = asyncio.TaskGroup()
         self._lives: dict[str, _Life] = {}
@@ -184,6 +190,14 @@ class Node:
                 if wish.count and seen >= wish.count:
                     return
 
+    async def dial(self, address: IPv4Address, port: int, timeout_s: float) -> PodConnection:
+        """Connect to a pod from the node's own endpoint.
+
+        Raises:
+            DialError: it does not take the connection.
+        """
+        return await dial(self._runtime.endpoint, str(address), port, timeout_s)
+
     def publish(self, network: str, names: Mapping[str, Sequence[IPv4Address]]) -> None:
         """Replace all names that pods on a network can look up.
 
@@ -211,6 +225,7 @@ class Node:
         for interface in spec.interfaces:
             self._require_network(interface.network)
         life = self._start(spec, image, previous.status.generation + 1 if previous else 1)
+        self._sweep()
         self._lives[spec.name] = life
         self._start_checks(life)
         return life.status
@@ -283,17 +298,9 @@ class Node:
                     return
                 yield event
 
-    def read_logs(
-        self, pods: Sequence[str], *, tail: int | None, since_s: float, follow: bool
-    ) -> AsyncGenerator[tuple[LogLines, int], None]:
-        """Read what pods wrote; see `LogBook.read`.
-
-        Raises:
-            UnknownPodError: one of the names was never booted.
-        """
-        for pod in pods:
-            self._life(pod)
-        return self.logs.read(pods, tail=tail, since_s=since_s, follow=follow)
+    def read_logs(self, wish: LogWish) -> AsyncGenerator[tuple[LogLines, int], None]:
+        """Read what pods wrote; see `LogBook.read`."""
+        return self.logs.read(wish)
 
     def _life(self, name: str) -> _Life:
         life = self._lives.get(name)
@@ -328,6 +335,7 @@ class Node:
 
     def _start(self, spec: PodSpec, image: CompiledImage, generation: int) -> _Life:
         self.logs.begin(spec.name)
+        folders = self._roots.open(spec, (*image.mounts, *spec.mounts))
         booted_at_s, started_at = self._wall(), asyncio.get_running_loop().time()
         pod = self._runtime.boot(
             spec,
@@ -335,6 +343,7 @@ class Node:
             lambda descriptor, chunk: self.logs.write(spec.name, descriptor, chunk),
             lambda end: self._on_exit(spec.name, end),
             lambda moment: self._on_running(spec.name, moment - started_at),
+            folders,
         )
         status = PodStatus(
             spec=spec,
@@ -344,6 +353,10 @@ class Node:
             booted_at_s=booted_at_s,
         )
         return _Life(status, pod)
+
+    def _sweep(self) -> None:
+        if self._roots.has_discarded:
+            self._tasks.create_task(self._roots.sweep(), name="sweep")
 
     def _start_checks(self, life: _Life) -> None:
         spec = life.status.spec
@@ -383,6 +396,8 @@ class Node:
         life = self._lives[name]
         _cancel_checks(life)
         self.logs.end(name)
+        self._roots.close(name, life.pod.disks().usage())
+        self._sweep()
         exited_at_s = self._wall()
         life.status = replace(
             life.status, state=PodState.EXITED, exit=end, exited_at_s=exited_at_s, paused=False

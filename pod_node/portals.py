@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pod_node.errors import UnknownPortalError
 from pod_node.status import OpenPortal, PortalBackend
+from pod_node.usage import PortalUsage
 from vnet.edge import Dial, Portal, PortalServer, PortalTable
 
 if TYPE_CHECKING:
@@ -93,6 +94,10 @@ class Portals:
         """List the open portals, in the order of their opening."""
         return [view for _, view in self._open.values()]
 
+    def usages(self) -> list[PortalUsage]:
+        """What went through each open portal."""
+        return [_usage(portal) for portal, _ in self._open.values()]
+
     async def stop(self) -> None:
         """Close all portals and stop listening."""
         if self._started:
@@ -107,6 +112,29 @@ class Portals:
         if found is None:
             raise UnknownPortalError(portal_id)
         return found
+
+
+def _usage(portal: Portal) -> PortalUsage:
+    counters = portal.counters
+    return PortalUsage(
+        service=portal.service,
+        port=portal.port,
+        connections=counters.connections,
+        requests=counters.requests,
+        responses=(
+            counters.responses_2xx,
+            counters.responses_3xx,
+            counters.responses_4xx,
+            counters.responses_5xx,
+        ),
+        failures=counters.failures,
+        refused=counters.refused,
+        websockets=counters.websockets,
+        received_bytes=counters.received_bytes,
+        sent_bytes=counters.sent_bytes,
+        latency_counts=tuple(counters.latencies.counts),
+        latency_sum_s=counters.latencies.sum_s,
+    )
 
 
 def _dialled(backends: Iterable[PortalBackend], port: int) -> list[tuple[str, int]]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import asyncio
     from ipaddress import IPv4Address, IPv4Network
 
+    from pod_node.files import DiskBook, PodFolders
     from pod_node.images import CompiledImage
     from pod_node.usage import PodUsage
     from vnet.capture import CaptureBatch, CapturePlace
@@ -52,6 +53,9 @@ class Pod(Protocol):
     def usage(self) -> PodUsage:
         """Say what the pod uses right now."""
 
+    def disks(self) -> DiskBook:
+        """What its root and its tmpfs have; good until `on_exit` and within it."""
+
 
 class Endpoint(Protocol):
     """The host's own place in the fabric, from which portals and probes dial pods."""
@@ -76,8 +80,12 @@ class Runtime(Protocol):
         on_output: OnOutput,
         on_exit: OnExit,
         on_running: OnRunning | None = None,
+        folders: PodFolders | None = None,
     ) -> Pod:
-        """Start a guest on a thread of its own and return without waiting for it."""
+        """Start a guest on a thread of its own and return without waiting for it.
+
+        Without `folders` it has no root: it sees its mounts and `/net` alone.
+        """
 
     def attach_network(self, name: str, subnet: IPv4Network) -> None:
         """Declare a network before the first pod that has an interface on it."""

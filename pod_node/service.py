@@ -14,22 +14,26 @@ import grpc
 from grpc import aio
 
 from pod_node.codec import (
-    US,
     backends_from_message,
     batch_to_message,
     capture_from_message,
+    dial_from_message,
     echo_to_message,
     event_to_message,
     lines_to_message,
     names_from_message,
     network_from_message,
+    payloads,
     ping_from_message,
     pod_spec_from_message,
     pod_to_message,
     portal_to_message,
     progress_to_message,
+    received_to_message,
     usage_to_message,
+    wish_from_message,
 )
+from pod_node.dialling import BrokenConnectionError, carry
 from pod_node.errors import (
     BootError,
     ImageNotPreparedError,
@@ -53,6 +57,7 @@ from vnet.capture import ExpressionError
 from vnet.codec import configuration_from_message, fields, statistics_to_message
 from vnet.edge import PortInUseError
 from vnet.errors import InvalidMessageError, VnetError
+from vnet.tasks import TaskOwner
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -77,6 +82,7 @@ _STATUSES: Statuses = (
     (NetworkNotAttachedError, grpc.StatusCode.FAILED_PRECONDITION),
     (CacheFullError, grpc.StatusCode.RESOURCE_EXHAUSTED),
     (BootError, grpc.StatusCode.ABORTED),
+    (BrokenConnectionError, grpc.StatusCode.ABORTED),
     (PodNodeError, grpc.StatusCode.FAILED_PRECONDITION),
     (VnetError, grpc.StatusCode.FAILED_PRECONDITION),
 )
@@ -98,6 +104,7 @@ class PodNodeService(PodNodeServiceServicer):
         self._node = node
         self._shelf = shelf
         self._fabric_usage = fabric_usage
+        self._dials = TaskOwner()
 
     async def PrepareImages(
         self,
@@ -263,17 +270,24 @@ class PodNodeService(PodNodeServiceServicer):
         context: Context[pb.LogsRequest, pb.LogsResponse],
     ) -> AsyncIterator[pb.LogsResponse]:
         """Read logs."""
-        tail = request.tail_lines if request.HasField("tail_lines") else None
+        async with aclosing(self._node.read_logs(wish_from_message(request))) as chunks:
+            async for lines, lost in chunks:
+                yield lines_to_message(lines, lost)
+
+    async def Dial(
+        self,
+        request_iterator: AsyncIterator[pb.DialRequest],
+        context: Context[pb.DialRequest, pb.DialResponse],
+    ) -> AsyncIterator[pb.DialResponse]:
+        """Connect to a pod."""
         async with answering(context, _STATUSES):
-            reading = self._node.read_logs(
-                list(request.pods),
-                tail=tail,
-                since_s=request.since_unix_us / US,
-                follow=request.follow,
-            )
-            async with aclosing(reading) as chunks:
-                async for lines, lost in chunks:
-                    yield lines_to_message(lines, lost)
+            first = await anext(request_iterator, pb.DialRequest())
+            connection = await self._node.dial(*dial_from_message(first))
+            yield pb.DialResponse(opened=pb.DialOpened())
+            sent = payloads(request_iterator)
+            async with aclosing(carry(connection, sent, self._dials)) as received:
+                async for data in received:
+                    yield received_to_message(data)
 
     async def Statistics(
         self,
@@ -291,6 +305,7 @@ class PodNodeService(PodNodeServiceServicer):
                 fabric_used_bytes=used,
                 fabric_limit_bytes=limit,
                 pods=pods,
+                portals=tuple(self._node.portals.usages()),
             )
         )
 

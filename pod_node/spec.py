@@ -28,12 +28,24 @@ class Interface:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mount:
-    """A directory of the host seen inside the pod."""
+    """A directory or file of the host seen inside the pod."""
 
     source: Path
     target: str
     """Absolute path in the guest."""
     read_only: bool = False
+    layer: bool = False
+    """Files of an image: nobody but podnet ever puts anything there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tmpfs:
+    """A directory in memory that is the pod's own, gone with its end."""
+
+    target: str
+    """Absolute path in the guest."""
+    size_bytes: int = 64 * 1024 * 1024
+    """The most that files in it may take (ENOSPC); counts as disk, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +60,12 @@ class Limits:
     """Sockets, those waiting in an accept queue included (ENOBUFS)."""
     fabric_bytes: int = 256 * 1024 * 1024
     """Bytes of the fabric held by the pod's sockets and pipes (ENOBUFS)."""
+    processes: int = 64
+    """Processes at once, those included that ended and were not waited for (EAGAIN)."""
+    disk_bytes: int = 1024 * 1024 * 1024
+    """What the pod's root and its tmpfs may take together (EDQUOT)."""
     cpus: float | None = None
-    """Processors' worth of time; past it the guest waits. None, or 1 and more: all it can take."""
+    """Processors' worth of time of all processes together; past it they wait. None: no limit."""
 
 
 class ProbeKind(Enum):
@@ -87,6 +103,7 @@ class PodSpec:
     environment: tuple[tuple[str, str], ...] = ()
     working_dir: str = "/"
     mounts: tuple[Mount, ...] = ()
+    tmpfs: tuple[Tmpfs, ...] = ()
     interfaces: tuple[Interface, ...] = ()
     limits: Limits = field(default_factory=Limits)
     healthcheck: HealthCheck | None = None

@@ -33,6 +33,43 @@ class PodUsage:
     """Of its guest, since it started."""
     throttled_s: float = 0.0
     """How long its guest has waited because its share of a processor was used up."""
+    memory_bytes: int = 0
+    """Linear memory of its guests; 0 when not known."""
+    memory_limit_bytes: int = 0
+    fabric_bytes: int = 0
+    """Of the fabric, for its sockets and pipes."""
+    fabric_limit_bytes: int = 0
+    sockets: int = 0
+    sockets_limit: int = 0
+    descriptors: int = 0
+    """Open ones of all its processes."""
+    descriptors_limit: int = 0
+    """Of each process."""
+    processes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortalUsage:
+    """What went through one portal since it was opened."""
+
+    service: str
+    port: int
+    connections: int = 0
+    """Open now."""
+    requests: int = 0
+    responses: tuple[int, int, int, int] = (0, 0, 0, 0)
+    """From pods, by the first digit of their status, from 2 to 5."""
+    failures: int = 0
+    """Requests that no pod answered usably."""
+    refused: int = 0
+    """Requests and connections that broke a rule or a limit."""
+    websockets: int = 0
+    received_bytes: int = 0
+    """From clients."""
+    sent_bytes: int = 0
+    latency_counts: tuple[int, ...] = ()
+    """Requests by how long they took; see `vnet.latency.BOUNDS_S`."""
+    latency_sum_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +82,7 @@ class NodeUsage:
     fabric_limit_bytes: int
     pods: tuple[PodUsage, ...] = ()
     """Those that run."""
+    portals: tuple[PortalUsage, ...] = ()
 
 
 def process_usage() -> ProcessUsage:

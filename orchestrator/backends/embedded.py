@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from orchestrator.backends.backend import NodeDiedError
 from orchestrator.codec import NodeClient
 from orchestrator.state import StateFolderError
+from pod_node.files import remove_roots
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -56,6 +57,7 @@ class EmbeddedBackend:
         finally:
             await _end(process)
             self._folder.socket.unlink(missing_ok=True)
+            await asyncio.to_thread(remove_roots, self._folder.path)
 
     async def death(self) -> NodeDiedError:
         """Wait for the node's end and say what is known about it."""

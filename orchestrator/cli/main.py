@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from orchestrator.cli.remoting import remote_options
 from orchestrator.errors import OrchestratorError
 from pod_node.errors import PodNodeError
 from vnet.errors import VnetError
@@ -33,6 +34,8 @@ VERBS = {
     "inspect": "Show everything about a service, a pod or a link.",
     "kill": "End pods at once, as a crash would.",
     "link": "Show and change links.",
+    "logs": "Show what pods wrote.",
+    "metrics": "Give a deployment's metrics to Prometheus.",
     "netstat": "Count sockets, links, interfaces and policy rules.",
     "partition": "Cut all traffic between groups of pods.",
     "pause": "Keep pods from running for a while.",
@@ -48,7 +51,6 @@ VERBS = {
 NOT_YET = {
     "down": 'Ctrl-C in "podnet up" takes everything down',
     "exec": "a pod runs one process, and no other can be put beside it",
-    "logs": '"podnet up" prints the logs of all pods',
     "restart": 'pods restart by the "restart" of their service',
     "scale": 'write "deploy: {replicas: 3}" in the topology and run "podnet up" again',
     "shell": "a pod runs one process, and no other can be put beside it",
@@ -92,7 +94,8 @@ class Verbs(click.Group):
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="podnet", prog_name="podnet")
-def podnet() -> None:
+@remote_options
+def podnet(**options: object) -> None:
     """Run many WebAssembly pods, wired by a virtual network, from one topology file."""
 
 

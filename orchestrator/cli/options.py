@@ -6,11 +6,17 @@ Owns how a duration is read from a command line, and the choice between a table 
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable
 from dataclasses import asdict, is_dataclass
 from enum import Enum
 from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from typing import Any, TypeVar
 
 import click
+
+_Verb = TypeVar("_Verb", bound=Callable[..., Any])
 
 
 def read_duration(
@@ -37,13 +43,48 @@ duration_option = click.option(
     metavar="TIME",
     help="End it by itself after this time, for example 30s.",
 )
-format_option = click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="A table for people or JSON for programs.",
+
+
+def _format_option(people: str, text: str) -> Callable[[_Verb], _Verb]:
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice([people, "json"]),
+        default=people,
+        show_default=True,
+        help=text,
+    )
+
+
+format_option = _format_option("table", "A table for people or JSON for programs.")
+text_format_option = _format_option("text", "Text for people or JSON for programs.")
+lines_format_option = _format_option("text", "Lines for people, or one JSON object a line.")
+"""For verbs that go on and on."""
+
+
+def read_moment(
+    context: click.Context, parameter: click.Parameter, text: str | None
+) -> float | None:
+    """Read an option such as `5m`, for so long ago, or a time, in seconds since the epoch."""
+    from orchestrator.moments import parse_moment
+
+    if text is None:
+        return None
+    try:
+        return parse_moment(text, time.time())
+    except ValueError as error:
+        raise click.BadParameter(str(error), context, parameter) from error
+
+
+since_option = click.option(
+    "--since",
+    "since_s",
+    callback=read_moment,
+    metavar="TIME",
+    help="Begin with this time: 5m for so long ago, or for example 2026-01-31T12:00:00Z.",
+)
+until_option = click.option(
+    "--until", "until_s", callback=read_moment, metavar="TIME", help="End with this time."
 )
 
 
@@ -52,11 +93,16 @@ def print_json(value: object) -> None:
     click.echo(json.dumps(value, indent=2, default=_plain))
 
 
+def json_line(value: object) -> str:
+    """Write values of ours as JSON on one line."""
+    return json.dumps(value, default=_plain, ensure_ascii=False)
+
+
 def _plain(value: object) -> object:
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
     if isinstance(value, Enum):
         return value.value
-    if isinstance(value, (IPv4Address, IPv4Network)):
+    if isinstance(value, (IPv4Address, IPv4Network, Path)):
         return str(value)
     raise TypeError(f"{type(value).__name__} has no place in JSON")

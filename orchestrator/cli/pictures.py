@@ -43,20 +43,23 @@ def painted(text: str, colour: int) -> str:
     return f"{ESCAPE}[{colour}m{text}{RESET}"
 
 
-def log_lines(pod: str, lines: Sequence[bytes], *, width: int, colour: int | None) -> str:
+def log_lines(
+    pod: str | None, lines: Sequence[bytes], *, width: int, colour: int | None, stamp: str = ""
+) -> str:
     """Write a pod's lines the way Compose does, each behind the pod's name.
 
     Args:
-        pod: Its name.
+        pod: Its name; None leaves it out.
         lines: What it wrote.
         width: Columns for the name.
         colour: That of the name; None where escape sequences are not welcome at all.
+        stamp: Goes before each line.
     """
-    name = f"{pod:<{width}} | "
-    if colour is not None:
+    name = "" if pod is None else f"{pod:<{width}} | "
+    if name and colour is not None:
         name = painted(name, colour)
     texts = (clean(line, colours=colour is not None) for line in lines)
-    return "".join(f"{name}{text}{RESET if ESCAPE in text else ''}\n" for text in texts)
+    return "".join(f"{name}{stamp}{text}{RESET if ESCAPE in text else ''}\n" for text in texts)
 
 
 def pod_rows(views: Sequence[PodView]) -> list[tuple[str, ...]]:

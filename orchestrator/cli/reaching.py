@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 import click
 
+from orchestrator.cli.remoting import remote_address
 from orchestrator.errors import OrchestratorError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
+    from orchestrator.access import RemoteAddress
     from orchestrator.codec import DeploymentClient
 
 ANSWER_S = 30.0
@@ -44,7 +46,7 @@ class NoDeploymentError(OrchestratorError):
 class Reach:
     """The way to one running deployment."""
 
-    def __init__(self, name: str, control: Path) -> None:
+    def __init__(self, name: str, control: Path | RemoteAddress) -> None:
         self.name = name
         self._control = control
 
@@ -80,13 +82,21 @@ class Reach:
 
 def reaching(verb: Callable[Concatenate[Reach, P], T]) -> Callable[P, T]:
     """Give a verb the options that choose a deployment, and the way to it as first argument."""
+    return _reaching(verb, "-t", "--topology")
 
+
+def reaching_without_t(verb: Callable[Concatenate[Reach, P], T]) -> Callable[P, T]:
+    """As `reaching`, for a verb whose `-t` is something else."""
+    return _reaching(verb, "--topology")
+
+
+def _reaching(verb: Callable[Concatenate[Reach, P], T], *topology_names: str) -> Callable[P, T]:
     @click.option(
         "-d", "--deployment", metavar="NAME", help="The deployment; by default the only one."
     )
     @click.option(
-        "-t",
-        "--topology",
+        *topology_names,
+        "topology",
         metavar="FILE",
         type=click.Path(dir_okay=False),
         help="A topology file that names the deployment.",
@@ -95,7 +105,12 @@ def reaching(verb: Callable[Concatenate[Reach, P], T]) -> Callable[P, T]:
         deployment: str | None, topology: str | None, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         if deployment is not None and topology is not None:
-            raise click.UsageError("give -d or -t, not both")
+            raise click.UsageError(f"give -d or {topology_names[0]}, not both")
+        remote = remote_address()
+        if remote is not None:
+            if deployment is not None or topology is not None:
+                raise click.UsageError(f"there is one deployment at {remote}; leave out -d and -t")
+            return verb(Reach(str(remote), remote), *args, **kwargs)
         name = deployment if topology is None else _name_in(topology)
         return verb(find_deployment(name), *args, **kwargs)
 

@@ -137,7 +137,7 @@ class UpScreen:
         """Write a pod's output."""
         if lost:
             self._printer.err(
-                f"podnet: {lost} chunks of logs were left out; the log files have them\n"
+                f"podnet: {lost} lines of logs were left out; the log files have them\n"
             )
         colour = None
         if self._colours:

@@ -10,22 +10,17 @@ import os
 
 import click
 
+from orchestrator.cli.options import text_format_option
+
 _EXIT_INVALID = 1
 
 
 @click.command("validate", short_help="Check a topology file.")
 @click.argument("file", metavar="FILE", required=False, type=click.Path(path_type=str))
-@click.option(
-    "--format",
-    "layout",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="Text for people, or a JSON array with one object for each problem.",
-)
+@text_format_option
 @click.option("--schema", is_flag=True, help="Print the JSON schema of topology files and stop.")
 @click.pass_context
-def command(context: click.Context, file: str | None, layout: str, schema: bool) -> None:
+def command(context: click.Context, file: str | None, form: str, schema: bool) -> None:
     """Check the topology FILE and say everything that is wrong with it.
 
     FILE may be - for standard input. The exit status is 0 when the topology is valid, 1 when it is
@@ -35,7 +30,7 @@ def command(context: click.Context, file: str | None, layout: str, schema: bool)
         _print_schema()
     elif file is None:
         raise click.MissingParameter(param_hint="FILE", param_type="argument", ctx=context)
-    elif not _validate(file, layout, context.color):
+    elif not _validate(file, form, context.color):
         context.exit(_EXIT_INVALID)
 
 
@@ -45,7 +40,7 @@ def _print_schema() -> None:
     click.echo(topology_schema_text(), nl=False)
 
 
-def _validate(file: str, layout: str, color: bool | None) -> bool:
+def _validate(file: str, form: str, color: bool | None) -> bool:
     from orchestrator.adjacency import unreachable_services
     from orchestrator.topology.loader import read_topology
     from orchestrator.topology.render import (
@@ -62,7 +57,7 @@ def _validate(file: str, layout: str, color: bool | None) -> bool:
     problems = [*reading.problems]
     if reading.topology is not None:
         problems += unreachable_services(reading.file, reading.topology)
-    if layout == "json":
+    if form == "json":
         click.echo(render_rows(problems))
         return reading.topology is not None
     if problems:

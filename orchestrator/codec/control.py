@@ -16,6 +16,7 @@ from orchestrator.codec.changes import (
     reset_to_message,
     set_link_to_message,
 )
+from orchestrator.codec.connection import CarriedConnection
 from orchestrator.codec.deployment import (
     deployment_from_message,
     event_from_message,
@@ -29,6 +30,14 @@ from orchestrator.codec.looking import (
     ping_step_from_message,
 )
 from orchestrator.codec.times import duration_to_us
+from orchestrator.codec.watching import (
+    dial_to_message,
+    event_order_to_message,
+    log_chunk_from_message,
+    log_order_to_message,
+    tallies_from_message,
+)
+from orchestrator.views import EventOrder
 from pod_node.codec import plan_to_message, usage_from_message
 from protos.orchestrator.v1 import orchestrator_pb2 as pb
 from protos.orchestrator.v1.orchestrator_pb2_grpc import DeploymentServiceStub
@@ -41,15 +50,20 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from orchestrator.access import RemoteAddress
     from orchestrator.changes import Mend, Part, ResetLink, ResetLinks, SetLink
+    from orchestrator.tallies import Tallies
     from orchestrator.views import (
         CaptureOrder,
         DeploymentEvent,
         DeploymentView,
         FaultView,
         LinkView,
+        LogOrder,
         PingStep,
     )
+    from pod_node.dialling import Connection
+    from pod_node.records import LogLines
     from pod_node.usage import NodeUsage
     from vnet.capture import CaptureBatch
     from vnet.ping import PingPlan
@@ -59,8 +73,13 @@ if TYPE_CHECKING:
 class DeploymentClient:
     """One connection to one running deployment."""
 
-    def __init__(self, socket: Path) -> None:
-        self._channel = open_channel(socket)
+    def __init__(self, where: Path | RemoteAddress) -> None:
+        """Prepare to call; the connection comes with the first call.
+
+        Raises:
+            AccessError: a file with a token or a certificate cannot be used.
+        """
+        self._channel = open_channel(where)
         self._stub = DeploymentServiceStub(self._channel)
 
     async def __aenter__(self) -> Self:
@@ -168,6 +187,12 @@ class DeploymentClient:
             response = await self._stub.Statistics(pb.StatisticsRequest())
         return usage_from_message(response.statistics)
 
+    async def measure(self) -> tuple[NodeUsage, Tallies]:
+        """Say what is used, and how often things have happened."""
+        with _errors():
+            response = await self._stub.Statistics(pb.StatisticsRequest())
+        return usage_from_message(response.statistics), tallies_from_message(response)
+
     async def network_statistics(self, *, flows: bool) -> NetworkStatistics:
         """Read the network's counters; with `flows`, every socket too."""
         with _errors():
@@ -175,9 +200,38 @@ class DeploymentClient:
             response = await self._stub.NetworkStatistics(request)
         return statistics_from_message(response.statistics)
 
-    async def events(self) -> AsyncGenerator[DeploymentEvent, None]:
-        """Report what happens from now on."""
-        call = self._stub.Events(pb.EventsRequest())
+    async def dial(
+        self, name: str, port: int, timeout_s: float | None = None
+    ) -> tuple[str, Connection]:
+        """Connect to a pod, or to the next ready one of a service; name it.
+
+        Whoever asks must `abort` the connection at the end.
+
+        Raises:
+            DeploymentRefusedError: there is nobody who takes the connection.
+        """
+        carried = CarriedConnection(
+            self._stub.Dial(),
+            lambda data: pb.DialRequest(payload=data),
+            pb.DialResponse,
+            DeploymentRefusedError,
+            DeploymentLostError,
+        )
+        opened = await carried.open(dial_to_message(name, port, timeout_s))
+        return opened.opened.pod, carried
+
+    async def logs(self, order: LogOrder) -> AsyncGenerator[tuple[LogLines, int], None]:
+        """Read what pods wrote; with lines comes how many were lost before them."""
+        call = self._stub.Logs(log_order_to_message(order))
+        with _errors(), cancelled(call):
+            async for message in call:
+                yield log_chunk_from_message(message)
+
+    async def events(
+        self, order: EventOrder | None = None
+    ) -> AsyncGenerator[DeploymentEvent, None]:
+        """Report what happens; without an order, everything from now on."""
+        call = self._stub.Events(event_order_to_message(order or EventOrder()))
         with _errors(), cancelled(call):
             async for message in call:
                 yield event_from_message(message)

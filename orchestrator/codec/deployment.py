@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from orchestrator.codec.times import US, duration_from_us, duration_to_us
+from orchestrator.happenings import EventFacts
 from orchestrator.phases import Phase, PodView
 from orchestrator.views import (
     DeploymentEvent,
@@ -16,6 +17,7 @@ from orchestrator.views import (
     LinkShown,
     LinkView,
     PodShown,
+    Refused,
     Remarked,
 )
 from pod_node.codec import (
@@ -26,7 +28,7 @@ from pod_node.codec import (
     portal_from_message,
     portal_to_message,
 )
-from pod_node.status import EventsLost
+from pod_node.status import EventsLost, Synced
 from protos.orchestrator.v1 import orchestrator_pb2 as pb
 from protos.vnet.v1 import links_pb2
 from vnet.codec import (
@@ -175,8 +177,16 @@ def fault_from_message(message: pb.ActiveFault) -> FaultView:
 
 def event_to_message(event: DeploymentEvent) -> pb.EventsResponse:
     """Write one event."""
+    facts = event.facts
     message = pb.EventsResponse(
-        sequence=event.sequence, time_unix_us=round(event.time_s * US), text=event.text
+        sequence=event.sequence,
+        time_unix_us=round(event.time_s * US),
+        text=event.text,
+        type=facts.type,
+        action=facts.action,
+        service=facts.service,
+        pod_name=facts.pod,
+        attributes=facts.attributes,
     )
     match event.happening:
         case PodShown(view):
@@ -194,6 +204,11 @@ def event_to_message(event: DeploymentEvent) -> pb.EventsResponse:
             message.egress_attempt.CopyFrom(attempt_to_message(attempt))
         case EgressEnded() as ended:
             message.egress_ended.CopyFrom(ended_to_message(ended))
+        case Refused(peer, reason):
+            message.refused.peer = peer
+            message.refused.reason = reason
+        case Synced():
+            message.synced.SetInParent()
         case EventsLost(count):
             message.events_lost.count = count
             message.events_lost.SetInParent()
@@ -209,6 +224,13 @@ def event_from_message(message: pb.EventsResponse) -> DeploymentEvent:
         time_s=message.time_unix_us / US,
         text=message.text,
         happening=_happening(message),
+        facts=EventFacts(
+            type=message.type,
+            action=message.action,
+            service=message.service,
+            pod=message.pod_name,
+            attributes=dict(message.attributes),
+        ),
     )
 
 
@@ -228,6 +250,10 @@ def _happening(message: pb.EventsResponse) -> DeploymentHappening:
             return attempt_from_message(message.egress_attempt)
         case "egress_ended":
             return ended_from_message(message.egress_ended)
+        case "refused":
+            return Refused(message.refused.peer, message.refused.reason)
+        case "synced":
+            return Synced()
         case "events_lost":
             return EventsLost(message.events_lost.count)
         case _:

@@ -9,11 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from orchestrator.codec.calls import cancelled, open_channel, translated
+from orchestrator.codec.connection import CarriedConnection
 from orchestrator.codec.errors import NodeLostError, NodeRefusedError
 from pod_node.codec import (
     backends_to_message,
     batch_from_message,
     capture_to_message,
+    dial_to_message,
     echo_from_message,
     event_from_message,
     lines_from_message,
@@ -24,7 +26,9 @@ from pod_node.codec import (
     portal_from_message,
     progress_from_message,
     usage_from_message,
+    wish_to_message,
 )
+from pod_node.history import LogWish
 from protos.node.v1 import node_pb2 as pb
 from protos.node.v1.node_pb2_grpc import PodNodeServiceStub
 from vnet.codec import configuration_to_message, statistics_from_message
@@ -36,6 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from pod_node.dialling import Connection
     from pod_node.progress import Progress
     from pod_node.records import LogLines
     from pod_node.spec import PodSpec
@@ -118,20 +123,43 @@ class NodeClient:
 
     async def logs(
         self,
-        pods: Sequence[str] = (),
         *,
         follow: bool,
+        pods: Iterable[str] = (),
+        services: Iterable[str] = (),
         tail: int | None = None,
         since_s: float = 0.0,
+        until_s: float | None = None,
     ) -> AsyncGenerator[tuple[LogLines, int], None]:
-        """Read logs; with each chunk of lines comes how many chunks were lost before it."""
-        request = pb.LogsRequest(
-            pods=pods, follow=follow, tail_lines=tail, since_unix_us=round(since_s * 1_000_000)
+        """Read logs as `LogWish` says; with lines comes how many were lost before them."""
+        wish = LogWish(
+            pods=frozenset(pods),
+            services=frozenset(services),
+            tail=tail,
+            since_s=since_s,
+            until_s=until_s,
+            follow=follow,
         )
-        call = self._stub.Logs(request)
+        call = self._stub.Logs(wish_to_message(wish))
         with _errors(), cancelled(call):
             async for message in call:
                 yield lines_from_message(message)
+
+    async def dial(self, address: IPv4Address, port: int, timeout_s: float) -> Connection:
+        """Connect to a pod from the node's own endpoint; whoever asks must `abort` it at the end.
+
+        Raises:
+            NodeRefusedError: the pod does not take the connection.
+        """
+        carried = CarriedConnection(
+            self._stub.Dial(),
+            lambda data: pb.DialRequest(payload=data),
+            pb.DialResponse,
+            NodeRefusedError,
+            NodeLostError,
+        )
+        await carried.open(dial_to_message(address, port, timeout_s))
+        return carried
 
     async def open_portal(
         self, service: str, port: int, host_port: int, backends: Iterable[PortalBackend]

@@ -211,6 +211,11 @@ def _volumes(topology: Topology, validated: Validated) -> Iterator[Finding]:
             unknown = volume.type is VolumeKind.VOLUME and volume.source not in topology.volumes
             if unknown and not validated.is_damaged("volumes", volume.source):
                 yield Finding(path, _unknown_volume(volume.source, topology))
+        for index, tmpfs in enumerate(section.tmpfs):
+            first = seen.setdefault(tmpfs.target, -1 - index)
+            if first != -1 - index:
+                message = f"something else is mounted at {quoted(tmpfs.target)}; remove one"
+                yield Finding(("services", service, "tmpfs", index), message)
 
 
 def _unknown_volume(name: str, topology: Topology) -> str:

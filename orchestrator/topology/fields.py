@@ -66,6 +66,10 @@ MAX_MEMORY = 4 * 1024**3
 """Guests address their memory with 32 bits."""
 MIN_MEMORY = 64 * 1024
 """One page of WebAssembly memory."""
+MAX_DISK = 1024**5
+"""A petabyte; more would not fit into a disk but into a slip of the keyboard."""
+MIN_DISK = 64 * 1024
+"""Room for what every pod's root begins with."""
 MAX_SEED = 2**64 - 1
 
 LABEL_PATTERN = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
@@ -163,6 +167,13 @@ Memory: TypeAlias = Annotated[
     int,
     _parsed(parse_size),
     _between(MIN_MEMORY, MAX_MEMORY, lambda size: format_size(int(size))),
+    PlainSerializer(format_size),
+    _word(SIZE_PATTERN),
+]
+DiskSize: TypeAlias = Annotated[
+    int,
+    _parsed(parse_size),
+    _between(MIN_DISK, MAX_DISK, lambda size: format_size(int(size))),
     PlainSerializer(format_size),
     _word(SIZE_PATTERN),
 ]

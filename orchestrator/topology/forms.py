@@ -181,9 +181,25 @@ def tcp_only(protocol: str) -> str:
 
 def volume_kind(value: object) -> object:
     """Refuse Compose's other kinds of volumes by name."""
-    if value in ("tmpfs", "npipe", "cluster", "image"):
-        raise ValueError(f'volumes of type "{value}" are not yet supported; use bind or volume')
+    if value in ("npipe", "cluster", "image"):
+        kinds = "bind, volume or tmpfs"
+        raise ValueError(f'volumes of type "{value}" are not yet supported; use {kinds}')
     return value
+
+
+def tmpfs_from_short(value: object) -> object:
+    """Turn `TARGET[:size=64M]` into `{target, size}`."""
+    if not isinstance(value, str):
+        return value
+    target, colon, options = value.partition(":")
+    entry = {"target": target}
+    for option in options.split(",") if colon else ():
+        name, _, text = option.partition("=")
+        if name == "size":
+            entry["size"] = text
+        elif option != "rw":
+            raise ValueError(f"tmpfs option {quoted(option)} is not yet supported; use size=64M")
+    return entry
 
 
 def mount_target(path: str) -> str:

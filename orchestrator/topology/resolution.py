@@ -125,14 +125,14 @@ def _resolved_image(
 def _resolved_volume(
     volume: VolumeEntry, path: NodePath, directory: Path, result: Resolution
 ) -> VolumeEntry:
-    if volume.type is VolumeKind.VOLUME:
+    if volume.type is not VolumeKind.BIND:
         return volume
     source = os.path.abspath(directory / os.path.expanduser(volume.source))
     if not os.path.exists(source):
-        message = f"the folder {quoted(source)} does not exist; create it or correct the path"
+        message = f"{quoted(source)} does not exist; create it or correct the path"
         result.findings.append(Finding(path, message))
-    elif not os.path.isdir(source):
-        message = f"{quoted(source)} is a file, and pods mount folders; mount the folder around it"
+    elif not os.path.isdir(source) and not os.path.isfile(source):
+        message = f"{quoted(source)} is no folder and no file, and pods can mount nothing else"
         result.findings.append(Finding(path, message))
     return volume.model_copy(update={"source": source})
 

@@ -60,7 +60,7 @@ SERVICE = _refuse(
     " mem_reservation mem_swappiness memswap_limit models network_mode oom_kill_disable"
     " oom_score_adj pid pids_limit platform policies post_start pre_stop privileged profiles"
     " provider pull_policy read_only requests requirements runtime secrets security_opt shm_size"
-    " stdin_open stop_grace_period stop_signal storage_opt sysctls tmpfs tty ulimits"
+    " stdin_open stop_grace_period stop_signal sysctls tty ulimits"
     " use_api_socket user userns_mode uts volumes_from",
     entrypoint='write the whole command line as "command"',
     mem_limit='write "deploy: {resources: {limits: {memory: 128M}}}"',
@@ -74,7 +74,11 @@ ATTACHMENT = _refuse(
 
 PORT = _refuse("app_protocol host_ip mode name")
 
-VOLUME_ENTRY = _refuse("bind consistency image tmpfs volume")
+VOLUME_ENTRY = _refuse("bind consistency image volume")
+
+TMPFS = _refuse("", mode="pods have no users; remove it")
+
+STORAGE = _refuse("")
 
 VOLUME = _refuse("driver driver_opts external labels name")
 
@@ -87,7 +91,10 @@ DEPLOY = _refuse(
 
 RESOURCES = _refuse("reservations")
 
-LIMITS = _refuse("descriptors devices disk pids processes sockets")
+LIMITS = _refuse(
+    "descriptors devices pids processes sockets",
+    disk='write "storage_opt: {size: 1G}" in the service',
+)
 
 DEPENDENCY = _refuse("required restart")
 

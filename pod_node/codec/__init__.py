@@ -11,9 +11,20 @@ from pod_node.codec.capture import (
     capture_from_message,
     capture_to_message,
 )
+from pod_node.codec.dialling import (
+    dial_from_message,
+    dial_to_message,
+    payloads,
+    received_to_message,
+)
 from pod_node.codec.events import event_from_message, event_to_message
 from pod_node.codec.images import progress_from_message, progress_to_message
-from pod_node.codec.logs import lines_from_message, lines_to_message
+from pod_node.codec.logs import (
+    lines_from_message,
+    lines_to_message,
+    wish_from_message,
+    wish_to_message,
+)
 from pod_node.codec.network import (
     echo_from_message,
     echo_to_message,
@@ -50,6 +61,8 @@ __all__ = [
     "batch_to_message",
     "capture_from_message",
     "capture_to_message",
+    "dial_from_message",
+    "dial_to_message",
     "echo_from_message",
     "echo_to_message",
     "event_from_message",
@@ -61,6 +74,7 @@ __all__ = [
     "names_from_message",
     "names_to_message",
     "network_from_message",
+    "payloads",
     "ping_from_message",
     "ping_to_message",
     "plan_from_message",
@@ -73,6 +87,9 @@ __all__ = [
     "portal_to_message",
     "progress_from_message",
     "progress_to_message",
+    "received_to_message",
     "usage_from_message",
     "usage_to_message",
+    "wish_from_message",
+    "wish_to_message",
 ]

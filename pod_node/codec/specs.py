@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from pod_node.codec.times import to_ms
-from pod_node.spec import HealthCheck, Interface, Limits, Mount, PodSpec, ProbeKind
+from pod_node.spec import HealthCheck, Interface, Limits, Mount, PodSpec, ProbeKind, Tmpfs
 from protos.node.v1 import node_pb2 as pb
 from vnet.codec import fields
 from vnet.errors import InvalidMessageError
@@ -34,6 +34,7 @@ def pod_spec_to_message(spec: PodSpec) -> pb.PodSpec:
             pb.Mount(source=str(mount.source), target=mount.target, read_only=mount.read_only)
             for mount in spec.mounts
         ],
+        tmpfs=[pb.Tmpfs(target=tmpfs.target, size_bytes=tmpfs.size_bytes) for tmpfs in spec.tmpfs],
         interfaces=[
             pb.Interface(
                 network=interface.network,
@@ -47,6 +48,7 @@ def pod_spec_to_message(spec: PodSpec) -> pb.PodSpec:
             max_descriptors=limits.descriptors,
             max_sockets=limits.sockets,
             fabric_bytes=limits.fabric_bytes,
+            disk_bytes=limits.disk_bytes,
             milli_cpus=0 if limits.cpus is None else round(limits.cpus * 1000),
         ),
         healthcheck=None if check is None else _check_to_message(check),
@@ -83,6 +85,7 @@ def pod_spec_from_message(message: pb.PodSpec) -> PodSpec:
         environment=tuple(_variable(variable) for variable in message.environment),
         working_dir=fields.absolute("working_dir", working_dir),
         mounts=tuple(_mount(mount) for mount in message.mounts),
+        tmpfs=tuple(_tmpfs(tmpfs) for tmpfs in message.tmpfs),
         interfaces=tuple(_interface(interface) for interface in message.interfaces),
         limits=_limits(message.limits),
         healthcheck=_check(message.healthcheck) if message.HasField("healthcheck") else None,
@@ -102,6 +105,12 @@ def _mount(message: pb.Mount) -> Mount:
     return Mount(source=source, target=target, read_only=message.read_only)
 
 
+def _tmpfs(message: pb.Tmpfs) -> Tmpfs:
+    target = fields.absolute("tmpfs.target", message.target)
+    size = message.size_bytes
+    return Tmpfs(target=target, size_bytes=size) if size else Tmpfs(target=target)
+
+
 def _interface(message: pb.Interface) -> Interface:
     return Interface(
         network=fields.filled("interfaces.network", message.network),
@@ -117,6 +126,7 @@ def _limits(message: pb.Limits) -> Limits:
         descriptors=message.max_descriptors or default.descriptors,
         sockets=message.max_sockets or default.sockets,
         fabric_bytes=message.fabric_bytes or default.fabric_bytes,
+        disk_bytes=message.disk_bytes or default.disk_bytes,
         cpus=message.milli_cpus / 1000 if message.milli_cpus else None,
     )
 

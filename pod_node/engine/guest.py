@@ -7,6 +7,7 @@ networks.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from pod_node.spec import ExitKind, PodExit, PodSpec
 
 if TYPE_CHECKING:
     from pod_node.engine.fabric import Fabric
+    from pod_node.engine.mounts import MountTable
     from pod_node.engine.process import KernelProcess
     from pod_node.engine.program import Program
     from pod_node.engine.signals import Signals
@@ -45,6 +47,7 @@ class Guest:
         spec: PodSpec,
         argv: list[str],
         process: KernelProcess,
+        mounts: MountTable,
         signals: Signals,
         epoch: object,
     ) -> None:
@@ -54,8 +57,11 @@ class Guest:
         self.spec = spec
         self.process = process
         self._argv = argv
+        self.mounts = mounts
         self._signals = signals
         self._epoch = epoch
+        self.cpu_at_end_s = 0.0
+        """The CPU time that its thread has had, once it has ended."""
 
     def start(self, on_running: Callable[[], None], on_ended: Callable[[PodExit], None]) -> None:
         """Start the thread; both are called on it, just before the guest runs and when it ended.
@@ -91,6 +97,7 @@ class Guest:
         except (bindings.EngineCallError, wasmtime.WasmtimeError, OSError) as error:
             outcome = _not_started(_first_line(str(error)))
         finally:
+            self.cpu_at_end_s = time.thread_time()
             on_ended(outcome)
 
     def _run(self) -> PodExit:
@@ -134,8 +141,7 @@ class Guest:
         wasi = wasmtime.WasiConfig()
         wasi.argv = self._argv
         wasi.env = (dict(self.spec.environment) | {"PWD": self.spec.working_dir}).items()
-        for mount in self.spec.mounts:
-            wasi.preopen_dir(str(mount.source), mount.target, not mount.read_only)
+        self.mounts.preopen(wasi)
         return wasi
 
     def _killed(self) -> bool:

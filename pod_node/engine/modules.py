@@ -165,12 +165,38 @@ def host_glue(kernel_imports: Sequence[Function]) -> str:
     return "\n".join([*lines, *exports, '(export "memory" (memory $clock)))'])
 
 
-_GUEST_FUNCTIONS = """
+def _copy(name: str, to: str, source: str) -> str:
+    """Return a function that copies between memories.
+
+    The engine copies by a call of its own, which costs several times what a word does, and most
+    copies are of one: a pointer and a length, a size, a byte of a program's.
+    """
+    words = [
+        f"(if (i32.eq (local.get $size) (i32.const {size})) (then "
+        f"({store} ${to} align=1 (local.get $to) ({load} ${source} align=1 (local.get $from)))"
+        " (return)))"
+        for size, load, store in (
+            (4, "i32.load", "i32.store"),
+            (8, "i64.load", "i64.store"),
+            (1, "i32.load8_u", "i32.store8"),
+            (2, "i32.load16_u", "i32.store16"),
+        )
+    ]
+    return "\n".join(
+        [
+            f"(func ${name} (param $to i32) (param $from i32) (param $size i32)",
+            "(if (i32.le_u (local.get $size) (i32.const 8)) (then",
+            *words,
+            "))",
+            f"(memory.copy ${to} ${source} (local.get $to) (local.get $from) (local.get $size)))",
+        ]
+    )
+
+
+_GUEST_FUNCTIONS = f"""
+{_copy("copy_in", to="fabric", source="guest")}
+{_copy("copy_out", to="guest", source="fabric")}
 (global $status (mut i32) (i32.const 0))
-(func $copy_in (param i32 i32 i32)
-  (memory.copy $fabric $guest (local.get 0) (local.get 1) (local.get 2)))
-(func $copy_out (param i32 i32 i32)
-  (memory.copy $guest $fabric (local.get 0) (local.get 1) (local.get 2)))
 (func $user_pages (result i32) (memory.size $guest))
 ;; The engine writes the time into the caller's memory: borrow eight bytes of the guest, whose only
 ;; thread is the caller.
@@ -184,11 +210,9 @@ _GUEST_FUNCTIONS = """
   (i64.add (local.get $time) (call $clock_origin (local.get $id))))
 """
 
-_HOST_FUNCTIONS = """
-(func $copy_in (param i32 i32 i32)
-  (memory.copy $fabric $fabric (local.get 0) (local.get 1) (local.get 2)))
-(func $copy_out (param i32 i32 i32)
-  (memory.copy $fabric $fabric (local.get 0) (local.get 1) (local.get 2)))
+_HOST_FUNCTIONS = f"""
+{_copy("copy_in", to="fabric", source="fabric")}
+{_copy("copy_out", to="fabric", source="fabric")}
 (func $user_pages (result i32) (memory.size $fabric))
 (func $clock_now (param $id i32) (result i64)
   (drop (call $native_clock_time_get (local.get $id) (i64.const 0) (i32.const 16)))

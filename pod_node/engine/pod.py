@@ -1,157 +1,353 @@
-"""A booted pod as the node holds it: kill it, hear its output, learn how it ended.
+"""A booted pod as the node holds it: its processes, their output, how they ended.
 
-Lives on the event loop's thread; the guest's own thread only posts its end here.
+Lives on the event loop's thread; guests' own threads only post their ends here. The pod lives as
+long as its main process: when that ends, the others are killed, and when the last of them has ended
+everything is given back.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
+import signal
+import time
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from pod_node.engine.process import reap_process
+from pod_node.engine.disks import FabricDisks
+from pod_node.engine.process import exec_process, reap_pod, reap_process
+from pod_node.engine.share import Share
+from pod_node.engine.stdio import HostInput, HostOutput
 from pod_node.errors import BootError
+from pod_node.spec import ExitKind, PodExit
 from pod_node.usage import PodUsage
-from vnet.host import Event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pod_node.engine.fabric import Fabric
     from pod_node.engine.guest import Guest
+    from pod_node.engine.process import KernelProcess
     from pod_node.engine.signals import Signals
+    from pod_node.engine.spawn_request import SpawnRequest
     from pod_node.runtime import OnExit, OnOutput, OnRunning
-    from pod_node.spec import PodExit, PodSpec
+    from pod_node.spec import PodSpec
     from vnet.host import Watches
 
-OUTPUT_SIZE = 64 * 1024
-"""The size of a stdio pipe: one read empties it, and a flood gets one read a turn of the loop."""
+MakeGuest = Callable[["KernelProcess", "SpawnRequest"], "Guest"]
+"""Prepares a guest for another process of the pod; an `OSError` says why not."""
+
+
+_NEVER_RAN = PodExit(kind=ExitKind.KILLED, status=137)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all pods of a runtime share."""
+
+    fabric: Fabric
+    watches: Watches
+    signals: Signals
+    loop: asyncio.AbstractEventLoop
 
 
 class EnginePod:
-    """One guest, from its start until everything it had is given back."""
+    """The processes of one pod, from the start of the first until everything is given back."""
 
     def __init__(
         self,
-        fabric: Fabric,
-        watches: Watches,
-        signals: Signals,
-        loop: asyncio.AbstractEventLoop,
+        around: Surroundings,
         guest: Guest,
+        make_guest: MakeGuest,
         on_output: OnOutput,
         on_exit: OnExit,
         on_running: OnRunning | None,
     ) -> None:
-        self._fabric = fabric
-        self._watches = watches
-        self._signals = signals
-        self._loop = loop
-        self._guest = guest
+        self._around = around
+        self._main = guest
+        self._make_guest = make_guest
         self._on_output = on_output
         self._on_exit = on_exit
         self._on_running = on_running
         self._gone = asyncio.Event()
-        self._outputs = {1: guest.process.output, 2: guest.process.error}
+        self._outcome: PodExit | None = None
+        self._guests: dict[KernelProcess, Guest] = {}
+        self._ended_cpu_s = 0.0
+        self._paused = False
+        self._share: Share | None = None
+        self._outputs = [
+            HostOutput(around, descriptor, partial(self._hear, number))
+            for number, descriptor in ((1, self.process.output), (2, self.process.error))
+        ]
 
     @property
     def spec(self) -> PodSpec:
         """What the pod was booted from, with its image's mounts and environment."""
-        return self._guest.spec
+        return self._main.spec
+
+    @property
+    def process(self) -> KernelProcess:
+        """Its main process."""
+        return self._main.process
 
     def start(self, on_gone: Callable[[EnginePod], None]) -> None:
-        """Run the guest; `on_gone` is called when everything it had is given back.
+        """Run the main process; `on_gone` is called when everything of the pod is given back.
 
         Raises:
             BootError: there is no room for its thread; everything was given back.
         """
         self._on_gone = on_gone
-        self._fabric.close(self._guest.process.input)
+        self._around.fabric.close(self.process.input)
+        self._admit(self._main)
         try:
-            for number in self._outputs:
-                self._arm(number)
-            self._guest.start(self._running, self._ended)
+            for output in self._outputs:
+                output.arm()
+            self._main.start(self._running, lambda outcome: self._post(self._main_ended, outcome))
         except (OSError, RuntimeError) as error:
-            self._give_back()
+            self._forget(self._main)
+            self._give_back(_NEVER_RAN)
+            self._around.fabric.call("host_files_release", self.process.files)
             raise BootError(
                 self.spec.name, f"its thread could not be started ({error}); run fewer pods"
             ) from error
 
+    def spawn(self, process: KernelProcess, request: SpawnRequest) -> None:
+        """Start a guest for a process that one of the pod's asked for.
+
+        Raises:
+            OSError: it cannot be, for the reason that the guest is told.
+        """
+        self._start(process, request, lambda outcome: None)
+
+    def exec(self, request: SpawnRequest, on_output: OnOutput, on_exit: OnExit) -> EngineProcess:
+        """Run another program in the pod, as a process of the node's.
+
+        Raises:
+            OSError: it cannot be: no such program (ENOENT), too many processes (EAGAIN), no room.
+        """
+        if self._outcome is not None:
+            raise OSError(errno.ESRCH, "the pod is ending")
+        process = exec_process(self._around.fabric, self.process)
+        executed = EngineProcess(self._around, process, on_output, on_exit)
+        try:
+            self._start(process, request, executed.ended)
+        except OSError as error:
+            executed.give_back()
+            reap_process(self._around.fabric, process, _NEVER_RAN)
+            raise error
+        executed.listen()
+        return executed
+
     def kill(self) -> None:
-        """End the guest, whatever it is doing; returns at once."""
-        self._signals.kill(self._guest.process)
+        """End all processes, whatever they are doing; returns at once."""
+        for process in self._guests:
+            self._around.signals.kill(process)
+
+    def signal(self, number: int) -> None:
+        """Send the main process a signal.
+
+        Raises:
+            OSError: there is no such signal (EINVAL).
+        """
+        self._around.signals.send(self.process, number)
 
     def pause(self) -> None:
-        """Stop the guest where it is, within 100 ms; returns at once.
+        """Stop all processes where they are, within 100 ms; returns at once.
 
-        Its sockets stay: peers' data queues up, and so do connections in its backlogs. Time-outs of
-        what it waits for pass meanwhile.
+        Their sockets stay: peers' data queues up, and so do connections in their backlogs.
+        Time-outs of what they wait for pass meanwhile.
         """
-        self._signals.pause(self._guest.process)
+        self._paused = True
+        for process in self._guests:
+            self._around.signals.pause(process)
 
     def resume(self) -> None:
-        """Let a paused guest go on."""
-        self._signals.resume(self._guest.process)
+        """Let a paused pod go on."""
+        self._paused = False
+        for process in self._guests:
+            self._around.signals.resume(process)
 
     def usage(self) -> PodUsage:
         """Say what the pod uses right now."""
+        guests = self._guests.values()
+        signals = self._around.signals
         return PodUsage(
             pod=self.spec.name,
-            cpu_time_s=self._guest.cpu_time_s(),
-            throttled_s=self._signals.throttled_s(self._guest.process),
+            cpu_time_s=self._ended_cpu_s + sum(guest.cpu_time_s() for guest in guests),
+            throttled_s=sum(signals.throttled_s(process) for process in self._guests),
         )
+
+    def disks(self) -> FabricDisks:
+        """What its root and its tmpfs take; see `FabricDisks`."""
+        return FabricDisks(self._around.fabric, self.process.files, self._main.mounts)
 
     @property
     def frozen(self) -> bool:
-        """Whether the guest is paused and has come to rest."""
-        return self._signals.frozen(self._guest.process)
+        """Whether the pod is paused and all its processes have come to rest."""
+        signals = self._around.signals
+        return bool(self._guests) and all(signals.frozen(process) for process in self._guests)
 
     async def wait(self) -> None:
         """Wait until the pod is gone."""
         await self._gone.wait()
 
-    def _arm(self, number: int) -> None:
-        self._watches.watch(self._outputs[number], Event.READ, lambda: self._readable(number))
+    def _start(
+        self,
+        process: KernelProcess,
+        request: SpawnRequest,
+        on_end: Callable[[PodExit], None],
+    ) -> None:
+        guest = self._make_guest(process, request)
+        self._admit(guest)
 
-    def _readable(self, number: int) -> None:
-        """Pass on what one read gives, and go on even if whoever hears it fails."""
-        if number not in self._outputs:
-            return
-        data = self._fabric.read(self._outputs[number], OUTPUT_SIZE)
-        if data != b"":
-            self._arm(number)
-        if data:
-            self._on_output(number, data)
+        def ended(outcome: PodExit) -> None:
+            self._post(lambda end: self._process_ended(guest, end, on_end), outcome)
+
+        try:
+            guest.start(lambda: None, ended)
+        except RuntimeError as error:  # no room for another thread
+            self._forget(guest)
+            raise OSError(errno.EAGAIN, str(error)) from error
+
+    def _admit(self, guest: Guest) -> None:
+        signals, cpus = self._around.signals, self.spec.limits.cpus
+        self._guests[guest.process] = guest
+        if cpus is not None and self._share is None and cpus < len(self._guests):
+            self._share = Share(cpus, time.monotonic())
+        signals.admit(guest.process, self._share)
+        if self._share is not None:
+            for process in self._guests:
+                signals.limit(process, self._share)
+        if self._paused:
+            signals.pause(guest.process)
+
+    def _forget(self, guest: Guest) -> None:
+        self._around.signals.forget(guest.process)
+        del self._guests[guest.process]
+
+    def _hear(self, number: int, data: bytes) -> None:
+        self._on_output(number, data)
 
     def _running(self) -> None:
         """Runs on the guest's thread, as the last thing before the guest."""
         if self._on_running is not None:
             with suppress(RuntimeError):  # the loop is closed: nobody is left to tell
-                self._loop.call_soon_threadsafe(self._on_running, self._loop.time())
+                loop = self._around.loop
+                loop.call_soon_threadsafe(self._on_running, loop.time())
 
-    def _ended(self, outcome: PodExit) -> None:
-        """Runs on the guest's thread, as the last thing it does."""
+    def _post(self, method: Callable[[PodExit], None], outcome: PodExit) -> None:
+        """Runs on a guest's thread, as the last thing it does."""
         with suppress(RuntimeError):  # the loop is closed: nobody is left to tell
-            self._loop.call_soon_threadsafe(self._finish, outcome)
+            self._around.loop.call_soon_threadsafe(method, outcome)
 
-    def _finish(self, outcome: PodExit) -> None:
-        self._guest.join()
+    def _process_ended(
+        self, guest: Guest, outcome: PodExit, on_end: Callable[[PodExit], None]
+    ) -> None:
+        guest.join()
+        self._ended_cpu_s += guest.cpu_at_end_s
+        self._forget(guest)
+        seen = reap_process(self._around.fabric, guest.process, outcome)
         try:
-            self._give_back()
+            on_end(seen)
+        finally:
+            self._finish_if_last()
+
+    def _main_ended(self, outcome: PodExit) -> None:
+        self._main.join()
+        self._forget(self._main)
+        self._outcome = outcome
+        self._around.fabric.call("host_pod_end", self.process.number)
+        self._around.signals.notice_kills()
+        self._finish_if_last()
+
+    def _finish_if_last(self) -> None:
+        if self._outcome is None or self._guests:
+            return
+        outcome = self._outcome
+        try:
+            outcome = self._give_back(outcome)
         finally:
             self._gone.set()
             self._on_gone(self)
+            try:
+                self._on_exit(outcome)
+            finally:
+                self._around.fabric.call("host_files_release", self.process.files)
+
+    def _give_back(self, outcome: PodExit) -> PodExit:
+        """Free what the pod had in the kernel, after passing on its last words."""
+        seen = reap_pod(self._around.fabric, self.process, outcome)
+        try:
+            for output in self._outputs:
+                output.drain()
+        finally:
+            for output in self._outputs:
+                output.close()
+        return seen
+
+
+class EngineProcess:
+    """A process that the node runs in a pod: its standard streams, signals, and how it ends."""
+
+    def __init__(
+        self,
+        around: Surroundings,
+        process: KernelProcess,
+        on_output: OnOutput,
+        on_exit: OnExit,
+    ) -> None:
+        self._around = around
+        self._process = process
+        self._on_exit = on_exit
+        self._input = HostInput(around, process.input)
+        self._outputs = [
+            HostOutput(around, descriptor, partial(on_output, number))
+            for number, descriptor in ((1, process.output), (2, process.error))
+        ]
+
+    @property
+    def pid(self) -> int:
+        """Its number in the pod."""
+        return self._process.pid
+
+    def listen(self) -> None:
+        """Pass on its output from now on."""
+        for output in self._outputs:
+            output.arm()
+
+    async def write(self, data: bytes) -> None:
+        """Give it bytes to read; returns when all are taken, or when it reads no more."""
+        await self._input.write(data)
+
+    def end_input(self) -> None:
+        """Let it read the end of its input."""
+        self._input.close()
+
+    def signal(self, number: int) -> None:
+        """Send it and its descendants a signal; nothing happens when it has ended.
+
+        Raises:
+            OSError: there is no such signal (EINVAL).
+        """
+        self._around.signals.send(self._process, number, session=True)
+
+    def kill(self) -> None:
+        """End it and its descendants at once."""
+        with suppress(OSError):
+            self._around.signals.send(self._process, signal.SIGKILL, session=True)
+
+    def ended(self, outcome: PodExit) -> None:
+        """Take how it ended; what it started may still hold its streams, and loses them."""
+        try:
+            for output in self._outputs:
+                output.drain()
+        finally:
+            self.give_back()
             self._on_exit(outcome)
 
-    def _give_back(self) -> None:
-        """Free what the guest had in the kernel, after passing on its last words."""
-        self._signals.forget(self._guest.process)
-        reap_process(self._fabric, self._guest.process)
-        try:
-            for number, descriptor in self._outputs.items():
-                while data := self._fabric.read(descriptor, OUTPUT_SIZE):
-                    self._on_output(number, data)
-        finally:
-            for descriptor in self._outputs.values():
-                self._watches.forget(descriptor)
-                self._fabric.close(descriptor)
-            self._outputs.clear()
+    def give_back(self) -> None:
+        """Close the host's ends of its streams."""
+        self._input.close()
+        for output in self._outputs:
+            output.close()

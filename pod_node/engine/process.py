@@ -7,26 +7,34 @@ guest's thread is `guest.py`'s.
 from __future__ import annotations
 
 import errno
+import signal
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pod_node.errors import BootError, NetworkNotAttachedError
+from pod_node.spec import ExitKind, PodExit
 
 if TYPE_CHECKING:
     from pod_node.engine.fabric import Fabric
+    from pod_node.engine.mounts import MountTable
     from pod_node.spec import PodSpec
 
 _INTERFACES_MOST = 8
 _HOSTNAME_BYTES = 64
 """With the NUL that ends it."""
-_REQUEST = struct.Struct(f"<QIIIII{3 * _INTERFACES_MOST}I{_HOSTNAME_BYTES}s")
-_REPLY = struct.Struct("<6I")
+_REQUEST = struct.Struct(f"<QIIIIIII{3 * _INTERFACES_MOST}I{_HOSTNAME_BYTES}s")
+_STARTED = struct.Struct("<7I")
+_REPLY = struct.Struct("<8I")
+_SPAWNED = struct.Struct("<11I")
 HOST_FILES_MOST = 1024
 """Open files of the host for one pod (EMFILE), its mounts included: each takes a descriptor of the
 node's process. Linux gives a process as many by default."""
+_ALIGNMENT = 8
 _MIB = 1 << 20
+_BY_SIGNAL = 128
+"""Added to a signal's number, as shells do."""
 _U32_MOST, _U64_MOST = (1 << 32) - 1, (1 << 64) - 1
 _ARGUMENTS_MOST = 2 << 20
 """Bytes of arguments and environment together: Linux's ARG_MAX for the default stack of 8 MiB."""
@@ -34,14 +42,19 @@ _ARGUMENTS_MOST = 2 << 20
 
 @dataclass(frozen=True, slots=True)
 class KernelProcess:
-    """A process in the fabric, and the host's ends of its stdio."""
+    """A process in the fabric, and the host's ends of its stdio if it is one of the node's."""
 
     number: int
     thread: int
     stack_top: int
+    pid: int
+    """Its number in the pod."""
     input: int
     output: int
     error: int
+    files: int = 0
+    """What `files.py` asks about, of a pod's main process; the kernel keeps it until it is
+    released."""
 
 
 def check_bootable(spec: PodSpec, argv: list[str]) -> None:
@@ -49,9 +62,9 @@ def check_bootable(spec: PodSpec, argv: list[str]) -> None:
 
     Raises:
         BootError: text that no C string can hold, too many interfaces, a mount that is no
-            directory.
+            directory and no file.
     """
-    _check_texts(spec, argv)
+    check_texts(spec, argv)
     if len(spec.interfaces) > _INTERFACES_MOST:
         raise BootError(
             spec.name,
@@ -59,9 +72,9 @@ def check_bootable(spec: PodSpec, argv: list[str]) -> None:
             "put it on fewer networks",
         )
     for mount in spec.mounts:
-        if not mount.source.is_dir():
+        if not (mount.source.is_dir() or mount.source.is_file()):
             raise BootError(
-                spec.name, f"{mount.source} is no directory; it was to be {mount.target}"
+                spec.name, f"{mount.source} is no folder and no file; it was to be {mount.target}"
             )
 
 
@@ -79,7 +92,12 @@ def check_memory(spec: PodSpec, minimum: int) -> None:
         )
 
 
-def _check_texts(spec: PodSpec, argv: list[str]) -> None:
+def check_texts(spec: PodSpec, argv: list[str]) -> None:
+    """Refuse texts that no C string can hold, or that are too long together.
+
+    Raises:
+        BootError: there are some.
+    """
     total = 0
     for place, text in _texts(spec, argv):
         try:
@@ -118,7 +136,9 @@ def _texts(spec: PodSpec, argv: list[str]) -> Iterator[tuple[str, str]]:
         yield "a mount's target", mount.target
 
 
-def create_process(fabric: Fabric, spec: PodSpec, networks: Mapping[str, int]) -> KernelProcess:
+def create_process(
+    fabric: Fabric, spec: PodSpec, networks: Mapping[str, int], mounts: MountTable
+) -> KernelProcess:
     """Make a pod with one process in the fabric; `spec` has passed `check_bootable`.
 
     Raises:
@@ -137,7 +157,9 @@ def create_process(fabric: Fabric, spec: PodSpec, networks: Mapping[str, int]) -
         min(limits.sockets, _U32_MOST),
         min(limits.descriptors, _U32_MOST),
         HOST_FILES_MOST,
-        len(spec.mounts),
+        min(limits.processes, _U32_MOST),
+        len(mounts.entries),
+        mounts.text_bytes,
         len(spec.interfaces),
         *interfaces,
         *padding,
@@ -146,15 +168,75 @@ def create_process(fabric: Fabric, spec: PodSpec, networks: Mapping[str, int]) -
     assert len(request) == fabric.reply_offset, "the kernel's layout is another"
     at = fabric.staging
     fabric.view[at : at + len(request)] = request
+    after = at + fabric.reply_offset + _REPLY.size
+    after += -after % _ALIGNMENT
+    table = mounts.encode()
+    fabric.view[after : after + len(table)] = table
     result = fabric.try_call("host_pod_create", at)
     if result < 0:
         raise BootError(spec.name, _refusal(-result, spec))
     return KernelProcess(*_REPLY.unpack_from(fabric.view, at + fabric.reply_offset))
 
 
-def reap_process(fabric: Fabric, process: KernelProcess) -> None:
-    """Free what the guest had and take its pod off the network; its thread is no more."""
-    fabric.call("host_pod_reap", process.number)
+def exec_process(fabric: Fabric, main: KernelProcess) -> KernelProcess:
+    """Make another process of the node's in a pod.
+
+    Raises:
+        OSError: the pod's main process has ended (ENOENT), it has as many processes as it may
+            (EAGAIN), or there is no room.
+    """
+    fabric.call("host_process_exec", main.number, fabric.staging)
+    return KernelProcess(*_STARTED.unpack_from(fabric.view, fabric.staging))
+
+
+@dataclass(frozen=True, slots=True)
+class SpawnedProcess:
+    """A process that another one asked for and that has no guest yet."""
+
+    process: KernelProcess
+    parent: int
+    """Number of its parent; 0 when that has gone."""
+    main: int
+    """Kernel's number of the pod's main process; 0 when that has gone."""
+    request: bytes
+
+
+def take_spawned(fabric: Fabric) -> SpawnedProcess | None:
+    """Take the next process that waits for a guest; None when there is none."""
+    if not fabric.call("host_spawn_take", fabric.staging):
+        return None
+    fields = _SPAWNED.unpack_from(fabric.view, fabric.staging)
+    parent, main, at, size = fields[_STARTED.size // 4 :]
+    process = KernelProcess(*fields[: _STARTED.size // 4])
+    return SpawnedProcess(process, parent, main, bytes(fabric.view[at : at + size]))
+
+
+def reap_process(fabric: Fabric, process: KernelProcess, outcome: PodExit) -> PodExit:
+    """Free what a guest had whose thread is no more; how it ended, with the signal if one did."""
+    return _as_seen(outcome, fabric.call("host_process_reap", process.number, wait_status(outcome)))
+
+
+def reap_pod(fabric: Fabric, process: KernelProcess, outcome: PodExit) -> PodExit:
+    """As `reap_process` for a pod's last process, which takes the pod off the network."""
+    return _as_seen(outcome, fabric.call("host_pod_reap", process.number, wait_status(outcome)))
+
+
+def wait_status(outcome: PodExit) -> int:
+    """Give what `wait` shows for the way a guest ended; killed ones count as if by SIGKILL."""
+    match outcome.kind:
+        case ExitKind.EXITED:
+            return outcome.status << 8
+        case ExitKind.KILLED:
+            return signal.SIGKILL
+        case ExitKind.TRAPPED | ExitKind.OUT_OF_MEMORY:
+            return signal.SIGABRT
+
+
+def _as_seen(outcome: PodExit, status: int) -> PodExit:
+    if outcome.kind is not ExitKind.KILLED or status == signal.SIGKILL:
+        return outcome
+    name = signal.Signals(status).name
+    return PodExit(kind=ExitKind.KILLED, status=_BY_SIGNAL + status, reason=f"ended by {name}")
 
 
 def _refusal(error: int, spec: PodSpec) -> str:
@@ -167,7 +249,7 @@ def _refusal(error: int, spec: PodSpec) -> str:
     if error == errno.EMFILE:
         return (
             f"its limit of {spec.limits.descriptors} descriptors has no room for its standard "
-            f"streams, mounts and /net; raise it to {4 + len(spec.mounts)} at least"
+            f"streams, mounts and /net; raise it to {5 + len(spec.mounts)} at least"
         )
     if error in (errno.ENOBUFS, errno.ENOMEM):
         return (

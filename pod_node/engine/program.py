@@ -27,7 +27,6 @@ NATIVE = {
     "environ_get": Signature(("i32", "i32"), ("i32",)),
     "environ_sizes_get": Signature(("i32", "i32"), ("i32",)),
     "proc_exit": Signature(("i32",), ()),
-    "proc_raise": Signature(("i32",), ("i32",)),
     "random_get": Signature(("i32", "i32"), ("i32",)),
 }
 """WASI functions that the kernel leaves to the engine."""

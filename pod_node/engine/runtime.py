@@ -21,11 +21,14 @@ from pod_node.engine.echoes import Echoes
 from pod_node.engine.fabric import DEFAULT_FABRIC_BYTES, Fabric
 from pod_node.engine.gateway import FabricGateway
 from pod_node.engine.guest import Guest
+from pod_node.engine.mounts import mount_table
 from pod_node.engine.network import FabricNetwork
-from pod_node.engine.pod import EnginePod
+from pod_node.engine.pod import EnginePod, Surroundings
 from pod_node.engine.process import check_bootable, check_memory, create_process
 from pod_node.engine.program import Program
 from pod_node.engine.signals import Signals
+from pod_node.engine.spawned import spawned_spec
+from pod_node.engine.spawning import Spawning
 from pod_node.errors import BootError
 from pod_node.gateway import PodGateway
 from vnet.egress import EgressHappening
@@ -34,6 +37,9 @@ from vnet.host import HostEndpoint, Watches
 from vnet.statistics import NetworkStatistics
 
 if TYPE_CHECKING:
+    from pod_node.engine.process import KernelProcess
+    from pod_node.engine.spawn_request import SpawnRequest
+    from pod_node.files import PodFolders
     from pod_node.images import CompiledImage
     from pod_node.runtime import OnExit, OnOutput, OnRunning
     from pod_node.spec import PodSpec
@@ -79,6 +85,8 @@ class EngineRuntime:
         self._epoch = bindings.epoch_callback(self._signals.ask)
         self.fabric.ring(self._ring)
         self.fabric.pace()
+        self._around = Surroundings(self.fabric, self._watches, self._signals, self._loop)
+        self._spawning = Spawning(self.fabric, self._watches, self._signals, self._loop)
         self._network = FabricNetwork(self.fabric, self._watches, self.gateway)
         self._echoes = Echoes(self.fabric, self._watches, self._network.echo_denier)
 
@@ -147,6 +155,7 @@ class EngineRuntime:
         on_output: OnOutput,
         on_exit: OnExit,
         on_running: OnRunning | None = None,
+        folders: PodFolders | None = None,
     ) -> EnginePod:
         """Start a guest on a thread of its own and return without waiting for it.
 
@@ -163,7 +172,9 @@ class EngineRuntime:
             mounts=(*image.mounts, *spec.mounts),
         )
         argv = list(image.arguments(spec.command, spec.working_dir))
-        return self.boot_artifact(full, image.artifact, argv, on_output, on_exit, on_running)
+        return self._boot(
+            full, image.artifact, argv, on_output, on_exit, on_running, folders, image
+        )
 
     def boot_artifact(
         self,
@@ -173,28 +184,41 @@ class EngineRuntime:
         on_output: OnOutput,
         on_exit: OnExit,
         on_running: OnRunning | None = None,
+        folders: PodFolders | None = None,
     ) -> EnginePod:
         """As `boot`, from a compiled module, with nothing added to `spec`."""
+        return self._boot(spec, artifact, argv, on_output, on_exit, on_running, folders, None)
+
+    def _boot(
+        self,
+        spec: PodSpec,
+        artifact: Path,
+        argv: list[str],
+        on_output: OnOutput,
+        on_exit: OnExit,
+        on_running: OnRunning | None,
+        folders: PodFolders | None,
+        image: CompiledImage | None,
+    ) -> EnginePod:
         if self._closing:
             raise BootError(spec.name, "the node is shutting down; boot it on another one")
         check_bootable(spec, argv)
         program = self._program(artifact, spec.image)
         check_memory(spec, program.memory_minimum)
-        process = create_process(self.fabric, spec, self._network.numbers)
-        self._signals.admit(process, spec.limits.cpus)
-        guest = Guest(self.fabric, program, spec, argv, process, self._signals, self._epoch)
-        pod = EnginePod(
-            self.fabric,
-            self._watches,
-            self._signals,
-            self._loop,
-            guest,
-            on_output,
-            on_exit,
-            on_running,
-        )
+        mounts = mount_table(spec, folders)
+        process = create_process(self.fabric, spec, self._network.numbers, mounts)
+        guest = Guest(self.fabric, program, spec, argv, process, mounts, self._signals, self._epoch)
+
+        def make_guest(process: KernelProcess, request: SpawnRequest) -> Guest:
+            own, argv = spawned_spec(spec, image, request)
+            return Guest(
+                self.fabric, program, own, argv, process, mounts, self._signals, self._epoch
+            )
+
+        pod = EnginePod(self._around, guest, make_guest, on_output, on_exit, on_running)
         pod.start(self._forget)
         self._pods[pod] = None
+        self._spawning.add(process, pod)
         self.gateway.add_pod(pod.spec)
         return pod
 
@@ -206,6 +230,7 @@ class EngineRuntime:
 
     def _forget(self, pod: EnginePod) -> None:
         self._pods.pop(pod, None)
+        self._spawning.remove(pod.process)
         self.gateway.remove_pod(pod.spec)
 
     async def close(self) -> None:
@@ -215,6 +240,7 @@ class EngineRuntime:
             pod.kill()
         for pod in list(self._pods):
             await pod.wait()
+        self._spawning.close()
         self._signals.close()
         self._echoes.close()
         await self.gateway.close()

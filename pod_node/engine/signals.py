@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from enum import IntFlag
 from typing import TYPE_CHECKING
 
-from pod_node.engine.bandwidth import Bandwidth
 from pod_node.engine.epoch import FAR_TICKS, Epoch
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from pod_node.engine.fabric import Fabric
     from pod_node.engine.process import KernelProcess
+    from pod_node.engine.share import Share
 
 INSIST_S = 0.02
 """How long a guest may compute on before it is asked again."""
@@ -55,8 +55,10 @@ class _Gate:
     """Where one guest's thread waits while it may not compute."""
 
     process: KernelProcess
-    bandwidth: Bandwidth | None
+    share: Share | None
     """None for a guest that may compute all the time."""
+    charged_s: float = 0.0
+    """CPU time that its share was charged for."""
     killed: bool = False
     paused: bool = False
     held: _Held = _Held.NOT
@@ -68,7 +70,7 @@ class _Gate:
     @property
     def ticks(self) -> int:
         """After how many ticks the guest is asked again."""
-        return 1 if self.bandwidth else FAR_TICKS
+        return 1 if self.share else FAR_TICKS
 
 
 class Signals:
@@ -86,24 +88,26 @@ class Signals:
         """Those that were killed and have not ended, or were paused and have not stopped."""
         self._insisting: asyncio.TimerHandle | None = None
 
-    def admit(self, process: KernelProcess, cpus: float | None = None) -> None:
-        """Take a guest in whose thread has not started.
+    def admit(self, process: KernelProcess, share: Share | None = None) -> None:
+        """Take a guest in whose thread has not started; with a share it computes within that."""
+        self._gates[process.thread] = _Gate(process, None)
+        if share is not None:
+            self.limit(process, share)
 
-        Args:
-            process: the guest.
-            cpus: its share of a processor; it has one thread, so 1 and more are no limit.
-        """
-        bandwidth = None
-        if cpus is not None and cpus < 1:
-            bandwidth = Bandwidth(cpus, time.monotonic())
-            self._epoch.begin_ticks()
-        self._gates[process.thread] = _Gate(process, bandwidth)
+    def limit(self, process: KernelProcess, share: Share) -> None:
+        """Have a guest compute within a share from now on; nothing changes if it does already."""
+        gate = self._find(process)
+        if gate is None or gate.share is not None:
+            return
+        gate.share = share
+        self._epoch.begin_ticks()
+        self._epoch.ask_all()
 
     def forget(self, process: KernelProcess) -> None:
         """Let a guest go whose thread has ended."""
         gate = self._gates.pop(process.thread)
         self._restless.discard(gate)
-        if gate.bandwidth:
+        if gate.share:
             self._epoch.end_ticks()
 
     def kill(self, process: KernelProcess) -> None:
@@ -111,8 +115,30 @@ class Signals:
         gate = self._find(process)
         if gate is None:
             return
-        gate.killed = True
         self._fabric.call("host_process_kill", process.number)
+        self._end(gate)
+
+    def send(self, process: KernelProcess, number: int, *, session: bool = False) -> None:
+        """Send a guest a signal; with `session` also to all that descend from it.
+
+        What that ends is ended at once, whatever it is doing.
+
+        Raises:
+            OSError: there is no such signal (EINVAL).
+        """
+        if self._find(process) is None:
+            return
+        self._fabric.call("host_process_signal", process.number, number, int(session))
+        self.notice_kills()
+
+    def notice_kills(self) -> None:
+        """See to it that those end whom a signal has killed in the kernel."""
+        for gate in list(self._gates.values()):
+            if not gate.killed and self._flag(gate.process.thread, self._fabric.killed_offset):
+                self._end(gate)
+
+    def _end(self, gate: _Gate) -> None:
+        gate.killed = True
         self._hold(gate, _Held.NOT)
         gate.changed.set()
         self._insist_on(gate)
@@ -154,7 +180,7 @@ class Signals:
         only when the guest is not paused and has some of its share left.
         """
         gate = self._gates[thread]
-        if gate.bandwidth:
+        if gate.share:
             self._epoch.stir()
         if self._flag(thread, self._fabric.in_kernel_offset):
             return gate.ticks
@@ -178,9 +204,7 @@ class Signals:
             if self._flag(thread, self._fabric.paused_offset):
                 self._tell(self._rests, gate)
                 gate.changed.wait()
-            elif gate.bandwidth and (
-                wait_s := gate.bandwidth.charge(time.thread_time(), time.monotonic())
-            ):
+            elif wait_s := _charge(gate):
                 self._throttle(gate, wait_s)
             else:
                 return
@@ -232,3 +256,12 @@ class Signals:
         if self._restless:
             self._epoch.ask_all()
             self._insisting = self._loop.call_later(INSIST_S, self._insist)
+
+
+def _charge(gate: _Gate) -> float:
+    """Charge the share for what the calling thread, the gate's, has used; how long it must wait."""
+    if gate.share is None:
+        return 0.0
+    used_s = time.thread_time()
+    delta_s, gate.charged_s = used_s - gate.charged_s, used_s
+    return gate.share.charge(delta_s, time.monotonic())

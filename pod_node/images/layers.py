@@ -72,7 +72,7 @@ class LayerCache:
         if not mount.source.is_dir():
             raise LayerError(manifest.name, str(mount.source), "there is no such folder")
         if not mount.bytecode and not mount.prepare:
-            return Mount(source=mount.source, target=mount.target, read_only=True)
+            return Mount(source=mount.source, target=mount.target, read_only=True, layer=True)
         files = sorted(mount.source.rglob("*.py"))
         final = self._cache.layers() / _key(manifest, mount, files)
         if not final.is_dir():
@@ -91,7 +91,7 @@ class LayerCache:
                     if mount.bytecode:
                         self._compile(manifest, mount, draft, run)
                     draft.rename(final)
-        return Mount(source=final, target=mount.target, read_only=True)
+        return Mount(source=final, target=mount.target, read_only=True, layer=True)
 
     def _run(
         self, artifact: Path, earlier: Sequence[Mount], argv: Sequence[str], writable: Mount

@@ -66,7 +66,9 @@ class CompiledImage:
         """
         merged = dict(self.manifest.environment) | dict(own)
         for name, folders in self.manifest.search_paths:
-            merged[name] = f"{folders}:{merged[name]}" if merged.get(name) else folders
+            own_folders = merged.get(name, "")
+            if own_folders != folders and not own_folders.startswith(f"{folders}:"):
+                merged[name] = f"{folders}:{own_folders}" if own_folders else folders
         return tuple(merged.items())
 
 

@@ -1,5 +1,8 @@
 #include "pod_node/kernel/file.h"
 
+#include "pod_node/kernel/pids.h"
+#include "pod_node/kernel/spawn.h"
+
 #include "vnet/fabric/errno.h"
 #include "vnet/fabric/outside/gateway.h"
 #include "vnet/fabric/captures/tap.h"
@@ -23,8 +26,18 @@ struct file *file_hold(struct file *file)
 	return file;
 }
 
+/* With its reader goes a writer that nobody has opened. */
+static void release_unopened(struct pipe *pipe)
+{
+	struct file *writer = atomic_exchange(&pipe->writer, NULL);
+	if (writer)
+		file_release(writer);
+}
+
 static void pipe_close(struct pipe *pipe, u32 flag)
 {
+	if (flag == STREAM_ABANDONED)
+		release_unopened(pipe);
 	stream_set_flags(&pipe->stream, flag);
 	if (atomic_fetch_sub(&pipe->references, 1) != 1)
 		return;
@@ -43,6 +56,15 @@ static void unwatch(struct file *file)
 	memory_free(file->account, file->watches, 2 * sizeof(struct waiter));
 }
 
+/* The engine closes the file itself, in `fd_close` or with its Store. */
+static void forget_host_file(struct file *file)
+{
+	if (file->inode)
+		disk_close(file->inode);
+	if (file->place)
+		memory_free(file->account, file->place, (u32)sizeof(struct place) + file->place->length);
+}
+
 void file_release(struct file *file)
 {
 	if (atomic_fetch_sub(&file->references, 1) != 1)
@@ -53,10 +75,16 @@ void file_release(struct file *file)
 	case FILE_PIPE_READER: pipe_close(file->pipe, STREAM_ABANDONED); break;
 	case FILE_PIPE_WRITER: pipe_close(file->pipe, STREAM_FINISHED); break;
 	case FILE_TEXT:
-	case FILE_CONTROL: memory_free(file->account, file->text, sizeof(struct text) + file->text->size); break;
+	case FILE_CONTROL:
+	case FILE_PROC_CONTROL:
+	case FILE_SPAWN: memory_free(file->account, file->text, sizeof(struct text) + file->text->size); break;
 	case FILE_GATEWAY: gateway_close(); break;
 	case FILE_CAPTURE: tap_close(file->capture); break;
-	case FILE_HOST: /* closed by `fd_close`, or with its Store */
+	case FILE_EXIT:
+	case FILE_SIGNALS: pid_release(file->pid); break;
+	case FILE_SPAWNS: spawns_close(); break;
+	case FILE_HOST: forget_host_file(file); break;
+	case FILE_PROC_DIRECTORY:
 	case FILE_NET_DIRECTORY: break;
 	}
 	struct account *account = file->account;
@@ -132,14 +160,32 @@ static i32 text_read(struct text *text, uaddr to, u32 size)
 	return (i32)moved;
 }
 
+/* Texts have no lock, and sockets belong to one process's thread. */
+int file_inherit(struct file *file, struct file **inherited)
+{
+	switch (file->kind) {
+	case FILE_PIPE_READER:
+	case FILE_PIPE_WRITER:
+	case FILE_NET_DIRECTORY:
+	case FILE_PROC_DIRECTORY:
+	case FILE_EXIT: *inherited = file_hold(file); return 0;
+	default: return -E_OPNOTSUPP;
+	}
+}
+
 i32 file_read(struct file *file, uaddr to, u32 size, bool wait, bool peek)
 {
 	switch (file->kind) {
 	case FILE_SOCKET: return socket_read(file->socket, to, size, wait, peek);
 	case FILE_PIPE_READER: return pipe_read(&file->pipe->stream, to, size, wait);
 	case FILE_TEXT:
+	case FILE_PROC_CONTROL:
 	case FILE_CONTROL: return text_read(file->text, to, size);
 	case FILE_CAPTURE: return tap_read(file->capture, to, size);
+	case FILE_SPAWN:
+	case FILE_EXIT:
+	case FILE_SIGNALS: return proc_read(file, to, size, wait);
+	case FILE_PROC_DIRECTORY:
 	case FILE_NET_DIRECTORY: return -E_ISDIR;
 	default: return -E_BADF;
 	}
@@ -150,6 +196,8 @@ i32 file_write(struct file *file, uaddr from, u32 size, bool wait)
 	switch (file->kind) {
 	case FILE_SOCKET: return socket_write(file->socket, from, size, wait);
 	case FILE_PIPE_WRITER: return pipe_write(&file->pipe->stream, from, size, wait);
+	case FILE_SPAWN: return proc_write(file, from, size);
+	case FILE_PROC_DIRECTORY:
 	case FILE_NET_DIRECTORY: return -E_ISDIR;
 	default: return -E_BADF;
 	}
@@ -167,6 +215,9 @@ u32 file_poll(struct file *file)
 		       (stream_flags(&file->pipe->stream) & STREAM_ABANDONED ? (u32)POLL_HANGUP : 0);
 	case FILE_GATEWAY: return gateway_ready() ? POLL_READ : 0;
 	case FILE_CAPTURE: return capture_readable(file->capture) ? POLL_READ : 0;
+	case FILE_EXIT: return atomic_load(&file->pid->ended) ? (u32)POLL_READ : 0;
+	case FILE_SIGNALS: return atomic_load(&file->pid->pending) ? (u32)POLL_READ : 0;
+	case FILE_SPAWNS: return spawns_ready() ? POLL_READ : 0;
 	default: return POLL_READ | POLL_WRITE;
 	}
 }
@@ -177,6 +228,7 @@ u32 file_available(struct file *file)
 	case FILE_SOCKET: return socket_available(file->socket);
 	case FILE_PIPE_READER: return stream_unread(&file->pipe->stream);
 	case FILE_TEXT:
+	case FILE_PROC_CONTROL:
 	case FILE_CONTROL: return file->text->length - file->text->offset;
 	default: return 1;
 	}
@@ -190,6 +242,9 @@ static struct waitq *file_queue(struct file *file, u32 event)
 	case FILE_PIPE_WRITER: return &file->pipe->stream.writers;
 	case FILE_GATEWAY: return gateway_queue();
 	case FILE_CAPTURE: return &file->capture->readers;
+	case FILE_EXIT:
+	case FILE_SIGNALS: return &file->pid->changes;
+	case FILE_SPAWNS: return spawns_queue();
 	default: return NULL;
 	}
 }
@@ -264,6 +319,20 @@ int descriptor_install(struct descriptors *table, struct file *file)
 	table_set(table, (u32)number, file);
 	table->first = (u32)number + 1;
 	return number;
+}
+
+int descriptor_place(struct descriptors *table, u32 number, struct file *file)
+{
+	if (number >= table->limit)
+		return -E_BADF;
+	int result = table_reserve(table, number);
+	if (result < 0)
+		return result;
+	struct file *replaced = descriptor_remove(table, number);
+	if (replaced)
+		file_release(replaced);
+	table_set(table, number, file);
+	return 0;
 }
 
 struct file *descriptor_get(const struct descriptors *table, u32 number)

@@ -6,6 +6,7 @@
 #ifndef PODNET_KERNEL_FILE_H
 #define PODNET_KERNEL_FILE_H
 
+#include "pod_node/kernel/mounts.h"
 #include "vnet/fabric/captures/capture.h"
 #include "vnet/fabric/sockets/stream.h"
 #include "vnet/fabric/sockets/socket_calls.h"
@@ -20,11 +21,18 @@ enum file_kind {
 	FILE_CONTROL,       /* /net/ctl: a reply that the last command left */
 	FILE_GATEWAY,       /* the host's: readable when there is a request from a pod */
 	FILE_CAPTURE,       /* the host's: records of what a capture has seen */
+	FILE_PROC_DIRECTORY, /* /proc */
+	FILE_PROC_CONTROL,   /* /proc/ctl: a reply that the last command left */
+	FILE_SPAWN,          /* /proc/spawn: a request that is being written */
+	FILE_EXIT,           /* /proc/PID/exit: readable when the process has ended */
+	FILE_SIGNALS,        /* /proc/signals: readable when a caught signal has come */
+	FILE_SPAWNS,         /* the host's: readable when there is a process to be started */
 };
 
 /* Bytes between two processes, or between a process and the host. */
 struct pipe {
 	_Atomic u32 references; /* one for each end that is open */
+	struct file *_Atomic writer; /* of a fresh pipe: the end that nobody has opened yet, held; owner */
 	struct account *account; /* held; pays for the pipe */
 	struct stream stream;
 };
@@ -37,10 +45,16 @@ struct text {
 	char bytes[];
 };
 
+/* Where a directory was when it was opened: its path in the pod. */
+struct place {
+	u32 length;
+	char text[]; /* without a slash at its end */
+};
+
 struct file {
 	_Atomic u32 references;
 	enum file_kind kind;
-	bool nonblocking;
+	_Atomic bool nonblocking;
 	u32 option_socket; /* FILE_TEXT of /net/sock/ID/options: the socket that writes go to; 0 = none */
 	struct account *account; /* held; pays for this description */
 	union {
@@ -49,7 +63,13 @@ struct file {
 		struct pipe *pipe;
 		struct text *text;
 		struct capture *capture;
+		struct pid *pid; /* held */
 	};
+	struct mount *mount;   /* FILE_HOST: the one that it is on; the table is its process's */
+	bool is_mount;         /* FILE_HOST: its target itself */
+	struct place *place;   /* FILE_HOST: of a directory below its mount's target; NULL when not known */
+	struct inode *inode;   /* FILE_HOST: of a file that is counted */
+	bool appends;          /* FILE_HOST: writes may go to the end of a counted file */
 	struct waiter *watches; /* two, when the host watches it: for reading and for writing */
 };
 
@@ -67,6 +87,14 @@ struct file *file_hold(struct file *file);
 /* Close what it stands for with the last reference. */
 void file_release(struct file *file);
 
+/* The file as a process that is being spawned shares it, or one of its own for what cannot be shared. -E_OPNOTSUPP for
+ * what only its own process can use, -E_NOBUFS. */
+int file_inherit(struct file *file, struct file **inherited);
+
+/* Reading and writing of what is below /proc (proc.c). */
+i32 proc_read(struct file *file, uaddr to, u32 size, bool wait);
+i32 proc_write(struct file *file, uaddr from, u32 size);
+
 i32 file_read(struct file *file, uaddr to, u32 size, bool wait, bool peek);
 i32 file_write(struct file *file, uaddr from, u32 size, bool wait);
 u32 file_poll(struct file *file);
@@ -82,6 +110,8 @@ int descriptor_install(struct descriptors *table, struct file *file);
 struct file *descriptor_get(const struct descriptors *table, u32 number);
 /* Take the reference out of the table; NULL when the number is not open. */
 struct file *descriptor_remove(struct descriptors *table, u32 number);
+/* Put `file` at a number, whatever was there; -E_BADF past the limit, -E_NOMEM leave the reference with the caller. */
+int descriptor_place(struct descriptors *table, u32 number, struct file *file);
 /* dup2: `to` is closed first. */
 int descriptor_move(struct descriptors *table, u32 from, u32 to);
 void descriptors_close(struct descriptors *table);

@@ -6,13 +6,14 @@
  * and sizes that Python needs are asked for with `host_layout`, never copied.
  */
 #include "pod_node/kernel/host.h"
+
+#include "pod_node/kernel/spawn.h"
 #include "pod_node/kernel/wasi.h"
 #include "vnet/fabric/pods/names.h"
 #include "vnet/fabric/text.h"
 
 #define STAGING_SIZE (1u << 20)
 #define HOST_DESCRIPTORS (READY_TOKENS / 2)
-#define STDIO_LIMIT (64u << 10) /* a pipe's size on Linux */
 
 static u8 *staging;
 struct process *host_process;
@@ -25,10 +26,12 @@ i32 host_boot(uaddr heap, u64 size, u32 cores)
 	wait_set_cores(cores > 1 ? cores : 0); /* with one core a spinner keeps its peer from running */
 	staging = memory_allocate(NULL, STAGING_SIZE);
 	struct pod *pod = pod_create("host", NEVER, UINT32_MAX);
-	host_process = pod ? process_create(pod, HOST_DESCRIPTORS, false) : NULL;
-	if (pod)
-		pod->is_node = true;
-	return staging && host_process ? 0 : -E_NOMEM;
+	struct pids *pids = pod ? pids_create(pod, 1) : NULL;
+	if (!pids || !staging)
+		return -E_NOMEM;
+	pod->is_node = true;
+	pids->descriptor_limit = HOST_DESCRIPTORS;
+	return process_create(pids, NULL, false, &host_process);
 }
 
 enum host_layout {
@@ -107,14 +110,14 @@ struct pod_interface {
 
 struct process_request {
 	u64 fabric_bytes;
-	u32 sockets, descriptors, host_files;
-	u32 preopens; /* host directories that the engine has opened as 3, 4, ... */
+	u32 sockets, descriptors, host_files, processes;
+	u32 mounts, mount_texts; /* how many, and the bytes of their texts; both follow the request */
 	u32 interface_count;
 	struct pod_interface interfaces[INTERFACES_MOST];
 	char hostname[HOSTNAME_SIZE];
 	/* the reply */
-	u32 process, thread, stack_top;
-	u32 input, output, error; /* the host's descriptors of the guest's stdio */
+	struct process_started started;
+	u32 files; /* its mounts, which the host holds until `host_files_release` */
 };
 
 EXPORT(host_layout) u32 host_layout(u32 what);
@@ -125,56 +128,20 @@ u32 host_layout(u32 what)
 	case LAYOUT_STAGING_SIZE: return STAGING_SIZE;
 	case LAYOUT_STACK_TOP: return (u32)(uintptr_t)host_process->thread + KERNEL_STACK_SIZE - 16;
 	case LAYOUT_IN_KERNEL_OFFSET: return offsetof(struct thread, in_kernel);
-	case LAYOUT_KILLED_OFFSET: return offsetof(struct thread, killed);
+	case LAYOUT_KILLED_OFFSET: return offsetof(struct thread, interrupt);
 	case LAYOUT_STACK_SIZE: return KERNEL_STACK_SIZE;
 	case LAYOUT_REQUEST_SIZE: return sizeof(struct process_request);
-	case LAYOUT_REPLY_OFFSET: return offsetof(struct process_request, process);
+	case LAYOUT_REPLY_OFFSET: return offsetof(struct process_request, started);
 	case LAYOUT_PAUSED_OFFSET: return offsetof(struct thread, paused);
 	default: return 0;
 	}
 }
 
-static int install_stdio(struct process *process, struct process_request *request)
+static int mount_all(struct pids *pids, const struct process_request *request)
 {
-	u32 *host_end[] = {&request->input, &request->output, &request->error};
-	for (u32 fd = 0; fd < 3; fd++) {
-		struct file *reader, *writer;
-		int result = pipe_open(process->pod->account, STDIO_LIMIT, &reader, &writer);
-		if (result < 0)
-			return result;
-		struct file *mine = fd == 0 ? writer : reader, *theirs = fd == 0 ? reader : writer;
-		mine->nonblocking = true;
-		result = descriptor_install(&host_process->descriptors, mine);
-		if (result < 0) {
-			file_release(mine);
-			file_release(theirs);
-			return result;
-		}
-		*host_end[fd] = (u32)result;
-		result = descriptor_install(&process->descriptors, theirs);
-		if (result < 0) {
-			file_release(theirs);
-			return result;
-		}
-	}
-	return 0;
-}
-
-static int install_directories(struct process *process, u32 preopens)
-{
-	for (u32 i = 0; i <= preopens; i++) {
-		struct file *file = file_create(process->pod->account, i < preopens ? FILE_HOST : FILE_NET_DIRECTORY);
-		if (!file)
-			return -E_NOBUFS;
-		file->host_descriptor = 3 + i;
-		int result = descriptor_install(&process->descriptors, file);
-		if (result < 0) {
-			file_release(file);
-			return result;
-		}
-		process->net_directory = (u32)result;
-	}
-	return 0;
+	const struct mount_request *mounts = (const struct mount_request *)(request + 1);
+	pids->mounts = mounts_create(pids->pod->account, mounts, request->mounts, request->mount_texts);
+	return pids->mounts ? 0 : -E_NOBUFS;
 }
 
 static int attach_interfaces(struct pod *pod, const struct process_request *request)
@@ -187,16 +154,18 @@ static int attach_interfaces(struct pod *pod, const struct process_request *requ
 	return result;
 }
 
-/* Close the host's ends of a stdio that was never handed out. */
-static void close_host_ends(const struct process_request *request)
+/* A pod without a process; the namespace holds it. NULL when there is no room. */
+static struct pids *create_pids(const struct process_request *request)
 {
-	const u32 ends[] = {request->input, request->output, request->error};
-	for (u32 i = 0; i < COUNT_OF(ends); i++) {
-		struct file *file =
-			ends[i] != UINT32_MAX ? descriptor_remove(&host_process->descriptors, ends[i]) : NULL;
-		if (file)
-			file_release(file);
+	struct pod *pod = pod_create(request->hostname, request->fabric_bytes, request->sockets);
+	struct pids *pids = pod ? pids_create(pod, request->processes) : NULL;
+	if (pod)
+		pod_release(pod);
+	if (pids) {
+		pids->descriptor_limit = request->descriptors;
+		pids->host_file_limit = request->host_files;
 	}
+	return pids;
 }
 
 /* Make a pod with one process, as `request` in the fabric asks, and fill in its reply. */
@@ -204,32 +173,20 @@ EXPORT(host_pod_create) i32 host_pod_create(uaddr at);
 i32 host_pod_create(uaddr at)
 {
 	struct process_request *request = (struct process_request *)(uintptr_t)at;
-	request->input = request->output = request->error = UINT32_MAX;
 	request->hostname[HOSTNAME_SIZE - 1] = 0;
-	struct pod *pod = pod_create(request->hostname, request->fabric_bytes, request->sockets);
-	if (!pod)
+	struct pids *pids = create_pids(request);
+	if (!pids)
 		return -E_NOBUFS;
-	struct process *process = process_create(pod, request->descriptors, true);
-	if (!process) {
-		pod_release(pod);
-		return -E_NOBUFS;
-	}
-	process->descriptors.host_limit = request->host_files;
-	int result = attach_interfaces(pod, request);
+	int result = attach_interfaces(pids->pod, request);
 	if (result == 0)
-		result = install_stdio(process, request);
+		result = mount_all(pids, request);
 	if (result == 0)
-		result = install_directories(process, request->preopens);
-	request->process = process->id;
-	request->thread = (u32)(uintptr_t)process->thread;
-	request->stack_top = request->thread + KERNEL_STACK_SIZE - 16;
-	if (result < 0) {
-		close_host_ends(request);
-		pod_detach_all(pod);
-		process_reap(process);
-	}
-	pod_release(pod);
-	return result;
+		result = host_process_begin(pids, &request->started);
+	request->files = result < 0 ? 0 : (u32)(uintptr_t)mounts_hold(pids->mounts);
+	if (result < 0)
+		pod_detach_all(pids->pod);
+	pids_release(pids);
+	return result == -E_NOMEM || result == -E_AGAIN ? -E_NOBUFS : result;
 }
 
 /* The guest's thread is about to run; called on that thread. */
@@ -237,30 +194,6 @@ EXPORT(host_thread_started) void host_thread_started(u32 thread);
 void host_thread_started(u32 thread)
 {
 	thread_started((struct thread *)(uintptr_t)thread);
-}
-
-EXPORT(host_process_kill) i32 host_process_kill(u32 id);
-i32 host_process_kill(u32 id)
-{
-	struct process *process = process_find(id);
-	if (!process)
-		return -E_NOENT;
-	process_kill(process);
-	return 0;
-}
-
-/* The process's thread has ended: free what it had, take its pod off the network. */
-EXPORT(host_pod_reap) i32 host_pod_reap(u32 id);
-i32 host_pod_reap(u32 id)
-{
-	struct process *process = process_find(id);
-	if (!process)
-		return -E_NOENT;
-	struct pod *pod = pod_hold(process->pod);
-	process_reap(process);
-	pod_detach_all(pod);
-	pod_release(pod);
-	return 0;
 }
 
 struct fabric_statistics {

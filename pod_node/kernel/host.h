@@ -7,6 +7,15 @@
 /* The node as a process of its own; set by `host_boot`. */
 extern struct process *host_process;
 
+/* What the node is told of a process that it is to give a guest. */
+struct process_started {
+	u32 process, thread, stack_top, number;
+	u32 input, output, error; /* the host's descriptors of the guest's stdio */
+};
+
+/* A process of the node's, without a parent, with pipes to the host as its stdio. 0 or a negative errno. */
+int host_process_begin(struct pids *pids, struct process_started *started);
+
 /* A descriptor of the host's for `socket`, or a negative errno when the socket is closed again. */
 i32 host_install_socket(struct socket *socket);
 

@@ -233,7 +233,7 @@ static int write_socket(struct process *process, struct file *opened, const char
 	return result;
 }
 
-static int split(struct words *words, const char *text, u32 length, char separator)
+int net_split(struct words *words, const char *text, u32 length, char separator)
 {
 	struct reader reader = {text, text + length};
 	u32 count = 0;
@@ -306,7 +306,7 @@ static int open_answer(struct process *process, const struct words *path, u32 co
 int net_open(struct process *process, const char *path, bool nonblocking, struct file **opened)
 {
 	struct words words;
-	int count = split(&words, path, text_length(path), '/');
+	int count = net_split(&words, path, text_length(path), '/');
 	if (count < 0)
 		return count;
 	if (count == 0 || (count == 1 && text_equal(words.word[0], "."))) {
@@ -410,7 +410,7 @@ i32 net_control(struct process *process, struct file *file, const char *command,
 	u32 trimmed = length;
 	while (trimmed && command[trimmed - 1] == '\n')
 		trimmed--;
-	int result = split(&words, command, trimmed, ' ');
+	int result = net_split(&words, command, trimmed, ' ');
 	if (result < 0)
 		return result;
 	struct writer writer = net_writer(file->text);
@@ -432,7 +432,7 @@ i32 net_write_options(struct process *process, struct file *file, const char *li
 	u32 trimmed = length;
 	while (trimmed && line[trimmed - 1] == '\n')
 		trimmed--;
-	int result = split(&words, line, trimmed, ' ');
+	int result = net_split(&words, line, trimmed, ' ');
 	if (result < 0)
 		return result;
 	lock_acquire(&network_lock);

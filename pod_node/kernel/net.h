@@ -14,6 +14,9 @@ struct words {
 	char word[WORDS][WORD_SIZE];
 };
 
+/* The words between separators. Their number, or -E_INVAL for too many or too long ones. */
+int net_split(struct words *words, const char *text, u32 length, char separator);
+
 /* The addresses of a name, or the one that is written out. Their number, or a negative errno. */
 int net_resolve(struct process *process, const char *host, struct address *addresses, u32 capacity);
 /* The process's own open socket with the id that a word gives; NULL when it has none. */

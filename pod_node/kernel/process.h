@@ -10,6 +10,7 @@
 #define PODNET_KERNEL_PROCESS_H
 
 #include "pod_node/kernel/file.h"
+#include "pod_node/kernel/pids.h"
 
 #define KILLED_STATUS 137 /* 128 + SIGKILL, as a shell shows it */
 
@@ -17,9 +18,15 @@ struct process {
 	u32 id;
 	struct process *next; /* in the table; under its lock */
 	struct pod *pod;      /* held */
+	struct pid *pid;      /* held: its number and what others know of it */
 	struct thread *thread;
 	struct descriptors descriptors;
-	u32 net_directory; /* descriptor number that `/net` was given at start */
+	u32 net_directory, proc_directory; /* descriptor numbers that `/net` and `/proc` were given at start */
+	struct mounts *mounts;             /* held; NULL until it was told of any */
+	u32 asked;                         /* descriptor whose facts the program asked for last; owner */
+	u8 *request;                       /* what it was spawned with, for the node; NULL later */
+	u32 request_size;
+	struct process *next_spawn; /* in the queue for the node; under its lock */
 };
 
 static inline struct process *current_process(void)
@@ -27,15 +34,21 @@ static inline struct process *current_process(void)
 	return current()->process;
 }
 
-/* A process of `pod` with nothing open; its table holds at most `descriptor_limit`. NULL when out of memory. */
-struct process *process_create(struct pod *pod, u32 descriptor_limit, bool counted);
+/* A process with nothing open. `parent` waits for it, or with NULL nobody does. 0, -E_AGAIN when the pod has as many
+ * as it may, -E_NOMEM. */
+int process_create(struct pids *pids, struct pid *parent, bool counted, struct process **created);
 struct process *process_find(u32 id);
 void process_kill(struct process *process);
 /* Its sockets go on taking what peers send and connections to its backlogs. A killed process is not held up. */
 void process_pause(struct process *process);
 void process_resume(struct process *process);
-/* The thread has ended: close everything and forget the process. */
-void process_reap(struct process *process);
+/* The thread has ended: close everything and forget the process. `status` as `wait` has it. */
+void process_reap(struct process *process, u32 status);
+/* A status with the signal that ended the process, for one that the node saw only as killed. */
+u32 process_status(const struct process *process, u32 status);
+
+/* Give a process without files beside its stdio a descriptor for each of its mounts. 0 or a negative errno. */
+int process_open_mounts(struct process *process);
 
 /* Wrap every call from a guest, so that a kill or a pause takes effect before the guest runs on. */
 void kernel_enter(void);

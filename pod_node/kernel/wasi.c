@@ -5,9 +5,12 @@
 static const u8 errno_table[] = {
 	[E_PERM] = WASI_PERM,
 	[E_NOENT] = WASI_NOENT,
+	[E_SRCH] = WASI_SRCH,
 	[E_INTR] = WASI_INTR,
 	[E_IO] = WASI_IO,
+	[E_2BIG] = WASI_2BIG,
 	[E_BADF] = WASI_BADF,
+	[E_CHILD] = WASI_CHILD,
 	[E_AGAIN] = WASI_AGAIN,
 	[E_NOMEM] = WASI_NOMEM,
 	[E_ACCES] = WASI_ACCES,
@@ -17,6 +20,8 @@ static const u8 errno_table[] = {
 	[E_ISDIR] = WASI_ISDIR,
 	[E_INVAL] = WASI_INVAL,
 	[E_MFILE] = WASI_MFILE,
+	[E_NOTTY] = WASI_NOTTY,
+	[E_NOSPC] = WASI_NOSPC,
 	[E_SPIPE] = WASI_SPIPE,
 	[E_ROFS] = WASI_ROFS,
 	[E_PIPE] = WASI_PIPE,
@@ -45,6 +50,7 @@ static const u8 errno_table[] = {
 	[E_HOSTUNREACH] = WASI_HOSTUNREACH,
 	[E_ALREADY] = WASI_ALREADY,
 	[E_INPROGRESS] = WASI_INPROGRESS,
+	[E_DQUOT] = WASI_DQUOT,
 };
 
 u32 wasi_errno(u32 error)

@@ -1,16 +1,22 @@
-/* WASI calls on descriptors and paths. Files of the host go to the engine's WASI under their own numbers;
+/* WASI calls on descriptors. Files of the host go to the engine's WASI under their own numbers;
  * kernel objects answer here. */
+#include "pod_node/kernel/counted.h"
 #include "pod_node/kernel/native.h"
+#include "pod_node/kernel/proc.h"
 #include "pod_node/kernel/wasi.h"
 
 #include "vnet/fabric/text.h"
 
-#define PATH_MOST 512u
 #define NET_PATH "/net"
 
 static struct file *file_of(u32 fd)
 {
 	return descriptor_get(&current_process()->descriptors, fd);
+}
+
+static bool is_kernel_directory(const struct file *file)
+{
+	return file->kind == FILE_NET_DIRECTORY || file->kind == FILE_PROC_DIRECTORY;
 }
 
 /* Answer for anything that is not a file of the host: a bad descriptor, or an object that cannot do this. */
@@ -35,6 +41,9 @@ WASI_CALL(fd_advise, (u32 fd, u64 offset, u64 length, u32 advice), (fd, offset, 
 
 WASI_CALL(fd_allocate, (u32 fd, u64 offset, u64 length), (fd, offset, length))
 {
+	struct file *file = file_of(fd);
+	if (file && file->inode)
+		return counted_allocate(file, offset, length);
 	ON_HOST(fd, native_fd_allocate(fd, offset, length), WASI_SPIPE);
 }
 
@@ -55,6 +64,9 @@ WASI_CALL(fd_fdstat_set_rights, (u32 fd, u64 base, u64 inheriting), (fd, base, i
 
 WASI_CALL(fd_filestat_set_size, (u32 fd, u64 size), (fd, size))
 {
+	struct file *file = file_of(fd);
+	if (file && file->inode)
+		return counted_set_size(file, size);
 	ON_HOST(fd, native_fd_filestat_set_size(fd, size), WASI_INVAL);
 }
 
@@ -70,6 +82,9 @@ WASI_CALL(fd_pread, (u32 fd, uaddr iovs, u32 count, u64 offset, uaddr size), (fd
 
 WASI_CALL(fd_pwrite, (u32 fd, uaddr iovs, u32 count, u64 offset, uaddr size), (fd, iovs, count, offset, size))
 {
+	struct file *file = file_of(fd);
+	if (file && file->inode)
+		return counted_write(file, iovs, count, &offset, size);
 	ON_HOST(fd, native_fd_pwrite(fd, iovs, count, offset, size), WASI_SPIPE);
 }
 
@@ -86,16 +101,28 @@ WASI_CALL(fd_tell, (u32 fd, uaddr position), (fd, position))
 WASI_CALL(fd_readdir, (u32 fd, uaddr buffer, u32 length, u64 cookie, uaddr size), (fd, buffer, length, cookie, size))
 {
 	struct file *file = file_of(fd);
-	if (file && file->kind == FILE_NET_DIRECTORY) /* its names are questions, not entries */
+	if (file && is_kernel_directory(file)) /* its names are questions, not entries */
 		return guest_store_u32(size, 0) ? WASI_SUCCESS : WASI_FAULT;
 	ON_HOST(fd, native_fd_readdir(fd, buffer, length, cookie, size), WASI_NOTDIR);
 }
 
+/* The name of a directory of the kernel's that the process was given at its start; NULL for anything else. */
+static const char *preopened_name(u32 fd)
+{
+	const struct process *process = current_process();
+	const struct file *file = file_of(fd);
+	if (file && file->kind == FILE_NET_DIRECTORY && fd == process->net_directory)
+		return NET_PATH;
+	if (file && file->kind == FILE_PROC_DIRECTORY && fd == process->proc_directory)
+		return PROC_PATH;
+	return NULL;
+}
+
 WASI_CALL(fd_prestat_get, (u32 fd, uaddr stat), (fd, stat))
 {
-	struct file *file = file_of(fd);
-	if (file && file->kind == FILE_NET_DIRECTORY && fd == current_process()->net_directory) {
-		u32 prestat[2] = {0, sizeof(NET_PATH) - 1}; /* tag: a directory; length of its name */
+	const char *name = preopened_name(fd);
+	if (name) {
+		u32 prestat[2] = {0, text_length(name)}; /* tag: a directory; length of its name */
 		return guest_store(stat, prestat, sizeof(prestat)) ? WASI_SUCCESS : WASI_FAULT;
 	}
 	ON_HOST(fd, native_fd_prestat_get(fd, stat), WASI_BADF);
@@ -103,11 +130,11 @@ WASI_CALL(fd_prestat_get, (u32 fd, uaddr stat), (fd, stat))
 
 WASI_CALL(fd_prestat_dir_name, (u32 fd, uaddr path, u32 size), (fd, path, size))
 {
-	struct file *file = file_of(fd);
-	if (file && file->kind == FILE_NET_DIRECTORY && fd == current_process()->net_directory) {
-		if (size < sizeof(NET_PATH) - 1)
+	const char *name = preopened_name(fd);
+	if (name) {
+		if (size < text_length(name))
 			return WASI_NAMETOOLONG;
-		return guest_store(path, NET_PATH, sizeof(NET_PATH) - 1) ? WASI_SUCCESS : WASI_FAULT;
+		return guest_store(path, name, text_length(name)) ? WASI_SUCCESS : WASI_FAULT;
 	}
 	ON_HOST(fd, native_fd_prestat_dir_name(fd, path, size), WASI_BADF);
 }
@@ -117,8 +144,10 @@ static u8 filetype_of(const struct file *file)
 	switch (file->kind) {
 	case FILE_SOCKET:
 		return file->socket->kind == SOCKET_DATAGRAM ? WASI_FILETYPE_SOCKET_DGRAM : WASI_FILETYPE_SOCKET_STREAM;
+	case FILE_PROC_DIRECTORY:
 	case FILE_NET_DIRECTORY: return WASI_FILETYPE_DIRECTORY;
 	case FILE_TEXT:
+	case FILE_PROC_CONTROL:
 	case FILE_CONTROL: return WASI_FILETYPE_REGULAR_FILE;
 	default: /* WASI has no type for pipes; with the right to seek this is no terminal */
 		return WASI_FILETYPE_CHARACTER_DEVICE;
@@ -141,6 +170,8 @@ WASI_CALL(fd_fdstat_get, (u32 fd, uaddr stat), (fd, stat))
 WASI_CALL(fd_fdstat_set_flags, (u32 fd, u32 flags), (fd, flags))
 {
 	struct file *file = file_of(fd);
+	if (file && file->inode)
+		return counted_set_flags(file, flags);
 	if (!file || file->kind == FILE_HOST)
 		ON_HOST(fd, native_fd_fdstat_set_flags(fd, flags), WASI_BADF);
 	file->nonblocking = flags & WASI_FDFLAGS_NONBLOCK;
@@ -150,6 +181,7 @@ WASI_CALL(fd_fdstat_set_flags, (u32 fd, u32 flags), (fd, flags))
 WASI_CALL(fd_filestat_get, (u32 fd, uaddr stat), (fd, stat))
 {
 	struct file *file = file_of(fd);
+	current_process()->asked = fd;
 	if (!file || file->kind == FILE_HOST)
 		ON_HOST(fd, native_fd_filestat_get(fd, stat), WASI_BADF);
 	struct wasi_filestat filestat;
@@ -188,6 +220,8 @@ static i32 write_command(struct file *file, uaddr iovs, u32 count)
 		user_copy_in(command + length, list[i].buffer, list[i].length);
 		length += list[i].length;
 	}
+	if (file->kind == FILE_PROC_CONTROL)
+		return proc_control(current_process(), file, command, length);
 	if (file->kind == FILE_CONTROL)
 		return net_control(current_process(), file, command, length);
 	return net_write_options(current_process(), file, command, length);
@@ -196,11 +230,13 @@ static i32 write_command(struct file *file, uaddr iovs, u32 count)
 WASI_CALL(fd_write, (u32 fd, uaddr iovs, u32 count, uaddr size), (fd, iovs, count, size))
 {
 	struct file *file = file_of(fd);
+	if (file && file->inode)
+		return counted_write(file, iovs, count, NULL, size);
 	if (!file || file->kind == FILE_HOST)
 		ON_HOST(fd, native_fd_write(fd, iovs, count, size), WASI_BADF);
 	if (!user_range_ok(size, sizeof(u32)))
 		return WASI_FAULT;
-	i32 moved = file->kind == FILE_CONTROL || file->option_socket
+	i32 moved = file->kind == FILE_CONTROL || file->kind == FILE_PROC_CONTROL || file->option_socket
 			    ? write_command(file, iovs, count)
 			    : wasi_transfer_out(file, iovs, count, !file->nonblocking);
 	if (moved >= 0)
@@ -233,152 +269,6 @@ WASI_CALL(fd_renumber, (u32 from, u32 to), (from, to))
 	int result = descriptor_move(table, from, to);
 	close_file(replaced);
 	return wasi_result(result);
-}
-
-/* A path below /net, copied in and NUL-terminated. */
-static int load_path(char *path, uaddr from, u32 length)
-{
-	if (length >= PATH_MOST)
-		return -E_NAMETOOLONG;
-	if (!guest_load(path, from, length))
-		return -E_FAULT;
-	path[length] = 0;
-	return 0;
-}
-
-static u32 open_below_net(uaddr path, u32 length, u32 flags, uaddr opened)
-{
-	char text[PATH_MOST];
-	struct file *file = NULL;
-	int result = load_path(text, path, length);
-	if (result == 0)
-		result = net_open(current_process(), text, flags & WASI_FDFLAGS_NONBLOCK, &file);
-	return result < 0 ? wasi_result(result) : wasi_install(file, opened);
-}
-
-static u32 open_on_host(const struct file *directory, u32 lookup, uaddr path, u32 length, u32 open, u64 base,
-			u64 inheriting, u32 flags, uaddr opened)
-{
-	struct process *process = current_process();
-	if (process->descriptors.host_files >= process->descriptors.host_limit)
-		return WASI_MFILE;
-	struct file *file = file_create(process->pod->account, FILE_HOST);
-	if (!file)
-		return WASI_NOMEM;
-	u32 error = native_path_open(directory->host_descriptor, lookup, path, length, open, base, inheriting, flags,
-				     opened);
-	if (error || !guest_load(&file->host_descriptor, opened, sizeof(u32))) {
-		file_release(file);
-		return error ? error : (u32)WASI_FAULT;
-	}
-	u32 host_descriptor = file->host_descriptor;
-	error = wasi_install(file, opened);
-	if (error)
-		native_fd_close(host_descriptor);
-	return error;
-}
-
-WASI_CALL(path_open,
-	  (u32 fd, u32 lookup, uaddr path, u32 length, u32 open, u64 base, u64 inheriting, u32 flags, uaddr opened),
-	  (fd, lookup, path, length, open, base, inheriting, flags, opened))
-{
-	struct file *file = file_of(fd);
-	if (file && file->kind == FILE_NET_DIRECTORY)
-		return open_below_net(path, length, flags, opened);
-	if (!file || file->kind != FILE_HOST)
-		return refuse(file, WASI_NOTDIR);
-	return open_on_host(file, lookup, path, length, open, base, inheriting, flags, opened);
-}
-
-static u32 stat_below_net(uaddr path, u32 length, uaddr stat)
-{
-	static const char *const directories[] = {".",          "",           "tcp", "tcp/connect",
-						  "tcp/listen", "tcp/accept", "udp", "udp/connect",
-						  "udp/bind",   "dns",        "sock"};
-	static const char *const files[] = {"ctl", "hostname", "hosts", "interfaces"};
-	char text[PATH_MOST];
-	int result = load_path(text, path, length);
-	if (result < 0)
-		return wasi_result(result);
-	struct wasi_filestat filestat;
-	memset(&filestat, 0, sizeof(filestat));
-	for (u32 i = 0; i < COUNT_OF(directories); i++)
-		if (text_equal(text, directories[i]))
-			filestat.filetype = WASI_FILETYPE_DIRECTORY;
-	for (u32 i = 0; i < COUNT_OF(files); i++)
-		if (text_equal(text, files[i]))
-			filestat.filetype = WASI_FILETYPE_REGULAR_FILE;
-	if (!filestat.filetype)
-		return WASI_NOENT;
-	filestat.links = 1;
-	return guest_store(stat, &filestat, sizeof(filestat)) ? WASI_SUCCESS : WASI_FAULT;
-}
-
-WASI_CALL(path_filestat_get, (u32 fd, u32 flags, uaddr path, u32 length, uaddr stat), (fd, flags, path, length, stat))
-{
-	struct file *file = file_of(fd);
-	if (file && file->kind == FILE_NET_DIRECTORY)
-		return stat_below_net(path, length, stat);
-	ON_HOST(fd, native_path_filestat_get(fd, flags, path, length, stat), WASI_NOTDIR);
-}
-
-/* Nothing below /net can be made, changed or removed. */
-static u32 refuse_change(const struct file *file)
-{
-	return refuse(file, file && file->kind == FILE_NET_DIRECTORY ? WASI_ROFS : WASI_NOTDIR);
-}
-
-WASI_CALL(path_create_directory, (u32 fd, uaddr path, u32 length), (fd, path, length))
-{
-	ON_HOST(fd, native_path_create_directory(fd, path, length), refuse_change(host));
-}
-
-WASI_CALL(path_filestat_set_times, (u32 fd, u32 flags, uaddr path, u32 length, u64 atim, u64 mtim, u32 times),
-	  (fd, flags, path, length, atim, mtim, times))
-{
-	ON_HOST(fd, native_path_filestat_set_times(fd, flags, path, length, atim, mtim, times), refuse_change(host));
-}
-
-WASI_CALL(path_readlink, (u32 fd, uaddr path, u32 length, uaddr to, u32 size, uaddr used),
-	  (fd, path, length, to, size, used))
-{
-	ON_HOST(fd, native_path_readlink(fd, path, length, to, size, used), WASI_INVAL);
-}
-
-WASI_CALL(path_remove_directory, (u32 fd, uaddr path, u32 length), (fd, path, length))
-{
-	ON_HOST(fd, native_path_remove_directory(fd, path, length), refuse_change(host));
-}
-
-WASI_CALL(path_unlink_file, (u32 fd, uaddr path, u32 length), (fd, path, length))
-{
-	ON_HOST(fd, native_path_unlink_file(fd, path, length), refuse_change(host));
-}
-
-WASI_CALL(path_symlink, (uaddr old, u32 old_length, u32 fd, uaddr new, u32 new_length),
-	  (old, old_length, fd, new, new_length))
-{
-	ON_HOST(fd, native_path_symlink(old, old_length, fd, new, new_length), refuse_change(host));
-}
-
-WASI_CALL(path_link, (u32 old_fd, u32 flags, uaddr old, u32 old_length, u32 fd, uaddr new, u32 new_length),
-	  (old_fd, flags, old, old_length, fd, new, new_length))
-{
-	const struct file *source = file_of(old_fd);
-	if (!source || source->kind != FILE_HOST)
-		return refuse_change(source);
-	ON_HOST(fd, native_path_link(source->host_descriptor, flags, old, old_length, fd, new, new_length),
-		refuse_change(host));
-}
-
-WASI_CALL(path_rename, (u32 old_fd, uaddr old, u32 old_length, u32 fd, uaddr new, u32 new_length),
-	  (old_fd, old, old_length, fd, new, new_length))
-{
-	const struct file *source = file_of(old_fd);
-	if (!source || source->kind != FILE_HOST)
-		return refuse_change(source);
-	ON_HOST(fd, native_path_rename(source->host_descriptor, old, old_length, fd, new, new_length),
-		refuse_change(host));
 }
 
 WASI_CALL(sched_yield, (void), ())

@@ -49,6 +49,15 @@
 	     (TEXT, LENGTH, FD, TEXT, LENGTH))                                                                       \
 	CALL(path_unlink_file, (u32 fd, uaddr path, u32 length), (FD, TEXT, LENGTH))                                 \
 	CALL(clock_time_get, (u32 id, u64 precision, uaddr time), (WORD, LONG, OUT))                                 \
+	CALL(fd_dup, (u32 fd, uaddr copy), (FD, OUT))                                                                \
+	CALL(fd_pipe, (uaddr ends), (OUT))                                                                           \
+	CALL(proc_catch, (u32 caught, u32 ignored), (MASK, MASK))                                                    \
+	CALL(proc_id, (u32 which, uaddr id), (WORD, OUT))                                                            \
+	CALL(proc_kill, (u32 number, u32 signal), (WORD, SIGNAL))                                                    \
+	CALL(proc_raise, (u32 signal), (SIGNAL))                                                                     \
+	CALL(proc_signals, (uaddr pending), (OUT))                                                                   \
+	CALL(proc_spawn, (uaddr request, u32 size, uaddr child), (TEXT, LENGTH, OUT))                                \
+	CALL(proc_wait, (u32 number, u32 options, uaddr ended, uaddr status), (WORD, WORD, OUT, OUT))                \
 	CALL(sched_yield, (void), ())                                                                                \
 	CALL(poll_oneoff, (uaddr subscriptions, uaddr events, u32 count, uaddr held), (POLLS, OUT, COUNT, OUT))      \
 	CALL(sock_accept, (u32 fd, u32 flags, uaddr accepted), (FD, FLAGS, OUT))                                     \
@@ -94,7 +103,17 @@ i32 host_process_pause(u32 id);
 i32 host_process_resume(u32 id);
 i32 host_process_hold(u32 id, u32 held);
 i32 host_process_frozen(u32 id);
-i32 host_pod_reap(u32 id);
+i32 host_process_exec(u32 id, uaddr at);
+i32 host_process_signal(u32 id, u32 signal, u32 session);
+i32 host_process_reap(u32 id, u32 status);
+i32 host_pod_end(u32 id);
+i32 host_pod_reap(u32 id, u32 status);
+void host_files_release(u32 files);
+i32 host_spawn_open(void);
+i32 host_spawn_take(uaddr at);
+i32 host_spawn_started(u32 id);
+i32 host_spawn_refuse(u32 id, u32 error);
+i32 host_kills_take(void);
 void host_statistics(uaddr at);
 i32 host_connect(u32 ipv4, u32 port);
 i32 host_listen(u32 ipv4, u32 port, u32 backlog);

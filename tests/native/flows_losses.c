@@ -35,6 +35,14 @@ static u64 transfer(struct ends *ends, u64 duration)
 	return received;
 }
 
+/* What is written already arrives and is read. */
+static void drain(struct ends *ends)
+{
+	do
+		simulate(NSEC_PER_SEC);
+	while (tcp_read(ends->server, (uaddr)buffer, sizeof(buffer), false, false) > 0);
+}
+
 static void finish(struct ends *ends)
 {
 	ends->client->linger = 0;
@@ -109,6 +117,48 @@ static void test_a_sudden_delay_is_not_taken_for_a_loss(void)
 	transfer(&ends, 20 * NSEC_PER_SEC);
 	CHECK(sender->statistics.undone > 0 && sender->statistics.retransmissions <= 20);
 	CHECK(sender->congestion.window * 1460 >= 1 << 16);
+	finish(&ends);
+}
+
+/* RFC 8985 7.2: on a long path a lost tail costs a probe, where the time-out would come no later, and no window. */
+static void test_a_probe_goes_out_before_any_time_out(void)
+{
+	struct link_parameters link = {PERFECT, .delay = 150 * MSEC};
+	link_pods(link);
+	struct ends ends = open_ends(1 << 16);
+	transfer(&ends, 5 * NSEC_PER_SEC);
+	drain(&ends);
+	link.loss = UINT32_MAX;
+	link_pods(link);
+	tcp_write(ends.client, (uaddr)buffer, 10000, false);
+	simulate(MSEC);
+	link.loss = 0;
+	link_pods(link);
+	simulate(NSEC_PER_SEC);
+	const struct sender_statistics *statistics = &flow_from_left(&ends)->sender.statistics;
+	CHECK(statistics->retransmissions > 0 && statistics->timeouts == 0);
+	finish(&ends);
+}
+
+/* When acknowledgements are lost, what timers then send in vain is no sign of reordering. */
+static void test_lost_acknowledgements_are_not_taken_for_reordering(void)
+{
+	struct link_parameters link = {PERFECT, .delay = DELAY}, lossy = link;
+	lossy.loss = UINT32_MAX;
+	link_pods(link);
+	struct ends ends = open_ends(1 << 16);
+	transfer(&ends, NSEC_PER_SEC);
+	drain(&ends);
+	const struct sender *sender = &flow_from_left(&ends)->sender;
+	for (u32 i = 0; i < 10; i++) {
+		connect_pods(link, lossy);
+		tcp_write(ends.client, (uaddr)buffer, 1000, false);
+		simulate(i % 2 ? 10 * DELAY : 4 * DELAY);
+		link_pods(link);
+		drain(&ends);
+		CHECK(sender->acknowledged == sender->available);
+	}
+	CHECK(sender->statistics.retransmissions >= 10 && sender->rack.steps == 1 && !sender->rack.reordering);
 	finish(&ends);
 }
 
@@ -211,6 +261,8 @@ void test_losses(void)
 		TEST(test_nothing_is_sent_twice_without_a_loss),
 		TEST(test_silence_costs_little),
 		TEST(test_a_sudden_delay_is_not_taken_for_a_loss),
+		TEST(test_a_probe_goes_out_before_any_time_out),
+		TEST(test_lost_acknowledgements_are_not_taken_for_reordering),
 		TEST(test_reordering_is_learned),
 		TEST(test_duplicates_and_lost_acknowledgements_cost_little),
 		TEST(test_corruption_is_loss),

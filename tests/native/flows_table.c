@@ -46,17 +46,19 @@ static double expected(u32 delay, double loss, u32 window)
 	return loss > 0 ? least(limit, mathis(delay, loss)) : limit;
 }
 
-/* Where a window cuts off the peaks of the saw-tooth that Mathis's figure is the mean of, both limits are felt, and
- * Padhye et al. (1998) expect 0.72 of either before time-outs. */
+/* Where a window cuts off the peaks of the saw-tooth that Mathis's figure is the mean of, both limits are felt, and no
+ * sender that halves its window gets 0.7 of either: one that knows all does not. Such a sender is what is asked for then.
+ * (Over such a link, made of two TUN devices, Linux 6.18 got 0.55 at 10 ms and 0.66 at 50 ms with Reno, 0.50 and 0.64
+ * with CUBIC.) */
 static double least_share(u32 delay, double loss, u32 window)
 {
-	double of_window = window / round_trip(delay), of_loss = mathis(delay, loss);
-	return of_loss < 1.5 * of_window && of_window < 1.5 * of_loss ? 0.6 : 0.7;
+	double ideal = ideal_rate(round_trip(delay), loss / 100, window) / expected(delay, loss, window);
+	return least(0.7, 0.95 * ideal);
 }
 
 static u64 enough(double loss)
 {
-	u32 factor = loss <= 0 || loss >= 5 ? 1 : loss < 1 ? 15 : 5;
+	u32 factor = loss <= 0 || loss > 5 ? 1 : loss < 1 ? 15 : 5;
 	return factor * SEGMENTS * 1460;
 }
 

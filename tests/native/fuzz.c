@@ -109,7 +109,7 @@ static void put_text(void)
 	const char *host = hosts[draw_byte() % COUNT_OF(hosts)], *option = options[draw_byte() % COUNT_OF(options)];
 	u32 id = some_socket_id(), port = draw_port();
 	int length = 0;
-	switch (draw_byte() % 28) {
+	switch (draw_byte() % 40) {
 #define TEXT(number, ...) \
 	case number: length = snprintf(text, sizeof(text), __VA_ARGS__); break
 		TEXT(0, "tcp/connect/%s/%u", host, port);
@@ -139,6 +139,18 @@ static void put_text(void)
 		TEXT(24, "udp/bind/%s/%u", host, port);
 		TEXT(25, "udp/socket");
 		TEXT(26, "udp/dup/%u", id);
+		TEXT(27, "spawn");
+		TEXT(28, "pipe");
+		TEXT(29, "pipe/%u", draw_below(24));
+		TEXT(30, "fd/%u", draw_below(24));
+		TEXT(31, "signals");
+		TEXT(32, "%u/exit", draw_below(4));
+		TEXT(33, "self/status");
+		TEXT(34, "kill %u %u", draw_below(4), draw_below(32));
+		TEXT(35, "wait %u %u", draw_below(4), draw_below(2));
+		TEXT(36, "catch %u 0", draw_word());
+		TEXT(37, "aprogram%cf%u %u%c", 0, draw_below(24), draw_below(24), 0);
+		TEXT(38, "aprogram%cc%u%c", 0, draw_below(24), 0);
 	default: /* the words of nobody */
 		for (length = draw_byte(); length < 64; length += 64)
 			for (int i = 0; i < length; i++)
@@ -198,6 +210,8 @@ static void put_address(void)
 #define LEVEL draw_below(8)
 #define OPTION draw_below(40)
 #define COUNT draw_below(8)
+#define MASK (draw_word() & ~(1u << SIGNAL_KILL | 1u << SIGNAL_STOP | 1u))
+#define SIGNAL draw_below(32)
 #define SIZE draw_below(64)
 #define PORT draw_port()
 #define OUT draw_address(AT_SCRATCH)
@@ -242,11 +256,28 @@ static u32 host_any(void)
 	return which < 3 ? guest->stdio[which] : which - 3 < host_count ? (u32)host_fds[which - 3] : guest->stdio[0];
 }
 
+/* Start or refuse a process that was asked for; one that was started ends at once. */
+static void serve_spawn(u32 how)
+{
+	struct {
+		struct process_started started;
+		u32 parent, main, request, size;
+	} reply;
+	if (!host_spawn_take((uaddr)&reply))
+		return;
+	if (how & 1) {
+		CHECK(host_spawn_refuse(reply.started.process, how & 2 ? E_NOENT : 0) == 0);
+		return;
+	}
+	CHECK(host_spawn_started(reply.started.process) == 0);
+	CHECK(host_process_reap(reply.started.process, how << 8) >= 0);
+}
+
 static void node_step(void)
 {
 	u32 size = draw_byte() * 16u;
 	identity_set(node_self);
-	switch (draw_byte() % 13) {
+	switch (draw_byte() % 16) {
 	case 0: host_keep(host_connect(ADDRESS_OF(SELF), 80 + (draw_byte() & 1))); break;
 	case 1: host_keep(host_listen(ADDRESS_OF(1), 80, draw_byte() & 3)); break;
 	case 2: host_keep(host_accept(host_any())); break;
@@ -259,6 +290,9 @@ static void node_step(void)
 	case 9: host_datagram_send(host_any(), (uaddr)host_buffer, size, ADDRESS_OF(SELF), 80); break;
 	case 10: host_datagram_receive(host_any(), (uaddr)host_buffer, size, (uaddr)host_sender); break;
 	case 11: host_echo_send(ADDRESS_OF(SELF), ADDRESS_OF(draw_byte() & 31), 1, 1, size); break;
+	case 12: serve_spawn(draw_byte()); break;
+	case 13: host_process_signal(guest->process, draw_below(32) & ~8u, draw_byte() & 1); break;
+	case 14: host_kills_take(); break;
 	default:
 		if (host_count)
 			CHECK(host_close((u32)host_fds[--host_count]) == 0);
@@ -268,7 +302,7 @@ static void node_step(void)
 
 /* --- One input ------------------------------------------------------------------------------------------------ */
 
-static int control;
+static int control, proc_control;
 
 /* Open what the text says, or give it to `ctl` as a command. */
 static void network_step(void)
@@ -276,13 +310,15 @@ static void network_step(void)
 	put_text();
 	uaddr text = (uaddr)guest->memory + AT_TEXTS;
 	if (draw_byte() & 1) {
-		wasi_path_open(guest->net, 0, text, text_length_now, 0, 0, 0, draw_byte() & 7,
+		u32 directory = draw_byte() & 3 ? guest->net : guest->proc;
+		wasi_path_open(directory, 0, text, text_length_now, 0, 0, 0, draw_byte() & 7,
 			       (uaddr)guest->memory + AT_SCRATCH);
 		return;
 	}
 	struct wasi_iovec iovec = {(u32)text, text_length_now};
 	put(AT_IOVECS, &iovec, sizeof(iovec));
-	wasi_fd_write((u32)control, (uaddr)guest->memory + AT_IOVECS, 1, (uaddr)guest->memory + AT_SCRATCH);
+	wasi_fd_write((u32)(draw_byte() & 3 ? control : proc_control), (uaddr)guest->memory + AT_IOVECS, 1,
+		      (uaddr)guest->memory + AT_SCRATCH);
 }
 
 static void step(void)
@@ -317,7 +353,7 @@ static void run_steps(void)
 {
 	for (volatile u32 steps = 0; steps < STEPS_MOST && input.at < input.end; steps++) {
 		if (setjmp(guest->exit))
-			atomic_store(&guest->thread->killed, 0); /* it ended in that call; the next begins anew */
+			atomic_store(&guest->thread->interrupt, 0); /* it ended in that call; the next begins anew */
 		else
 			step();
 	}
@@ -340,10 +376,13 @@ static void run(const u8 *bytes, size_t size)
 	node_self = identity_set(guest_self);
 	host_thread_started((u32)(uintptr_t)guest->thread);
 	control = sys_open(guest, 0, "ctl");
+	proc_control = sys_open_proc(guest, 0, "ctl");
 	run_steps();
 	identity_set(node_self);
 	while (host_count)
 		CHECK(host_close((u32)host_fds[--host_count]) == 0);
+	for (u32 i = 0; i < PROCESSES_MOST; i++)
+		serve_spawn(0);
 	guest_reap(guest);
 	node_expect(before);
 }

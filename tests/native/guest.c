@@ -15,21 +15,27 @@
 /* As host.c has it; the kernel says its size. */
 struct process_request {
 	u64 fabric_bytes;
-	u32 sockets, descriptors, host_files;
-	u32 preopens;
+	u32 sockets, descriptors, host_files, processes;
+	u32 mounts, mount_texts;
 	u32 interface_count;
 	struct {
 		u32 network, ipv4, prefix;
 	} interfaces[INTERFACES_MOST];
 	char hostname[HOSTNAME_SIZE];
-	u32 process, thread, stack_top;
-	u32 input, output, error;
+	struct process_started started;
+	u32 files;
 };
 
 enum { LAYOUT_STACK_TOP = 2, LAYOUT_REQUEST_SIZE = 6 };
 
 static const char *scenario_name = "";
 static u64 scenario_seed;
+static const struct mount_request mounts[] = {
+	{.flags = MOUNT_FOREIGN, .host_descriptor = 3, .target_length = 5},
+	{.flags = MOUNT_NET, .target_length = 4},
+	{.flags = MOUNT_PROC, .target_length = 5},
+};
+static const char mount_texts[] = {'/', 'w', 'o', 'r', 'k', '/', 'n', 'e', 't', '/', 'p', 'r', 'o', 'c'};
 static struct process_request *request;
 static struct guest guests[GUESTS_MOST];
 static bool taken[GUESTS_MOST];
@@ -79,7 +85,9 @@ void node_boot(const char *scenario, u64 seed)
 	identity_set((struct identity){.thread = &boot});
 	CHECK(host_boot((uaddr)map_low(FABRIC_SIZE), FABRIC_SIZE, 2) == 0);
 	CHECK(host_layout(LAYOUT_REQUEST_SIZE) == sizeof(struct process_request));
-	request = map_low(sizeof(*request));
+	request = map_low(sizeof(*request) + sizeof(mounts) + sizeof(mount_texts));
+	memcpy(request + 1, mounts, sizeof(mounts));
+	memcpy((u8 *)(request + 1) + sizeof(mounts), mount_texts, sizeof(mount_texts));
 	as_node(seed);
 	warm_up();
 }
@@ -119,6 +127,17 @@ static struct guest *guest_slot(void)
 	return &guests[i];
 }
 
+static void take_over(struct guest *guest, const struct process_started *started)
+{
+	guest->process = started->process;
+	guest->thread = (struct thread *)(uintptr_t)started->thread;
+	guest->stdio[0] = started->input;
+	guest->stdio[1] = started->output;
+	guest->stdio[2] = started->error;
+	guest->net = 4; /* after stdio and one preopened directory */
+	guest->proc = 5;
+}
+
 struct guest *guest_create(u32 host, struct limits limits, u64 seed)
 {
 	struct guest *guest = guest_slot();
@@ -127,7 +146,9 @@ struct guest *guest_create(u32 host, struct limits limits, u64 seed)
 		.sockets = limits.sockets,
 		.descriptors = limits.descriptors,
 		.host_files = limits.descriptors,
-		.preopens = 1,
+		.processes = PROCESSES_MOST,
+		.mounts = COUNT_OF(mounts),
+		.mount_texts = sizeof(mount_texts),
 		.interface_count = 1,
 		.interfaces = {{NETWORK, ADDRESS_OF(host), 16}},
 	};
@@ -136,13 +157,18 @@ struct guest *guest_create(u32 host, struct limits limits, u64 seed)
 		return NULL;
 	taken[guest - guests] = true;
 	guest->host = host;
-	guest->process = request->process;
-	guest->thread = (struct thread *)(uintptr_t)request->thread;
-	guest->stdio[0] = request->input;
-	guest->stdio[1] = request->output;
-	guest->stdio[2] = request->error;
-	guest->net = 4; /* after stdio and one preopened directory */
+	take_over(guest, &request->started);
+	guest->files = request->files;
 	guest->random = seed + host * 0x9e3779b9ull;
+	return guest;
+}
+
+struct guest *guest_adopt(const struct process_started *started, u64 seed)
+{
+	struct guest *guest = guest_slot();
+	taken[guest - guests] = true;
+	take_over(guest, started);
+	guest->random = seed;
 	return guest;
 }
 
@@ -196,10 +222,20 @@ void guest_kill(struct guest *guest)
 
 void guest_reap(struct guest *guest)
 {
-	CHECK(host_pod_reap(guest->process) == 0);
+	CHECK(host_pod_reap(guest->process, 0) == 0);
+	host_files_release(guest->files);
 	CHECK(host_process_kill(guest->process) == -E_NOENT);
 	for (u32 i = 0; i < 3; i++)
 		CHECK(host_close(guest->stdio[i]) == 0);
+	taken[guest - guests] = false;
+}
+
+void guest_reap_process(struct guest *guest, u32 status)
+{
+	CHECK(host_process_reap(guest->process, status) >= 0);
+	for (u32 i = 0; i < 3; i++)
+		if (guest->stdio[i] != UINT32_MAX)
+			CHECK(host_close(guest->stdio[i]) == 0);
 	taken[guest - guests] = false;
 }
 
@@ -229,15 +265,51 @@ static int answer(const struct guest *self, u32 error)
 	return error ? -(int)error : (int)result_of(self);
 }
 
+static int open_below(struct guest *self, u32 directory, u32 flags, const char *format, va_list arguments)
+{
+	int length = vsnprintf((char *)self->memory + AT_TEXT, 1024, format, arguments);
+	u32 fd_flags = flags & OPEN_NONBLOCK ? (u32)WASI_FDFLAGS_NONBLOCK : 0;
+	return answer(self, wasi_path_open(directory, 0, address_in(self, AT_TEXT), (u32)length, 0, 0, 0, fd_flags,
+					   address_in(self, AT_RESULT)));
+}
+
 int sys_open(struct guest *self, u32 flags, const char *format, ...)
 {
 	va_list arguments;
 	va_start(arguments, format);
-	int length = vsnprintf((char *)self->memory + AT_TEXT, 1024, format, arguments);
+	int result = open_below(self, self->net, flags, format, arguments);
 	va_end(arguments);
-	u32 fd_flags = flags & OPEN_NONBLOCK ? (u32)WASI_FDFLAGS_NONBLOCK : 0;
-	return answer(self, wasi_path_open(self->net, 0, address_in(self, AT_TEXT), (u32)length, 0, 0, 0, fd_flags,
-					   address_in(self, AT_RESULT)));
+	return result;
+}
+
+int sys_open_proc(struct guest *self, u32 flags, const char *format, ...)
+{
+	va_list arguments;
+	va_start(arguments, format);
+	int result = open_below(self, self->proc, flags, format, arguments);
+	va_end(arguments);
+	return result;
+}
+
+int sys_spawn(struct guest *self, const char *request, u32 size)
+{
+	memcpy(self->memory + AT_TEXT, request, size);
+	return answer(self, wasi_proc_spawn(address_in(self, AT_TEXT), size, address_in(self, AT_RESULT)));
+}
+
+int sys_wait(struct guest *self, u32 number, u32 options, u32 *status)
+{
+	int result =
+		answer(self, wasi_proc_wait(number, options, address_in(self, AT_RESULT), address_in(self, AT_STAT)));
+	memcpy(status, self->memory + AT_STAT, sizeof(*status));
+	return result;
+}
+
+int sys_pipe(struct guest *self, u32 ends[2])
+{
+	u32 error = wasi_fd_pipe(address_in(self, AT_STAT));
+	memcpy(ends, self->memory + AT_STAT, 2 * sizeof(ends[0]));
+	return -(int)error;
 }
 
 static uaddr iovec_of(const struct guest *self, u32 at, u32 size)

@@ -11,10 +11,12 @@
 #include "tests/native/calls.h"
 #include "tests/native/platform.h"
 #include "vnet/fabric/sockets/tcp.h"
+#include "pod_node/kernel/host.h"
 #include "pod_node/kernel/wasi.h"
 
 #define GUEST_MEMORY (1u << 20)
 #define GUESTS_MOST 64u
+#define PROCESSES_MOST 12u /* of one pod */
 #define GUEST_DATA 65536u /* below are arguments of calls, above is the guest's own */
 
 #define NETWORK 1u
@@ -36,10 +38,10 @@ struct limits {
 
 struct guest {
 	u32 host; /* the last part of its address */
-	u32 process;
+	u32 process, files;
 	struct thread *thread;
 	u32 stdio[3]; /* the node's descriptors */
-	u32 net;      /* the guest's descriptor of `/net` */
+	u32 net, proc; /* the guest's descriptors of `/net` and `/proc` */
 	u8 *memory;
 	u64 random;
 	guest_main main;
@@ -62,12 +64,16 @@ void node_expect(struct usage before);
 
 /* A pod at ADDRESS_OF(host) named `p<host>`, without a thread; NULL when the kernel refuses. */
 struct guest *guest_create(u32 host, struct limits limits, u64 seed);
+/* A process that a guest has spawned. */
+struct guest *guest_adopt(const struct process_started *started, u64 seed);
 void guest_start(struct guest *guest, guest_main main, void *job);
 struct guest *guest_boot(u32 host, guest_main main, void *job, u64 seed);
 void guest_join(struct guest *guest);
 void guest_kill(struct guest *guest);
 /* Free all that it had, the node's ends of its stdio too. */
 void guest_reap(struct guest *guest);
+/* The same for one process of a pod. */
+void guest_reap_process(struct guest *guest, u32 status);
 /* Join and reap. */
 void guest_end(struct guest *guest);
 /* For a thread that acts as this guest. */
@@ -89,6 +95,11 @@ enum { OPEN_NONBLOCK = 1 };
 
 /* Open a path below /net. */
 int sys_open(struct guest *self, u32 flags, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* The same below /proc. */
+int sys_open_proc(struct guest *self, u32 flags, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int sys_spawn(struct guest *self, const char *request, u32 size);
+int sys_wait(struct guest *self, u32 number, u32 options, u32 *status);
+int sys_pipe(struct guest *self, u32 ends[2]);
 /* `at` is an offset in the guest's memory. */
 int sys_read(struct guest *self, u32 fd, u32 at, u32 size);
 int sys_write(struct guest *self, u32 fd, u32 at, u32 size);

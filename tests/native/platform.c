@@ -118,6 +118,20 @@ u64 clock_now(u32 clock_id)
 	return (u64)now.tv_sec * NSEC_PER_SEC + (u64)now.tv_nsec + atomic_load(&clock_skew);
 }
 
+static _Atomic u64 longest;
+
+u64 longest_park(void)
+{
+	return atomic_exchange(&longest, 0);
+}
+
+static void note_park(u64 nanoseconds)
+{
+	u64 seen = atomic_load(&longest);
+	while (seen < nanoseconds && !atomic_compare_exchange_weak(&longest, &seen, nanoseconds))
+		;
+}
+
 void clock_advance(u64 nanoseconds)
 {
 	atomic_fetch_add(&clock_skew, nanoseconds);
@@ -182,6 +196,8 @@ int park_wait(u32 slot, u32 sequence, i64 timeout_ns)
 	bool naps = slot != identity.thread->slot;
 	if (disturb(NOISE_ONE_IN))
 		return 0;
+	if (!naps && timeout_ns > 0)
+		note_park((u64)timeout_ns);
 	if (identity.skip_time && !naps && timeout_ns >= 0 && (u64)timeout_ns <= SKIP_MOST_NS &&
 	    park_sequence(slot) == sequence) {
 		clock_advance((u64)timeout_ns);
@@ -198,7 +214,7 @@ int park_wait(u32 slot, u32 sequence, i64 timeout_ns)
 		if (result != 2)
 			return result;
 		if (!naps && identity.abandon_wait && identity.abandon_wait()) {
-			atomic_store(&identity.thread->killed, 1);
+			atomic_store(&identity.thread->interrupt, INTERRUPT_KILL);
 			thread_unpark(identity.thread);
 			return 0;
 		}

@@ -27,6 +27,9 @@ struct identity {
 
 struct identity identity_set(struct identity identity);
 
+/* The longest time for which a thread was to sleep since this was asked last. */
+u64 longest_park(void);
+
 /* The monotonic clock runs ahead by this much more from now on. */
 void clock_advance(u64 nanoseconds);
 

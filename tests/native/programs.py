@@ -6,6 +6,7 @@ are built and run; what they check is in the C files.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -72,18 +73,22 @@ def built(sanitizer: Sanitizer) -> Path:
     if folder.is_dir():
         return folder
     PRODUCTS.mkdir(parents=True, exist_ok=True)
+    with (PRODUCTS / f"{sanitizer.name.lower()}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # test workers want the same at the same time
+        if not folder.is_dir():
+            _replace(folder, sanitizer)
+    return folder
+
+
+def _replace(folder: Path, sanitizer: Sanitizer) -> None:
     for stale in PRODUCTS.glob(f"{sanitizer.name.lower()}-*"):
         shutil.rmtree(stale, ignore_errors=True)
     scratch = Path(tempfile.mkdtemp(dir=PRODUCTS, prefix=".building-"))
     try:
         _build(scratch, sanitizer)
         scratch.rename(folder)
-    except OSError:
-        if not folder.is_dir():  # somebody else was faster
-            raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    return folder
 
 
 def run(driver: Path, *arguments: str) -> Run:

@@ -11,6 +11,7 @@
 	SCENARIO(resets)     \
 	SCENARIO(kill)       \
 	SCENARIO(pause)      \
+	SCENARIO(processes)  \
 	SCENARIO(ring)       \
 	SCENARIO(timers)     \
 	SCENARIO(starved)    \

@@ -8,7 +8,9 @@
 #define FIRST 10u
 #define TIMERS 60u
 #define LONGEST_NS (20 * NSEC_PER_SEC)
-#define LATE_MOST_NS (20 * 1000 * NSEC_PER_USEC)
+#define MSEC (1000 * NSEC_PER_USEC)
+#define LATE_FROM_NS (250 * MSEC)
+#define LATE_MOST_NS (34 * MSEC)
 
 static struct want random_timer(u64 *random)
 {
@@ -43,18 +45,20 @@ static void disturb(struct guest *const *guests, u64 random)
 
 static void one_timer_main(struct guest *self)
 {
-	struct want want = {.type = WANT_CLOCK, .timeout = LONGEST_NS};
+	struct want want = {.type = WANT_CLOCK, .timeout = *(const u64 *)self->job};
 	CHECK(sys_poll(self, &want, 1) == 1);
 }
 
-/* The clock stops just behind the deadline and its slack, so that a timer that ends later never ends. */
-static void expect_end_in_time(u64 seed)
+/* It sleeps for no longer than to the deadline and its slack: a twentieth of what is waited for, and for short ones none. */
+static void expect_little_slack(u64 seed, u64 length)
 {
-	struct guest *guest = guest_boot(FIRST, one_timer_main, NULL, seed);
+	longest_park();
+	struct guest *guest = guest_boot(FIRST, one_timer_main, &length, seed);
 	while (atomic_load(&guest->thread->park) != PARK_PARKED)
 		sched_yield();
-	clock_advance(LONGEST_NS + LATE_MOST_NS);
+	clock_advance(length + LATE_MOST_NS);
 	guest_end(guest);
+	CHECK(longest_park() <= length + (length < LATE_FROM_NS ? 0 : MIN(length / 20, LATE_MOST_NS)));
 }
 
 void stress_timers(u64 seed, u32 rounds)
@@ -69,7 +73,9 @@ void stress_timers(u64 seed, u32 rounds)
 			disturb(guests, step);
 		for (u32 i = 0; i < GUESTS; i++)
 			guest_end(guests[i]);
-		expect_end_in_time(seed);
+		static const u64 lengths[] = {LATE_FROM_NS - 1, LATE_FROM_NS, NSEC_PER_SEC, 3600 * NSEC_PER_SEC};
+		for (u32 i = 0; i < COUNT_OF(lengths); i++)
+			expect_little_slack(seed, lengths[i]);
 		node_expect(before);
 	}
 }

@@ -13,6 +13,8 @@ import pytest
 from tests.native import programs
 from tests.native.programs import KERNEL, Sanitizer, built
 
+pytestmark = pytest.mark.timeout(300)  # the first ones compile, on a machine with other work too
+
 ROUNDS = {
     "streams": 1,
     "storm": 24,
@@ -20,6 +22,7 @@ ROUNDS = {
     "resets": 12,
     "kill": 30,
     "pause": 6,
+    "processes": 12,
     "ring": 40,
     "timers": 4,
     "starved": 20,

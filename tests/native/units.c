@@ -213,7 +213,7 @@ static void test_a_poor_client_does_not_hold_up_the_backlog(void)
 
 static void test_a_connection_waits_while_there_is_no_descriptor_for_it(void)
 {
-	struct guest *guest = guest_create(47, (struct limits){NEVER, 16, 8}, 0);
+	struct guest *guest = guest_create(47, (struct limits){NEVER, 16, 9}, 0);
 	CHECK(guest != NULL);
 	struct identity node = identity_set(guest_identity(guest));
 	int listener = sys_open(guest, OPEN_NONBLOCK, "tcp/listen/0.0.0.0/80");

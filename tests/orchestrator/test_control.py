@@ -359,17 +359,17 @@ schedule:
 async def test_a_schedule_is_kept(folder: Path) -> None:
     async with running_deployment(folder, SCHEDULED) as deployment:
         notices = deployment.screen.notices
-        await eventually(lambda: "killed: api-1" in notices)
+        last = {"first: healed", "resumed: web-1", "killed: api-1"}
+        await eventually(lambda: last <= set(notices))
     assert [notice for notice in notices if notice.startswith("first")] == [
         "first: traffic between web | api is lost, for 30ms",
         "first: healed",
     ]
-    assert [notice for notice in notices if not notice.startswith("first")] == [
-        "link web--gw@front: 1s, loss 1%",
-        "paused: web-1, for 20ms",
-        "resumed: web-1",
-        "killed: api-1",
-    ]
+    pods = [notice for notice in notices if notice.split(":")[0] in ("paused", "resumed", "killed")]
+    assert "link web--gw@front: 1s, loss 1%" in notices
+    # A loop that comes late kills before it resumes: the pause lasts as long as it was to.
+    assert pods.index("paused: web-1, for 20ms") < pods.index("resumed: web-1")
+    assert sorted(pods) == ["killed: api-1", "paused: web-1, for 20ms", "resumed: web-1"]
 
 
 async def test_what_a_schedule_cannot_do_is_told_and_the_rest_goes_on(folder: Path) -> None:

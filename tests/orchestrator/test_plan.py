@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from orchestrator.plan import Condition, Dependency, Plan, PlannedPortal, make_plan
 from orchestrator.topology.schema import Topology
 from orchestrator.topology.values import RestartMode, RestartPolicy
-from pod_node.spec import HealthCheck, Interface, Limits, Mount, ProbeKind
+from pod_node.spec import HealthCheck, Interface, Limits, Mount, ProbeKind, Tmpfs
 
 calm = settings(deadline=None, suppress_health_check=[Check.too_slow])
 
@@ -110,6 +110,29 @@ def test_healthchecks_environment_and_working_directory_reach_the_pod() -> None:
 def test_a_disabled_healthcheck_is_none() -> None:
     declared = topology({"web": {"healthcheck": {"tcp": 1, "disable": "true"}}})
     assert make_plan(declared, state_dir=STATE).pods[0].spec.healthcheck is None
+
+
+def test_tmpfs_is_planned_from_either_form_and_disk_from_storage_opt() -> None:
+    declared = topology(
+        {
+            "web": {
+                "volumes": [
+                    {"type": "tmpfs", "target": "/a"},
+                    {"type": "tmpfs", "target": "/b", "tmpfs": {"size": "1M"}},
+                ],
+                "tmpfs": ["/c", "/d:size=2M"],
+                "storage_opt": {"size": "3M"},
+            },
+            "api": {"tmpfs": "/run"},
+        }
+    )
+    web, api = (pod.spec for pod in make_plan(declared, state_dir=STATE).pods)
+    sizes = [(tmpfs.target, tmpfs.size_bytes >> 20) for tmpfs in web.tmpfs]
+    assert sizes == [("/a", 64), ("/b", 1), ("/c", 64), ("/d", 2)]
+    assert web.mounts == ()
+    assert web.limits.disk_bytes == 3 << 20
+    assert api.limits == Limits()
+    assert api.tmpfs == (Tmpfs(target="/run"),)
 
 
 def test_named_volumes_live_in_the_state_folder() -> None:

@@ -37,6 +37,7 @@ from pod_node.spec import (
     PodExit,
     PodSpec,
     ProbeKind,
+    Tmpfs,
 )
 from pod_node.status import (
     EventsLost,
@@ -96,12 +97,16 @@ specs = st.builds(
         st.builds(Interface, network=filled, address=addresses, prefix=st.integers(1, 32)),
         max_size=2,
     ).map(tuple),
+    tmpfs=st.lists(
+        st.builds(Tmpfs, target=paths, size_bytes=st.integers(1, 2**40)), max_size=2
+    ).map(tuple),
     limits=st.builds(
         Limits,
         memory_bytes=st.integers(1, 2**40),
         descriptors=st.integers(1, 2**20),
         sockets=st.integers(1, 2**20),
         fabric_bytes=st.integers(1, 2**40),
+        disk_bytes=st.integers(1, 2**40),
         cpus=st.none() | st.integers(1, 2**20).map(lambda thousandths: thousandths / 1000),
     ),
     healthcheck=st.none() | checks,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pod_node import logs
+from pod_node.history import LogWish
 from pod_node.logfile import LogFile
 from pod_node.logs import LogBook, LogTrouble
 from tests.support.clock import FakeClock
@@ -14,6 +15,9 @@ from tests.support.clock import FakeClock
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+
+WEB = frozenset({"web-1"})
 
 
 @asynccontextmanager
@@ -82,7 +86,7 @@ async def test_a_follower_sees_what_was_kept_and_what_comes_each_once(book: LogB
         book.begin("api-1")
         book.write("web-1", 1, b"before\n")
         seen: list[bytes] = []
-        async with aclosing(book.read([], tail=None, since_s=0.0, follow=True)) as reading:
+        async with aclosing(book.read(LogWish(follow=True))) as reading:
             async for lines, lost in reading:
                 assert lost == 0
                 seen.extend(lines.lines)
@@ -99,7 +103,7 @@ async def test_reading_can_be_of_one_pod_and_of_its_last_lines_only(book: LogBoo
         book.begin("api-1")
         book.write("web-1", 1, b"1\n2\n3\n")
         book.write("api-1", 1, b"other\n")
-    async with aclosing(book.read(["web-1"], tail=2, since_s=0.0, follow=False)) as reading:
+    async with aclosing(book.read(LogWish(pods=WEB, tail=2))) as reading:
         assert [lines.lines async for lines, _ in reading] == [(b"2", b"3")]
 
 
@@ -109,7 +113,7 @@ async def test_a_follower_of_one_pod_hears_nothing_of_others(book: LogBook) -> N
         book.begin("api-1")
         book.write("api-1", 1, b"other\n")
         book.write("web-1", 1, b"mine\n")
-        async with aclosing(book.read(["web-1"], tail=0, since_s=0.0, follow=True)) as reading:
+        async with aclosing(book.read(LogWish(pods=WEB, tail=0, follow=True))) as reading:
             lines, _ = await anext(reading)
     assert lines.pod == "web-1"
 
@@ -124,7 +128,7 @@ async def test_a_flood_is_dropped_beyond_its_bound_and_says_so(
         book.write("web-1", 1, chunk)
     kept = 0
     notes: list[str] = []
-    reading = book.read(["web-1"], tail=0, since_s=0.0, follow=True)
+    reading = book.read(LogWish(pods=WEB, tail=0, follow=True))
     async with running(book), aclosing(reading) as following:
         async for lines, _ in following:
             if lines.stream == "podnet":
@@ -160,7 +164,7 @@ async def test_a_full_disk_stops_the_file_and_nothing_else(
     path.symlink_to("/dev/full")  # a symbolic link is refused as a full disk would be
     async with running(book):
         book.begin("web-1")
-        async with aclosing(book.read(["web-1"], tail=0, since_s=0.0, follow=True)) as reading:
+        async with aclosing(book.read(LogWish(pods=WEB, tail=0, follow=True))) as reading:
             book.write("web-1", 1, b"lost\n")
             assert (await anext(reading))[0].lines == (b"lost",)
             assert [(t.pod, t.path) for t in troubles] == [("web-1", path)]

@@ -16,6 +16,7 @@ from pod_node.errors import (
     PodExistsError,
     UnknownPodError,
 )
+from pod_node.files import Roots
 from pod_node.health import Health
 from pod_node.node import Node
 from pod_node.spec import ExitKind, PodExit
@@ -47,7 +48,7 @@ async def runtime() -> FakeRuntime:
 
 @pytest.fixture
 async def node(runtime: FakeRuntime, tmp_path: Path) -> AsyncIterator[Node]:
-    async with Node(runtime, FakeImages(), tmp_path / "logs") as node:
+    async with Node(runtime, FakeImages(), tmp_path / "logs", Roots(tmp_path)) as node:
         node.attach_network("front", FRONT)
         yield node
 
@@ -193,8 +194,6 @@ async def test_a_stopping_pod_gets_no_more_requests(node: Node) -> None:
 async def test_an_unknown_name_is_an_error(node: Node) -> None:
     with pytest.raises(UnknownPodError, match="no pod named web-9"):
         await node.kill("web-9")
-    with pytest.raises(UnknownPodError):
-        node.read_logs(["web-9"], tail=None, since_s=0.0, follow=False)
 
 
 async def test_watching_begins_with_what_exists(node: Node) -> None:
@@ -210,7 +209,7 @@ async def test_a_watcher_that_is_too_slow_is_told_and_cut_off(
 ) -> None:
     monkeypatch.setattr(node_module, "WATCHER_EVENTS", 16)
     runtime = FakeRuntime()
-    async with Node(runtime, FakeImages(), tmp_path / "logs") as node:
+    async with Node(runtime, FakeImages(), tmp_path / "logs", Roots(tmp_path)) as node:
         node.attach_network("front", FRONT)
         async with aclosing(node.watch()) as events:
             await next_of(events, Synced)
@@ -267,7 +266,7 @@ async def test_names_reach_the_runtime(node: Node, runtime: FakeRuntime) -> None
 
 async def test_closing_kills_everything_and_keeps_the_last_output(tmp_path: Path) -> None:
     runtime = FakeRuntime()
-    async with Node(runtime, FakeImages(), tmp_path / "logs") as node:
+    async with Node(runtime, FakeImages(), tmp_path / "logs", Roots(tmp_path)) as node:
         node.attach_network("front", FRONT)
         node.boot(make_spec("web-1"))
         node.boot(make_spec("web-2", check=tcp_check(1)))

@@ -21,7 +21,7 @@ from tests.support.pods import FakeRuntime
 from tests.support.serving import ServedNode, served_node
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from orchestrator.phases import PodView
     from pod_node.progress import Progress
@@ -73,6 +73,25 @@ class RunningDeployment:
     runtime: FakeRuntime
     screen: QuietScreen
     node: ServedNode
+    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
+
+    def call(self, action: Callable[[], object]) -> None:
+        """Do something on the deployment's loop, from another thread; return when it is done."""
+
+        async def acting() -> None:
+            action()
+
+        asyncio.run_coroutine_threadsafe(acting(), self.loop).result()
+
+    def wait_until(self, found: Callable[[], bool]) -> None:
+        """Wait for a condition that holds on the deployment's loop, from another thread."""
+
+        async def waiting() -> None:
+            async with asyncio.timeout(20):
+                while not found():  # noqa: ASYNC110 - there is no event to wait for
+                    await asyncio.sleep(0.005)
+
+        asyncio.run_coroutine_threadsafe(waiting(), self.loop).result()
 
 
 @asynccontextmanager

@@ -34,13 +34,14 @@ from pod_node.images import (
     cache_root,
     find_image,
 )
-from pod_node.spec import Interface, Limits, Mount, PodExit, PodSpec
+from pod_node.spec import Interface, Limits, Mount, PodExit, PodSpec, Tmpfs
 from tests.support.puppet import Puppet, PuppetServer
 from tests.support.wat import Import, puppet_text, script_text
 from vnet.gateway import Resolve
 
 if TYPE_CHECKING:
     from pod_node.engine.pod import EnginePod
+    from pod_node.files import Roots
 
 FABRIC_BYTES = 128 << 20
 BUILT_PYTHON = "python:3.13"
@@ -174,10 +175,12 @@ class Lab:
         interfaces: tuple[Interface, ...] = (),
         mounts: tuple[Mount, ...] = (),
         environment: tuple[tuple[str, str], ...] = (),
+        tmpfs: tuple[Tmpfs, ...] = (),
         limits: Limits | None = None,
         working_dir: str = "/",
+        roots: Roots | None = None,
     ) -> Guest:
-        """Boot a compiled module."""
+        """Boot a compiled module; without `roots` it has no root."""
         self._booted += 1
         interfaces = interfaces or tuple(self.interface(network) for network in networks)
         spec = PodSpec(
@@ -188,11 +191,21 @@ class Lab:
             environment=environment,
             working_dir=working_dir,
             mounts=mounts,
+            tmpfs=tmpfs,
             interfaces=interfaces,
             limits=limits or Limits(),
         )
+        folders = roots.open(spec, mounts) if roots else None
         guest = Guest(spec.name, str(interfaces[0].address) if interfaces else "")
-        guest.pod = self.runtime.boot_artifact(spec, artifact, list(argv), guest.hear, guest.ended)
+
+        def ended(outcome: PodExit) -> None:
+            if roots is not None and guest.pod is not None:
+                roots.close(spec.name, guest.pod.disks().usage())
+            guest.ended(outcome)
+
+        guest.pod = self.runtime.boot_artifact(
+            spec, artifact, list(argv), guest.hear, ended, None, folders
+        )
         return guest
 
     def boot_text(
@@ -225,8 +238,10 @@ class Lab:
         interfaces: tuple[Interface, ...] = (),
         mounts: tuple[Mount, ...] = (),
         limits: Limits | None = None,
+        tmpfs: tuple[Tmpfs, ...] = (),
         environment: tuple[tuple[str, str], ...] = (),
         working_dir: str = "/",
+        roots: Roots | None = None,
     ) -> Puppet:
         """Boot a guest that does what the test says, and wait until it is connected."""
         if self._puppets is None:
@@ -240,12 +255,36 @@ class Lab:
             interfaces=interfaces,
             mounts=mounts,
             limits=limits,
+            tmpfs=tmpfs,
             environment=environment,
             working_dir=working_dir,
+            roots=roots,
         )
+        return await self._connected(guest, 1)
+
+    async def _connected(self, guest: Guest, number: int) -> Puppet:
+        assert self._puppets is not None
         numbers = {function.name: index for index, function in enumerate(pod_imports())}
         reader, writer = await self._puppets.connected(guest)
-        return Puppet(guest, numbers, reader, writer)
+        return Puppet(guest, numbers, reader, writer, number)
+
+    @property
+    def puppet_path(self) -> str:
+        """What a puppet has as its program's name."""
+        assert self._puppets is not None, "boot a puppet first"
+        return self._puppets.path
+
+    def puppet_request(self, *records: str) -> bytes:
+        """A request to spawn another puppet."""
+        return b"".join(f"{one}\0".encode() for one in (f"a{self.puppet_path}", *records))
+
+    async def spawned(self, parent: Puppet, number: int) -> Puppet:
+        """The puppet that another one has just spawned."""
+        return await self._connected(parent.guest, number)
+
+    async def spawn_puppet(self, parent: Puppet, *records: str) -> Puppet:
+        """Have a puppet spawn another one in its pod."""
+        return await self.spawned(parent, await parent.spawn(self.puppet_request(*records)))
 
     def publish(self, names: Mapping[str, list[str]], network: str = "front") -> None:
         addresses = {name: [IPv4Address(one) for one in some] for name, some in names.items()}

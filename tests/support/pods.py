@@ -18,6 +18,7 @@ from vnet.statistics import NetworkStatistics
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
+    from pod_node.files import DiskUsage, PodFolders
     from pod_node.runtime import OnExit, OnOutput, OnRunning
     from vnet.capture import CaptureBatch, CapturePlace
     from vnet.configuration import NetworkConfiguration
@@ -81,8 +82,37 @@ class FakeEndpoint:
             return await asyncio.open_connection(address, port)
 
 
+class LoopbackEndpoint(FakeEndpoint):
+    """Finds a pod's sockets at the address of the host's loopback that ends as the pod's does."""
+
+    async def open_connection(
+        self, address: str, port: int, *, timeout_s: float | None = None
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await super().open_connection(loopback(address), port, timeout_s=timeout_s)
+
+
+def loopback(address: object) -> str:
+    return f"127.0.0.{str(address).rpartition('.')[2]}"
+
+
 class FaultsRefusedError(PodNodeError):
     """What a test's runtime says to faults that it is told to refuse."""
+
+
+class FakeDisks:
+    """Has room for everything and counts nothing."""
+
+    def usage(self) -> tuple[DiskUsage, ...]:
+        return ()
+
+    def take(self, target: str, blocks: int) -> None:
+        """Take it."""
+
+    def give(self, target: str, blocks: int) -> None:
+        """Give it."""
+
+    def linked(self, target: str) -> None:
+        """Look for links."""
 
 
 @dataclass(eq=False)
@@ -110,6 +140,9 @@ class FakePod:
 
     def usage(self) -> PodUsage:
         return PodUsage(pod=self.spec.name, cpu_time_s=1.5)
+
+    def disks(self) -> FakeDisks:
+        return FakeDisks()
 
     def exit(self, status: int) -> None:
         self.end(exited(status))
@@ -158,6 +191,7 @@ class FakeRuntime:
         on_output: OnOutput,
         on_exit: OnExit,
         on_running: OnRunning | None = None,
+        folders: PodFolders | None = None,
     ) -> FakePod:
         if spec.name in self.refusals:
             raise BootError(spec.name, self.refusals[spec.name])

@@ -1,7 +1,7 @@
 """A guest under remote control: the test calls any import, and reads and writes the guest's memory.
 
-Descriptors 0 to 2 are standard streams, then come the mounts, then `/net`, then the connection to
-the test.
+Descriptors 0 to 2 are standard streams, then come the mounts, then `/net` and `/proc`, then the
+connection to the test.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from vnet.host import FabricServer, HostEndpoint
 
 _IOVECS, _ANSWER, _PATH, _SECOND_PATH, _BUFFER = (FREE_MEMORY + 4096 * index for index in range(5))
+ANSWER = _ANSWER
+"""Where calls that give one number leave it."""
 BUFFER = _BUFFER
 """Where tests may put what they like; the rest of the second page is free from here on."""
 BUFFER_SIZE = (2 << 16) - BUFFER
@@ -88,22 +90,36 @@ class Puppet:
         numbers: dict[str, int],
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
+        number: int,
     ) -> None:
         self.guest = guest
+        self.number = number
+        """Of the process, in its pod."""
         self._numbers = numbers
         self._reader = reader
         self._writer = writer
 
     @property
     def net(self) -> int:
-        """The descriptor of `/net`."""
+        """The descriptor of `/net`, after all others."""
+        assert self.guest.pod is not None
+        return self.root + len(self.guest.pod.disks().usage())
+
+    @property
+    def root(self) -> int:
+        """The descriptor of `/` in a pod that has a root; tmpfs come after it."""
         assert self.guest.pod is not None
         return 3 + len(self.guest.pod.spec.mounts)
 
     @property
+    def proc(self) -> int:
+        """The descriptor of `/proc`."""
+        return self.net + 1
+
+    @property
     def control(self) -> int:
         """The descriptor of the connection to the test."""
-        return self.net + 1
+        return self.proc + 1
 
     # --- the machine ---
 
@@ -293,6 +309,57 @@ class Puppet:
         await self.checked("poll_oneoff", at, events, len(subscriptions), _ANSWER)
         count = await self.peek_u32(_ANSWER)
         return wasi.read_events(await self.peek(events, count * wasi.EVENT_SIZE))
+
+    # --- processes ---
+
+    async def own_id(self, which: int) -> int:
+        await self.checked("proc_id", which, _ANSWER)
+        return await self.peek_u32(_ANSWER)
+
+    async def spawn(self, request: bytes) -> int:
+        self.poke(BUFFER, request)
+        await self.checked("proc_spawn", BUFFER, len(request), _ANSWER)
+        return await self.peek_u32(_ANSWER)
+
+    async def try_spawn(self, program: str) -> Errno:
+        request = f"a{program}\0".encode()
+        self.poke(BUFFER, request)
+        return await self.call("proc_spawn", BUFFER, len(request), _ANSWER)
+
+    async def wait(self, number: int, options: int = 0) -> tuple[int, int]:
+        await self.checked("proc_wait", number, options, _ANSWER, _ANSWER + 4)
+        return await self.peek_u32(_ANSWER), await self.peek_u32(_ANSWER + 4)
+
+    async def pipe(self) -> tuple[int, int]:
+        await self.checked("fd_pipe", _ANSWER)
+        return await self.peek_u32(_ANSWER), await self.peek_u32(_ANSWER + 4)
+
+    async def gone(self) -> None:
+        """Wait until the process has ended; its pod may go on."""
+        with suppress(ConnectionError):
+            assert await self._reader.read() == b""
+        self.hang_up()
+        await self.hung_up()
+
+    async def proc_text(self, path: str) -> str:
+        fd = await self.open(self.proc, path)
+        text = (await self.read(fd)).decode()
+        await self.close(fd)
+        return text
+
+    async def proc_command(self, command: str) -> str:
+        fd = await self.open(self.proc, "ctl")
+        try:
+            await self.write(fd, command.encode())
+            return (await self.read(fd)).decode()
+        finally:
+            await self.close(fd)
+
+    async def try_proc_command(self, command: str) -> Errno:
+        fd = await self.open(self.proc, "ctl")
+        error = await self.try_write(fd, command.encode())
+        await self.close(fd)
+        return error
 
     # --- /net ---
 

@@ -13,6 +13,7 @@ from grpc import aio
 
 from orchestrator.backends.backend import NodeDiedError
 from orchestrator.codec import NodeClient
+from pod_node.files import Roots
 from pod_node.images import CompiledImage, ImageError
 from pod_node.node import Node
 from pod_node.progress import OnProgress, Phase, Progress
@@ -85,7 +86,7 @@ async def served_node(runtime: FakeRuntime | None = None) -> AsyncIterator[Serve
     library = FakeLibrary()
     shelf = ImageShelf(library)
     with short_folder() as folder:
-        async with Node(runtime, shelf, folder / "logs") as node:
+        async with Node(runtime, shelf, folder / "logs", Roots(folder)) as node:
             server = create_server(PodNodeService(node, shelf, lambda: (1000, 10)))
             socket = folder / "node.sock"
             server.add_insecure_port(f"unix:{socket}")

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from tests.support.wasi import MODULE
+from tests.support.wasi import MODULE, Errno
 
 ARGUMENTS_MOST = 9
 RECORD_SIZE = 8 + 8 * ARGUMENTS_MOST
@@ -138,6 +138,7 @@ _PUPPET = f"""
         (global.get $control) (i32.const {_IOVEC}) (i32.const 1) (i32.const {_SIZE})))
       (else (call $fd_read
         (global.get $control) (i32.const {_IOVEC}) (i32.const 1) (i32.const {_SIZE})))))
+    (br_if $more (i32.eq (local.get $error) (i32.const {Errno.INTR})))
     (if (i32.or (local.get $error) (i32.eqz (i32.load (i32.const {_SIZE}))))
       (then (call $proc_exit (i32.const 99))))
     (local.set $at (i32.add (local.get $at) (i32.load (i32.const {_SIZE}))))

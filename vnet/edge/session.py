@@ -6,6 +6,7 @@ counts for. Bytes are `client`'s, bodies are `exchange`'s.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -118,6 +119,8 @@ class Session:
         counters.requests += 1
         exchange = Exchange(self._client, request, portal, self._shared.pool, self._shared.tasks)
         self._client.begin_exchange()
+        clock = asyncio.get_running_loop().time
+        began_at = clock()
         try:
             return await exchange.run()
         except MessageRefusedError as error:
@@ -127,6 +130,8 @@ class Session:
             counters.failures += 1
             status, reason = error.status, str(error)
             keep_alive = request.keep_alive and exchange.body_taken
+        finally:
+            counters.latencies.add(clock() - began_at)
         if exchange.answered:
             self._client.abort()
             return False

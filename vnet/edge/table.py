@@ -10,10 +10,11 @@ from __future__ import annotations
 import base64
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from vnet.edge.errors import MessageRefusedError
+from vnet.latency import Latencies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -55,6 +56,8 @@ class PortalCounters:
     """Connections made to replicas; requests beyond this number reused one."""
     retries: int = 0
     """Requests repeated because a kept-alive connection turned out closed."""
+    latencies: Latencies = field(default_factory=Latencies)
+    """From a request's head to the end of its answer, the portal's own included."""
 
     def count_response(self, status: int) -> None:
         """Count a final response from a replica."""

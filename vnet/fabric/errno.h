@@ -5,9 +5,12 @@
 enum {
 	E_PERM = 1,
 	E_NOENT = 2,
+	E_SRCH = 3,
 	E_INTR = 4,
 	E_IO = 5,
+	E_2BIG = 7,
 	E_BADF = 9,
+	E_CHILD = 10,
 	E_AGAIN = 11,
 	E_NOMEM = 12,
 	E_ACCES = 13,
@@ -17,6 +20,8 @@ enum {
 	E_ISDIR = 21,
 	E_INVAL = 22,
 	E_MFILE = 24,
+	E_NOTTY = 25,
+	E_NOSPC = 28,
 	E_SPIPE = 29,
 	E_ROFS = 30,
 	E_PIPE = 32,
@@ -45,6 +50,7 @@ enum {
 	E_HOSTUNREACH = 113,
 	E_ALREADY = 114,
 	E_INPROGRESS = 115,
+	E_DQUOT = 122,
 };
 
 #endif

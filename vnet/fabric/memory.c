@@ -213,6 +213,7 @@ static void object_free(void *object, u32 index)
 	struct slab *slab = (struct slab *)((uintptr_t)object & ~(uintptr_t)(PAGE_SIZE - 1));
 	lock_acquire(&class->lock);
 	bool was_full = slab_full(slab, object_size);
+	memory_reveal(object, sizeof(void *)); /* it may have been smaller than a link */
 	*(void **)object = slab->free;
 	slab->free = object;
 	memory_conceal(object, object_size);

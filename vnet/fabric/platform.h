@@ -37,6 +37,10 @@ typedef int64_t i64;
 		first_ > second_ ? first_ : second_; \
 	})
 
+/* As `atomic_store`, for the way that every byte takes: on x86-64 the engine makes a store and a fence of an atomic
+ * store, and one instruction of an exchange, which takes half the time. */
+#define atomic_put(object, value) ((void)atomic_exchange(object, value))
+
 #define NSEC_PER_USEC 1000ull
 #define NSEC_PER_MSEC 1000000ull
 #define NSEC_PER_SEC 1000000000ull
@@ -77,6 +81,12 @@ IMPORT(park_wake) void park_wake(u32 slot);
 
 static inline void spin_hint(void) {}
 
+/* Store what no other thread looks at. In wasm every atomic store is a fence. */
+static inline void store_own(_Atomic u32 *word, u32 value)
+{
+	*(volatile u32 *)word = value;
+}
+
 /* For sanitizers: memory that nobody may touch, and memory that may be touched again. */
 static inline void memory_conceal(void *start, u64 size)
 {
@@ -115,6 +125,11 @@ int park_wait(u32 slot, u32 sequence, i64 timeout_ns);
 void park_wake(u32 slot);
 void memory_conceal(void *start, u64 size);
 void memory_reveal(void *start, u64 size);
+
+static inline void store_own(_Atomic u32 *word, u32 value)
+{
+	atomic_store_explicit(word, value, memory_order_relaxed);
+}
 
 static inline void spin_hint(void)
 {

@@ -53,7 +53,7 @@ void lock_acquire(struct lock *lock)
 
 void lock_release(struct lock *lock)
 {
-	atomic_store(&lock->held, 0);
+	atomic_put(&lock->held, 0);
 }
 
 bool lock_release_wanted(struct lock *lock)
@@ -128,7 +128,7 @@ void thread_unpark(struct thread *thread)
 
 void thread_freeze(struct thread *thread)
 {
-	while (atomic_load(&thread->paused) && !atomic_load(&thread->killed))
+	while (atomic_load(&thread->paused) && !thread_killed(thread))
 		thread_park(thread, NEVER);
 }
 
@@ -255,8 +255,10 @@ int waitq_block(struct waitq *queue, condition eager, condition ready, const voi
 {
 	struct thread *thread = current();
 	thread_freeze(thread);
-	if (atomic_load(&thread->killed)) /* whose peer may keep it busy here for long */
+	if (atomic_load(&thread->interrupt)) { /* whose peer may keep it busy here for long */
+		thread_interrupted(thread);
 		return -E_INTR;
+	}
 	if (spin_until(eager, object))
 		return 0;
 	struct waiter waiter = {.thread = thread};
@@ -264,7 +266,8 @@ int waitq_block(struct waitq *queue, condition eager, condition ready, const voi
 	waitq_join(queue, &waiter);
 	for (;;) {
 		thread_freeze(thread);
-		if (atomic_load(&thread->killed)) {
+		if (atomic_load(&thread->interrupt)) {
+			thread_interrupted(thread);
 			result = -E_INTR;
 			break;
 		}

@@ -31,6 +31,12 @@ void lock_rest(void);
 /* Why the node keeps a thread from running: it is paused, or has used its share of a processor. */
 enum hold { HOLD_PAUSED = 1, HOLD_THROTTLED = 2 };
 
+/* The first byte is what the node's epoch callback looks at. */
+enum interrupt {
+	INTERRUPT_KILL = 1,     /* ends when it leaves the kernel; for good */
+	INTERRUPT_SIGNAL = 256, /* a signal has come that its program wants to handle: one wait ends early */
+};
+
 enum park_state { PARK_EMPTY = 0, PARK_TOKEN = 1, PARK_PARKED = 2 };
 
 struct process;
@@ -39,8 +45,8 @@ struct process;
 struct thread {
 	_Atomic u32 park;      /* enum park_state; any thread */
 	u32 slot;              /* its park slot, and with the next one its nap slot, which nobody wakes; fixed */
-	_Atomic u32 in_kernel; /* owner; read by the node's epoch callback */
-	_Atomic u32 killed;    /* set once by the node */
+	_Atomic u32 in_kernel; /* owner; read by the node's epoch callback, on the same thread */
+	_Atomic u32 interrupt; /* of enum interrupt: why a wait ends early; any thread sets, the owner clears */
 	_Atomic u32 paused;    /* set and cleared by the node */
 	u32 held;              /* of enum hold: the node keeps it from running outside of the kernel; the node */
 	bool held_counted;     /* and has taken it out of the count of runnable threads; the node */
@@ -78,6 +84,18 @@ void thread_ended(struct thread *thread);
 /* How many runnable threads may spin at once; 0 forbids spinning. */
 void wait_set_cores(u32 cores);
 
+/* Whether the thread is to end. */
+static inline bool thread_killed(const struct thread *thread)
+{
+	return atomic_load(&thread->interrupt) & INTERRUPT_KILL;
+}
+
+/* A wait that a signal ended is over: the next one is not cut short by the same signal. */
+static inline void thread_interrupted(struct thread *thread)
+{
+	atomic_fetch_and(&thread->interrupt, ~(u32)INTERRUPT_SIGNAL);
+}
+
 /* Park for as long as the thread is paused and not killed. The time-outs of what it waits for pass meanwhile. */
 void thread_freeze(struct thread *thread);
 /* The node has stopped the thread outside of the kernel for these reasons, or with none lets it go on. */
@@ -92,7 +110,7 @@ void waitq_wake(struct waitq *queue);
 
 typedef bool (*condition)(const void *object);
 
-/* Block until `ready(object)`. Returns 0, -E_TIMEDOUT or -E_INTR (the thread was killed). While it still spins, the
+/* Block until `ready(object)`. Returns 0, -E_TIMEDOUT or -E_INTR (the thread was killed or a signal came). While it still spins, the
  * weaker `eager(object)` is enough. */
 int waitq_block(struct waitq *queue, condition eager, condition ready, const void *object, u64 deadline);
 

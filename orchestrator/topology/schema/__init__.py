@@ -29,9 +29,8 @@ from orchestrator.topology.schema.service import (
     HealthcheckSection,
     LimitsSection,
     ServiceSection,
-    VolumeEntry,
-    VolumeKind,
 )
+from orchestrator.topology.schema.storage import TmpfsOptions, VolumeEntry, VolumeKind
 from orchestrator.topology.schema.topology import Topology
 
 __all__ = [
@@ -52,6 +51,7 @@ __all__ = [
     "ScheduleEntry",
     "Section",
     "ServiceSection",
+    "TmpfsOptions",
     "Topology",
     "VolumeEntry",
     "VolumeKind",

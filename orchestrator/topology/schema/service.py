@@ -1,4 +1,4 @@
-"""What a topology file says about services, and the volumes that they share.
+"""What a topology file says about services.
 
 Owns the models of a service and of everything below it. Short forms are turned by `forms.py`,
 values read by `fields.py`.
@@ -6,7 +6,6 @@ values read by `fields.py`.
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -28,6 +27,7 @@ from orchestrator.topology.fields import (
     Text,
 )
 from orchestrator.topology.schema.section import Section
+from orchestrator.topology.schema.storage import StorageSection, TmpfsEntry, VolumeEntry
 from orchestrator.topology.values import Condition, RestartPolicy
 
 DEFAULT_NETWORK = "default"
@@ -50,31 +50,6 @@ class PortEntry(Section):
     published: Port | None = None
     """The portal's port on this machine; None leaves the choice to podnet."""
     protocol: Annotated[str, AfterValidator(forms.tcp_only)] = "tcp"
-
-
-class VolumeKind(Enum):
-    """What a volume's source names."""
-
-    BIND = "bind"
-    VOLUME = "volume"
-
-
-class VolumeEntry(Section):
-    """A folder seen inside the pods."""
-
-    not_yet = vocabulary.VOLUME_ENTRY
-
-    type: Annotated[VolumeKind, BeforeValidator(forms.volume_kind)]
-    source: Text
-    """A folder of this machine (relative to the file), or the name of a volume."""
-    target: Annotated[GuestPath, AfterValidator(forms.mount_target)]
-    read_only: Flag = False
-
-
-class VolumeSection(Section):
-    """One named volume; there is nothing to say about it yet."""
-
-    not_yet = vocabulary.VOLUME
 
 
 class EnvFileEntry(Section):
@@ -166,6 +141,20 @@ class ServiceSection(Section):
         ],
         ...,
     ] = ()
+    tmpfs: Annotated[
+        tuple[
+            Annotated[
+                TmpfsEntry,
+                BeforeValidator(forms.tmpfs_from_short, json_schema_input_type=str | TmpfsEntry),
+            ],
+            ...,
+        ],
+        BeforeValidator(
+            forms.one_or_many,
+            json_schema_input_type=str | list[str | TmpfsEntry],
+        ),
+    ] = ()
+    storage_opt: StorageSection = StorageSection()
     environment: Annotated[
         dict[str, str | None],
         BeforeValidator(

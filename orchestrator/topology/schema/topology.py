@@ -16,7 +16,8 @@ from orchestrator.topology.schema.network import LinkSection, NetworkSection
 from orchestrator.topology.schema.policy import EgressSection, PolicySection
 from orchestrator.topology.schema.schedule import ScheduleEntry
 from orchestrator.topology.schema.section import Section
-from orchestrator.topology.schema.service import DEFAULT_NETWORK, ServiceSection, VolumeSection
+from orchestrator.topology.schema.service import DEFAULT_NETWORK, ServiceSection
+from orchestrator.topology.schema.storage import VolumeSection
 
 
 class Topology(Section):

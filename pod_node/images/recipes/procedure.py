@@ -25,6 +25,23 @@ LIBRARY = "library"
 """Names in the product's folder."""
 CONFIG_SITE = "Tools/wasm/config.site-wasm32-wasi"
 """Python's own list of what its `configure` cannot find out about WASI."""
+NATIVE_LEFT_OUT = (
+    "_bz2",
+    "_ctypes",
+    "_curses",
+    "_curses_panel",
+    "_dbm",
+    "_gdbm",
+    "_hashlib",
+    "_lzma",
+    "_sqlite3",
+    "_ssl",
+    "_tkinter",
+    "_uuid",
+    "readline",
+    "zlib",
+)
+"""What an interpreter that only compiles does not need; each depends on a library of the machine."""
 
 
 def make(recipe: Recipe, sources: Path, workshop: Workshop) -> Path:
@@ -79,7 +96,8 @@ class _Work:
 
     def build_native(self) -> None:
         compiler = f"{self.tools.zig} cc"
-        variables = {"CC": compiler, "OPT": "-O1 -DNDEBUG -Wno-date-time"}
+        variables = {f"py_cv_module_{name}": "n/a" for name in NATIVE_LEFT_OUT}
+        variables |= {"CC": compiler, "OPT": "-O1 -DNDEBUG -Wno-date-time"}
         options = ("--without-ensurepip", "--disable-test-modules", "MODULE_BUILDTYPE=static")
         self._configure("native", variables, *options)
         self._make("native", "python", "pybuilddir.txt")

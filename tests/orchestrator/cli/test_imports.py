@@ -41,6 +41,8 @@ CALLS = (
     "link set web gw --delay 30ms --gemodel 1% --format json",
     "link set web gw --delay 30ms --gemodel 1%,10%",
     "link reset --all",
+    "logs --tail 1 --since 5m --until 2030-01-01",
+    "metrics",
     "netstat --format json",
     "netstat --flows --links --interfaces --rules",
     "inspect web-1",
@@ -104,5 +106,5 @@ def test_events_load_no_more(state: Path, capsys: pytest.CaptureFixture[str]) ->
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate()
         assert (process.returncode, errors) == (0, b"")
-    assert event["event"] in ("FaultBegun", "FaultEnded")
+    assert (event["type"], event["action"]) in (("fault", "begun"), ("fault", "ended"))
     assert "is held" in capsys.readouterr().out

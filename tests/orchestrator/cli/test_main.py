@@ -36,7 +36,6 @@ def test_every_verb_has_a_command_and_help(verb: str, capsys: pytest.CaptureFixt
     [
         ("upp", 'podnet has no "upp"; did you mean "up"?'),
         ("zzz", f'podnet has no "zzz"; there are: {", ".join(sorted(VERBS))}'),
-        ("logs", 'podnet has no "logs" yet; "podnet up" prints the logs of all pods'),
         *((verb, f'podnet has no "{verb}" yet; {instead}') for verb, instead in NOT_YET.items()),
     ],
 )

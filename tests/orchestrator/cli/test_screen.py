@@ -102,4 +102,4 @@ def test_logs_go_to_standard_output_and_gaps_are_told(shown: Shown) -> None:
     shown.screen.show_lines(lines, 3)
     out, err = shown.text()
     assert out == "db-1  | ready\n"
-    assert "3 chunks of logs were left out" in err
+    assert "3 lines of logs were left out" in err

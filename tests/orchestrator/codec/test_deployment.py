@@ -13,6 +13,7 @@ from orchestrator.codec.deployment import (
     event_from_message,
     event_to_message,
 )
+from orchestrator.happenings import EventFacts
 from orchestrator.phases import Phase, PodView
 from orchestrator.views import (
     DeploymentEvent,
@@ -23,10 +24,11 @@ from orchestrator.views import (
     LinkShown,
     LinkView,
     PodShown,
+    Refused,
     Remarked,
 )
 from pod_node.spec import ExitKind, PodExit
-from pod_node.status import EventsLost, OpenPortal
+from pod_node.status import EventsLost, OpenPortal, Synced
 from protos.orchestrator.v1 import orchestrator_pb2 as pb
 from tests.support.network_values import (
     configurations,
@@ -144,9 +146,19 @@ def test_a_deployment_survives_the_wire(view: DeploymentView) -> None:
             st.builds(FaultBegun, fault_views),
             st.builds(FaultEnded, text),
             st.builds(Remarked, st.booleans()),
+            st.builds(Refused, text, text),
+            st.just(Synced()),
             st.builds(EventsLost, small),
             attempts,
             endings,
+        ),
+        facts=st.builds(
+            EventFacts,
+            type=text,
+            action=text,
+            service=text,
+            pod=text,
+            attributes=st.dictionaries(text, text, max_size=3),
         ),
     )
 )

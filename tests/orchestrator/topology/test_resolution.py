@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -36,12 +37,13 @@ def test_images_stay_as_written_or_become_what_is_found_for_them(tmp_path: Path)
     assert topology.services["web"].image == f"file:{tmp_path}/x"
 
 
-def test_a_missing_folder_and_a_file_are_told_with_their_paths(tmp_path: Path) -> None:
+def test_what_is_missing_or_no_folder_and_no_file_is_told_with_its_path(tmp_path: Path) -> None:
     write(tmp_path, "x", "file")
-    path = write(tmp_path, HEAD + '    volumes: ["./no:/a", "./file:/b"]\n')
-    missing, file = (str(problem) for problem in read_topology(path, {}).problems)
-    assert f'{path}:5:15: services.web.volumes[0]: the folder "{tmp_path}/no" does not' in missing
-    assert f'"{tmp_path}/file" is a file, and pods mount folders' in file
+    os.mkfifo(tmp_path / "pipe")
+    path = write(tmp_path, HEAD + '    volumes: ["./no:/a", "./file:/b", "./pipe:/c"]\n')
+    missing, pipe = (str(problem) for problem in read_topology(path, {}).problems)
+    assert f'{path}:5:15: services.web.volumes[0]: "{tmp_path}/no" does not exist' in missing
+    assert f'"{tmp_path}/pipe" is no folder and no file' in pipe
 
 
 def test_environment_files_come_under_the_environment_in_order(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -91,11 +92,11 @@ async def test_a_node_says_how_many_networks_it_can_have(pods: Lab) -> None:
     assert (await pods.boot(compile_text(QUICK)).end()).status == 0
 
 
-async def test_a_mount_must_be_a_folder(pods: Lab, tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    for source in (tmp_path / "missing", tmp_path / "file"):
+async def test_a_mount_must_be_a_folder_or_a_file(pods: Lab, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for source in (tmp_path / "missing", tmp_path / "pipe"):
         mount = Mount(source=source, target="/data")
-        with pytest.raises(BootError, match=f"{source} is no directory; it was to be /data"):
+        with pytest.raises(BootError, match=f"{source} is no folder and no file; it was to be"):
             pods.boot(compile_text(QUICK), mounts=(mount,))
 
 

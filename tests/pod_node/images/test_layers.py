@@ -103,7 +103,7 @@ def test_a_mount_without_bytecode_is_the_folder_itself(
     python = HostPython()
     plain = ImageMount(source=folder, target="/files")
     mount = LayerCache(cache, python).prepare(manifest, plain, ARTIFACT, reporter)
-    assert mount == Mount(source=folder, target="/files", read_only=True)
+    assert mount == Mount(source=folder, target="/files", read_only=True, layer=True)
     assert python.runs == []
 
 

@@ -43,21 +43,21 @@ async def guest(pods: Lab, work: Path, library: Path) -> Puppet:
     )
 
 
-async def test_mounts_are_announced_in_order_and_net_is_last(guest: Puppet) -> None:
+async def test_mounts_are_announced_in_order_then_net_and_proc(guest: Puppet) -> None:
     names = []
-    for fd in (3, 4, 5):
+    for fd in (3, 4, 5, 6):
         await guest.checked("fd_prestat_get", fd, SCRATCH)
         tag, length = await guest.peek_u32(SCRATCH), await guest.peek_u32(SCRATCH + 4)
         assert tag & 0xFF == 0
         await guest.checked("fd_prestat_dir_name", fd, SCRATCH, length)
         names.append((await guest.peek(SCRATCH, length)).decode())
-    assert names == ["/work", "/library", "/net"]
+    assert names == ["/work", "/library", "/net", "/proc"]
     assert guest.net == 5
-    assert await guest.call("fd_prestat_get", 6, SCRATCH) is Errno.BADF
+    assert await guest.call("fd_prestat_get", 7, SCRATCH) is Errno.BADF
     assert await guest.call("fd_prestat_get", 99, SCRATCH) is Errno.BADF
     assert await guest.call("fd_prestat_dir_name", 5, SCRATCH, 3) is Errno.NAMETOOLONG
     assert await guest.call("fd_prestat_dir_name", 3, SCRATCH, 3) is Errno.NAMETOOLONG
-    assert await guest.call("fd_prestat_dir_name", 6, SCRATCH, 64) is Errno.BADF
+    assert await guest.call("fd_prestat_dir_name", 7, SCRATCH, 64) is Errno.BADF
 
 
 async def test_bytes_written_are_in_the_file_of_the_host(guest: Puppet, work: Path) -> None:

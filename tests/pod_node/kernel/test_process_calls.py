@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from pod_node.spec import ExitKind
 from tests.support import wasi
 from tests.support.lab import Lab
 from tests.support.puppet import BUFFER, Puppet
@@ -86,10 +87,13 @@ async def test_random_bytes_differ(guest: Puppet) -> None:
     await guest.checked("random_get", BUFFER, 0)
 
 
-async def test_yielding_succeeds_and_raising_signals_is_not_supported(guest: Puppet) -> None:
+async def test_yielding_succeeds_and_a_signal_that_is_raised_ends_the_guest(guest: Puppet) -> None:
     await guest.checked("sched_yield")
-    assert await guest.call("proc_raise", 6) is Errno.NOTSUP
+    assert await guest.call("proc_raise", 0) is Errno.SUCCESS
     assert await guest.call("proc_raise", 99) is Errno.INVAL
+    guest.start("proc_raise", 6)
+    end = await guest.end()
+    assert (end.kind, end.status) == (ExitKind.KILLED, 134)
 
 
 async def test_poll_wants_subscriptions_of_known_kinds(guest: Puppet) -> None:

@@ -91,6 +91,19 @@ async def test_a_conversation_with_another_pod(pods: Lab, guest: Puppet) -> None
     assert await receive(server, accepted) == b""
 
 
+@pytest.mark.parametrize("size", [*range(1, 19), 64])
+async def test_as_many_bytes_are_copied_as_were_sent(guest: Puppet, size: int) -> None:
+    client, server = await pair(guest)
+    data = bytes(range(1, size + 1))
+    for offset in range(3):  # and so at any place in the ring
+        assert await send(guest, client, data) == size
+        guest.poke(BUFFER, bytes(80))
+        assert await receive(guest, server) == data
+        assert await guest.peek(BUFFER, 80) == data + bytes(80 - size)
+        await send(guest, client, bytes(offset + 1))
+        await receive(guest, server)
+
+
 async def test_peeking_leaves_the_bytes(guest: Puppet) -> None:
     client, server = await pair(guest)
     await send(guest, client, b"look")

@@ -156,7 +156,7 @@ async def crowded(pods: Lab) -> tuple[Puppet, Puppet, int, int]:
     clock = wasi.subscribe_clock(0, userdata=1)
     writing = wasi.subscribe_fd(Subscription.WRITE, waiting, 2)
     assert [event.userdata for event in await client.poll(clock, writing)] == [1]
-    assert listener == 5
+    assert listener == 6
     return server, client, near, waiting
 
 
@@ -170,7 +170,7 @@ async def give_back(client: Puppet, near: int) -> None:
 
 async def test_an_accept_that_lacked_room_goes_on_when_there_is_some(pods: Lab) -> None:
     server, client, near, waiting = await crowded(pods)
-    server.start("sock_accept", 5, 0, SCRATCH)
+    server.start("sock_accept", 6, 0, SCRATCH)
     await give_back(client, near)
     assert await server.answer() == Errno.SUCCESS
     await client.poll(wasi.subscribe_fd(Subscription.WRITE, waiting))
@@ -178,18 +178,18 @@ async def test_an_accept_that_lacked_room_goes_on_when_there_is_some(pods: Lab) 
 
 async def test_a_listener_that_lacked_room_is_ready_when_there_is_some(pods: Lab) -> None:
     server, client, near, waiting = await crowded(pods)
-    at = server.poke(BUFFER, wasi.subscribe_fd(Subscription.READ, 5))
+    at = server.poke(BUFFER, wasi.subscribe_fd(Subscription.READ, 6))
     server.start("poll_oneoff", at, at + 64, 1, SCRATCH)
     await give_back(client, near)
     assert await server.answer() == Errno.SUCCESS
-    assert await server.call("sock_accept", 5, 0, SCRATCH) is Errno.SUCCESS
+    assert await server.call("sock_accept", 6, 0, SCRATCH) is Errno.SUCCESS
     await client.poll(wasi.subscribe_fd(Subscription.WRITE, waiting))
 
 
 async def test_who_waits_for_room_hears_of_those_who_come_when_there_is_some(pods: Lab) -> None:
     """Whoever lacked room has gone; the next one finds some, and the acceptor."""
     server, client, near, waiting = await crowded(pods)
-    server.start("sock_accept", 5, 0, SCRATCH)
+    server.start("sock_accept", 6, 0, SCRATCH)
     await client.close(waiting)
     await give_back(client, near)
     await client.connect(server.guest.address, 80)

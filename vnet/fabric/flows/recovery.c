@@ -13,6 +13,12 @@ static u64 reordering_window(const struct sender *sender)
 	return MIN(sender->round_trip.least / 4 * rack->steps, sender->round_trip.smoothed);
 }
 
+static void mark_lost(struct scoreboard *board, u32 number, bool by_timer)
+{
+	scoreboard_at(board, number)->by_timer = by_timer;
+	scoreboard_mark_lost(board, number);
+}
+
 u32 recovery_detect(struct sender *sender, u64 now)
 {
 	struct scoreboard *board = &sender->board;
@@ -27,7 +33,7 @@ u32 recovery_detect(struct sender *sender, u64 now)
 			sender->reorder_deadline = segment->sent + patience;
 			break;
 		}
-		scoreboard_mark_lost(board, board->oldest);
+		mark_lost(board, board->oldest, false);
 		found++;
 	}
 	return found;
@@ -49,9 +55,8 @@ void recovery_enter(struct sender *sender)
 	sender->statistics.recoveries++;
 }
 
-/* A retransmission was groundless, because an earlier transmission arrived. RFC 8985: the reordering window grows once a
- * round trip; and when none of this recovery's was needed, it is taken back. */
-static void learn_groundless(struct sender *sender)
+/* RFC 8985 6.2.4: the reordering window grows once a round trip. */
+static void widen_reordering_window(struct sender *sender)
 {
 	struct rack *rack = &sender->rack;
 	if (!after(rack->steps_until, sender->acknowledged)) {
@@ -59,6 +64,15 @@ static void learn_groundless(struct sender *sender)
 		rack->steps_until = sender->next;
 	}
 	rack->steps_left = REORDERING_PERSISTS;
+}
+
+/* A retransmission was groundless, because an earlier transmission arrived. When none of this recovery's was needed, it
+ * is taken back. What a timer sent says nothing of reordering: its acknowledgement was lost, or late (as in Linux, which
+ * leaves tail loss probes out). */
+static void learn_groundless(struct sender *sender, bool by_timer)
+{
+	if (!by_timer)
+		widen_reordering_window(sender);
 	if (sender->unproven && --sender->unproven == 0)
 		sender->groundless = true;
 }
@@ -68,7 +82,7 @@ static void learn_arrival(struct sender *sender, u32 number, u64 now)
 	struct rack *rack = &sender->rack;
 	const struct segment *segment = scoreboard_at(&sender->board, number);
 	if (segment->arrived_transmission != segment->transmission)
-		learn_groundless(sender);
+		learn_groundless(sender, segment->by_timer);
 	else if (sender->probe_repeats && segment->transmission == sender->probe_transmission)
 		congestion_probe_repaired(&sender->congestion);
 	if (!rack->any || after(segment->arrived_transmission, rack->transmission)) {
@@ -117,9 +131,9 @@ void recovery_timeout(struct sender *sender, u64 now)
 	if (!sender->rack.any)
 		patience = timeout;
 	while (board->flying && elapsed(scoreboard_at(board, board->oldest)->sent, now) >= patience)
-		scoreboard_mark_lost(board, board->oldest);
+		mark_lost(board, board->oldest, true);
 	if (scoreboard_at(board, board->first)->state == SEGMENT_FLYING)
-		scoreboard_mark_lost(board, board->first);
+		mark_lost(board, board->first, true);
 	if (sender->congestion.state == CONGESTION_OPEN)
 		begin_undoable(sender);
 	congestion_timeout(&sender->congestion, sender->next, board->flying);

@@ -32,6 +32,7 @@ struct segment {
 	bool fin;
 	bool arrived;
 	bool retransmitted;
+	bool by_timer; /* what sent it again last was a timer, and nothing that arrived */
 };
 
 struct scoreboard {

@@ -109,6 +109,7 @@ static bool send_probe(struct sender *sender, struct transmission *transmission,
 		return false;
 	sender->probe_end = sender->next;
 	sender->probe_repeats = true;
+	scoreboard_at(&sender->board, sender->board.newest)->by_timer = true;
 	send_again(sender, sender->board.newest, transmission, now);
 	sender->probe_transmission = transmission->transmission;
 	return true;
@@ -169,7 +170,8 @@ void sender_acknowledge(struct sender *sender, const struct acknowledgement *ack
 }
 
 /* RFC 8985 7.2, but in recovery too: a flow whose window is closed by a hole has nothing else that would show that its
- * retransmission was lost, and would wait for a time-out. */
+ * retransmission was lost, and would wait for a time-out. Where the time-out would come first, a probe goes out in its
+ * place: on a round trip as long as the least time-out every lost tail would otherwise close the window. */
 static bool may_probe(const struct sender *sender)
 {
 	return sender->congestion.state != CONGESTION_LOSS && !sender->probing && sender->board.flying &&
@@ -184,9 +186,9 @@ u64 sender_deadline(struct sender *sender, u64 now)
 	if (sender->board.flying || sender->board.lost) {
 		u64 probe =
 			MAX(sender->started, sender->last_sent) + MAX(2 * sender->round_trip.smoothed, PROBE_LEAST_NS);
-		bool probes = may_probe(sender) && probe < timeout;
+		bool probes = may_probe(sender);
 		sender->timer = probes ? SENDER_PROBE : SENDER_RETRANSMIT;
-		sender->deadline = probes ? probe : timeout;
+		sender->deadline = probes ? MIN(probe, timeout) : timeout;
 	} else if (!sender_done(sender) && (sender->starved || !after(sender->edge, sender->next))) {
 		sender->timer = SENDER_PERSIST;
 		sender->deadline = timeout;

@@ -148,7 +148,7 @@ static void stream_grow(struct stream *stream, u32 wanted)
 static void publish(struct stream *stream, u32 head)
 {
 	u32 before = atomic_load_explicit(&stream->head, memory_order_relaxed);
-	atomic_store(&stream->head, head);
+	atomic_put(&stream->head, head);
 	if ((before ^ head) >> 31)
 		atomic_fetch_add(&stream->halves, 1);
 	if (!stream->flow)
@@ -198,7 +198,7 @@ i32 stream_get(struct stream *stream, uaddr to, u32 size, bool peek)
 		tail += piece;
 		if (peek)
 			continue;
-		atomic_store(&stream->tail, tail);
+		atomic_put(&stream->tail, tail);
 		if (atomic_load(&stream->writers.count) && stream_writable(stream))
 			waitq_wake(&stream->writers);
 	}

@@ -1,0 +1,99 @@
+"""The part of a deployment's gRPC face that only looks: logs, events, and connections to pods.
+
+Owns the mapping of these calls; `service.py` has the others, and the server.
+"""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+import grpc
+
+from orchestrator.codec import NodeLostError
+from orchestrator.codec.deployment import event_to_message
+from orchestrator.codec.watching import (
+    dial_from_message,
+    event_order_from_message,
+    log_chunk_to_message,
+    log_order_from_message,
+    opened_to_message,
+    payloads,
+    received_to_message,
+)
+from orchestrator.errors import OrchestratorError
+from orchestrator.reading import dial, read_logs, standing
+from orchestrator.topology.members import UnknownMemberError
+from pod_node.dialling import BrokenConnectionError, carry
+from pod_node.serving import Statuses, answering
+from protos.orchestrator.v1 import orchestrator_pb2 as pb
+from protos.orchestrator.v1.orchestrator_pb2_grpc import DeploymentServiceServicer
+from vnet.errors import InvalidMessageError
+from vnet.tasks import TaskOwner
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from grpc import aio
+
+    from orchestrator.control import Control
+
+_STATUSES: Statuses = (
+    (UnknownMemberError, grpc.StatusCode.NOT_FOUND),
+    (InvalidMessageError, grpc.StatusCode.INVALID_ARGUMENT),
+    (BrokenConnectionError, grpc.StatusCode.ABORTED),
+    (NodeLostError, grpc.StatusCode.UNAVAILABLE),
+    (OrchestratorError, grpc.StatusCode.FAILED_PRECONDITION),
+)
+
+
+class ObservingService(DeploymentServiceServicer):
+    """Answers the calls of orchestrator.v1 that change nothing and go on for long."""
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+        self._dials = TaskOwner()
+        self._turn = 0
+
+    async def Logs(
+        self,
+        request: pb.LogsRequest,
+        context: aio.ServicerContext[pb.LogsRequest, pb.LogsResponse],
+    ) -> AsyncIterator[pb.LogsResponse]:
+        """Read logs."""
+        order = log_order_from_message(request)
+        async with (
+            answering(context, _STATUSES),
+            aclosing(read_logs(self._control, order)) as chunks,
+        ):
+            async for lines, lost in chunks:
+                yield log_chunk_to_message(lines, lost)
+
+    async def Events(
+        self,
+        request: pb.EventsRequest,
+        context: aio.ServicerContext[pb.EventsRequest, pb.EventsResponse],
+    ) -> AsyncIterator[pb.EventsResponse]:
+        """Report what happens."""
+        order = event_order_from_message(request)
+        events = self._control.events.listen(order, lambda: standing(self._control))
+        async with aclosing(events):
+            async for event in events:
+                yield event_to_message(event)
+
+    async def Dial(
+        self,
+        request_iterator: AsyncIterator[pb.DialRequest],
+        context: aio.ServicerContext[pb.DialRequest, pb.DialResponse],
+    ) -> AsyncIterator[pb.DialResponse]:
+        """Connect to a pod."""
+        async with answering(context, _STATUSES):
+            first = await anext(request_iterator, pb.DialRequest())
+            wanted = dial_from_message(first)
+            self._turn += 1
+            pod, connection = await dial(self._control, *wanted, self._turn)
+            yield opened_to_message(pod.spec.name, pod.spec.interfaces[0].address)
+            sent = payloads(request_iterator)
+            async with aclosing(carry(connection, sent, self._dials)) as received:
+                async for data in received:
+                    yield received_to_message(data)

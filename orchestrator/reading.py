@@ -1,0 +1,118 @@
+"""What pods wrote, how everything stands, and the way to a pod, for those who ask from outside.
+
+Owns the way from names to pods. A service stands for its pods: in logs for those to come, too, in a
+connection for one that is ready.
+"""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from orchestrator.codec import NodeRefusedError
+from orchestrator.errors import OrchestratorError
+from orchestrator.reachable import ready_pods
+from orchestrator.targets import RUNNING
+from orchestrator.topology.members import UnknownMemberError
+from orchestrator.topology.problems import suggestion
+from orchestrator.views import FaultBegun, LinkShown, PodShown
+from orchestrator.wording import fault_text, link_text
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterator
+
+    from orchestrator.control import Control
+    from orchestrator.events import Existing
+    from orchestrator.phases import PodView
+    from orchestrator.views import DeploymentView, LogOrder
+    from pod_node.dialling import Connection
+    from pod_node.records import LogLines
+
+
+class DialRefusedError(OrchestratorError):
+    """Nobody takes a connection."""
+
+    def __init__(self, name: str, port: int, reason: str) -> None:
+        super().__init__(name, port, reason)
+        self.name, self.port, self.reason = name, port, reason
+
+    def __str__(self) -> str:
+        return f"no connection to {self.name}, port {self.port}: {self.reason}"
+
+
+async def read_logs(
+    control: Control, order: LogOrder
+) -> AsyncGenerator[tuple[LogLines, int], None]:
+    """Read lines, the kept ones in the order of time; with each, how many were lost before it.
+
+    Raises:
+        UnknownMemberError: there is nobody of a name.
+        OrchestratorError: the node is gone.
+    """
+    view = control.describe()
+    services, pods = _chosen(view, order.targets)
+    chunks = control.client.logs(
+        follow=order.follow,
+        pods=pods,
+        services=services,
+        tail=order.tail,
+        since_s=view.started_at_s if order.since_s is None else order.since_s,
+        until_s=order.until_s,
+    )
+    async with aclosing(chunks):
+        async for lines, lost in chunks:
+            if lines.lines or lost:
+                yield lines, lost
+
+
+async def dial(
+    control: Control, name: str, port: int, timeout_s: float, turn: int
+) -> tuple[PodView, Connection]:
+    """Connect to a pod; of a service, to the ready one whose turn it is.
+
+    Raises:
+        UnknownMemberError: there is nobody of this name.
+        DialRefusedError: nobody is ready, or the pod does not take the connection.
+    """
+    view = control.describe()
+    services, _ = _chosen(view, (name,))
+    pods = [pod for pod in view.pods if name in (pod.spec.name, pod.spec.service)]
+    fit = [pod for pod in pods if pod.spec.interfaces and pod.phase in RUNNING]
+    if services:
+        fit = [pod for pod in ready_pods(fit).values()]
+    if not fit:
+        states = ", ".join(f"{pod.spec.name} is {pod.state}" for pod in pods)
+        raise DialRefusedError(name, port, states or "it has no pods")
+    pod = fit[turn % len(fit)]
+    try:
+        address = pod.spec.interfaces[0].address
+        return pod, await control.client.dial(address, port, timeout_s)
+    except NodeRefusedError as error:
+        raise DialRefusedError(pod.spec.name, port, error.reason) from error
+
+
+def _chosen(view: DeploymentView, targets: tuple[str, ...]) -> tuple[set[str], set[str]]:
+    """Tell services from pods; a pod of a known service may be one that is gone or to come."""
+    known = {pod.spec.service: None for pod in view.pods}
+    services, pods = set[str](), set[str]()
+    for target in targets:
+        stem, _, number = target.rpartition("-")
+        if target in known:
+            services.add(target)
+        elif stem in known and number.isascii() and number.isdigit():
+            pods.add(target)
+        else:
+            names = [*known, *(pod.spec.name for pod in view.pods)]
+            raise UnknownMemberError(target, suggestion(target, names, what="services and pods"))
+    return services, pods
+
+
+def standing(control: Control) -> Iterator[tuple[str, Existing]]:
+    """Say in words and values which pods, links and faults there are."""
+    view = control.describe()
+    for pod in view.pods:
+        yield f"{pod.spec.name}: {pod.state}", PodShown(pod)
+    for link in control.shaping.links():
+        yield link_text(link), LinkShown(link)
+    for fault in view.faults:
+        yield fault_text(fault), FaultBegun(fault)

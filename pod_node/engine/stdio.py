@@ -1,0 +1,93 @@
+"""The host's ends of a guest's standard streams: pipes in the fabric."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from typing import TYPE_CHECKING
+
+from vnet.host import Event
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pod_node.engine.pod import Surroundings
+
+OUTPUT_SIZE = 64 * 1024
+"""The size of a stdio pipe: one read empties it, and a flood gets one read a turn of the loop."""
+
+
+class HostOutput:
+    """What a guest writes, passed on as it comes."""
+
+    def __init__(
+        self, around: Surroundings, descriptor: int, deliver: Callable[[bytes], None]
+    ) -> None:
+        self._around = around
+        self._descriptor = descriptor
+        self._deliver = deliver
+        self._closed = False
+
+    def arm(self) -> None:
+        """Pass on what comes next."""
+        self._around.watches.watch(self._descriptor, Event.READ, self._readable)
+
+    def drain(self) -> None:
+        """Pass on what is there."""
+        while data := self._around.fabric.read(self._descriptor, OUTPUT_SIZE):
+            self._deliver(data)
+
+    def close(self) -> None:
+        """Give the descriptor back; whoever still writes there gets EPIPE."""
+        if not self._closed:
+            self._closed = True
+            self._around.watches.forget(self._descriptor)
+            self._around.fabric.close(self._descriptor)
+
+    def _readable(self) -> None:
+        """Pass on what one read gives, and go on even if whoever hears it fails."""
+        if self._closed:
+            return
+        data = self._around.fabric.read(self._descriptor, OUTPUT_SIZE)
+        if data != b"":
+            self.arm()
+        if data:
+            self._deliver(data)
+
+
+class HostInput:
+    """What a guest reads."""
+
+    def __init__(self, around: Surroundings, descriptor: int) -> None:
+        self._around = around
+        self._descriptor = descriptor
+        self._closed = False
+        self._room = asyncio.Event()
+
+    async def write(self, data: bytes) -> None:
+        """Write all of it, waiting while the pipe is full; what nobody reads is dropped."""
+        view = memoryview(data)
+        while view and not self._closed:
+            try:
+                taken = self._around.fabric.write(self._descriptor, view)
+            except OSError as error:
+                if error.errno != errno.EPIPE:
+                    raise
+                return
+            if taken is None:
+                await self._wait_for_room()
+            else:
+                view = view[taken:]
+
+    def close(self) -> None:
+        """Let the guest read the end."""
+        if not self._closed:
+            self._closed = True
+            self._room.set()
+            self._around.watches.forget(self._descriptor)
+            self._around.fabric.close(self._descriptor)
+
+    async def _wait_for_room(self) -> None:
+        self._room.clear()
+        self._around.watches.watch(self._descriptor, Event.WRITE, self._room.set)
+        await self._room.wait()

@@ -1,0 +1,238 @@
+"""The folders that pods write to: a root for each, and its tmpfs, made at its boot.
+
+Owns their places, `roots/POD` in the deployment's state folder and a folder in `/dev/shm` for what
+is in memory, and what a fresh root has in it. A root is kept when a pod is started again as it was,
+and is made anew when its specification has changed. What is no longer needed is put aside at once
+and removed by worker threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import shutil
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pod_node.files import beneath
+from pod_node.files.errors import FolderError
+from pod_node.files.values import BLOCK_BYTES, DiskFolder, DiskUsage, PodFolders, blocks_of
+from vnet.addresses import gateway_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pod_node.spec import Mount, PodSpec
+
+MEMORY = Path("/dev/shm")
+_ROOTS = "roots"
+_ASIDE = ".removed-"
+_FOLDERS = ("tmp", "etc", "root", "net", "proc")
+"""What every fresh root has, beside the targets of mounts."""
+_PASSWD = b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"
+_GROUP = b"root:x:0:\nnogroup:x:65534:\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """What is known of a pod's root while it does not run."""
+
+    spec: PodSpec
+    mounts: tuple[Mount, ...]
+    used_bytes: int
+    linked: bool
+
+
+def memory_folder(state: Path, memory: Path = MEMORY) -> Path:
+    """Say where a deployment's tmpfs are: a place that follows from its folder's."""
+    key = hashlib.sha256(os.fsencode(state.resolve())).hexdigest()[:16]
+    return memory / f"podnet-{os.getuid()}-{key}"
+
+
+def remove_roots(state: Path, memory: Path = MEMORY) -> None:
+    """Remove what the pods of a deployment wrote, none of which runs."""
+    for folder in (state / _ROOTS, memory_folder(state, memory)):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class Roots:
+    """All pods' own folders on one node."""
+
+    def __init__(self, state: Path, memory: Path = MEMORY) -> None:
+        """Use `state`/roots; nothing is made before the first pod.
+
+        Args:
+            state: The deployment's folder, whose node has one process at a time.
+            memory: Where files are in memory.
+        """
+        self._folder = state / _ROOTS
+        self._memory_root = memory
+        self._memory = memory_folder(state, memory)
+        self._kept: dict[str, _Kept] = {}
+        self._numbers = count()
+        self._discarded: list[Path] = []
+
+    def open(self, spec: PodSpec, mounts: Sequence[Mount]) -> PodFolders:
+        """Make a pod's folders, or find its root as it left it.
+
+        Args:
+            spec: What it is booted from.
+            mounts: Its image's and its own.
+
+        Raises:
+            FolderError: the disk is full, or something is where a folder has to be.
+        """
+        kept = self._kept.get(spec.name)
+        if kept is not None and (kept.spec, kept.mounts) != (spec, tuple(mounts)):
+            self.discard(spec.name)
+            kept = None
+        path = self._folder / spec.name
+        try:
+            disks = [self._root(path, spec, mounts, kept)]
+            disks += self._tmpfs(spec)
+        except OSError as error:
+            raise FolderError(str(path), error.strerror or str(error)) from error
+        root = disks[0]
+        self._kept[spec.name] = _Kept(
+            spec=spec, mounts=tuple(mounts), used_bytes=root.used_bytes, linked=root.linked
+        )
+        return PodFolders(disks=tuple(disks))
+
+    def close(self, name: str, usages: Sequence[DiskUsage]) -> None:
+        """A pod has ended: keep its root and what was counted, let go of what was in memory."""
+        kept = self._kept[name]
+        if usages:
+            root, *others = usages
+            used = root.used_bytes - sum(usage.used_bytes for usage in others)
+            self._kept[name] = _Kept(
+                spec=kept.spec, mounts=kept.mounts, used_bytes=used, linked=root.linked
+            )
+        self._put_aside(self._memory / name, self._memory)
+
+    def discard(self, name: str) -> None:
+        """Remove all that a pod had that does not run."""
+        self._kept.pop(name, None)
+        self._put_aside(self._folder / name, self._folder)
+        self._put_aside(self._memory / name, self._memory)
+
+    @property
+    def has_discarded(self) -> bool:
+        """Whether `sweep` has something to remove."""
+        return bool(self._discarded)
+
+    async def sweep(self) -> None:
+        """Remove what was put aside; takes as long as that takes."""
+        discarded, self._discarded = self._discarded, []
+        for path in discarded:
+            await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
+
+    def _put_aside(self, path: Path, folder: Path) -> None:
+        aside = folder / f"{_ASIDE}{next(self._numbers)}"
+        try:
+            path.rename(aside)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise FolderError(str(path), error.strerror or str(error)) from error
+        self._discarded.append(aside)
+
+    def _root(
+        self, path: Path, spec: PodSpec, mounts: Sequence[Mount], kept: _Kept | None
+    ) -> DiskFolder:
+        if kept is None:
+            path.mkdir(mode=0o700, parents=True)
+        with beneath.opened(path) as root:
+            used = kept.used_bytes if kept else _fill(root, spec) * BLOCK_BYTES
+            used += self._make_targets(root, spec, mounts) * BLOCK_BYTES
+        return DiskFolder(
+            target="/",
+            folder=path,
+            limit_bytes=spec.limits.disk_bytes,
+            used_bytes=used,
+            linked=kept.linked if kept else False,
+            names=None if kept else _first_names(spec, mounts),
+        )
+
+    def _make_targets(self, root: int, spec: PodSpec, mounts: Sequence[Mount]) -> int:
+        """Give every mount a place that is seen when its folder is listed; count what was made."""
+        targets = [(_names(mount.target), mount.source.is_dir()) for mount in mounts]
+        targets += [(_names(tmpfs.target), True) for tmpfs in spec.tmpfs]
+        places = [names for names, _ in targets]
+        made = 0
+        for names, is_folder in sorted([*targets, (_names(spec.working_dir), True)]):
+            if not any(names != place and names[: len(place)] == place for place in places):
+                made += _make(root, names, is_folder=is_folder)
+        return made
+
+    def _tmpfs(self, spec: PodSpec) -> Iterator[DiskFolder]:
+        if spec.tmpfs and not self._memory_root.is_dir():
+            raise FolderError(str(self._memory_root), "there is no such folder for tmpfs to be in")
+        for number, tmpfs in enumerate(spec.tmpfs):
+            folder = self._memory / spec.name / str(number)
+            folder.mkdir(mode=0o700, parents=True)
+            yield DiskFolder(
+                target=tmpfs.target, folder=folder, limit_bytes=tmpfs.size_bytes, names=()
+            )
+
+
+def _first_names(spec: PodSpec, mounts: Sequence[Mount]) -> tuple[str, ...]:
+    targets = [spec.working_dir, *(mount.target for mount in mounts)]
+    targets += [tmpfs.target for tmpfs in spec.tmpfs]
+    names = [*_FOLDERS, *(name for target in targets for name in _names(target)[:1])]
+    return tuple(dict.fromkeys(names))
+
+
+def _names(target: str) -> tuple[str, ...]:
+    return tuple(name for name in target.split("/") if name)
+
+
+def _make(root: int, names: tuple[str, ...], *, is_folder: bool) -> int:
+    """Make a folder or an empty file, and the folders around it; count them."""
+    made = 0
+    for depth in range(1, len(names) + 1):
+        with beneath.directory(root, names[: depth - 1]) as parent:
+            try:
+                if depth < len(names) or is_folder:
+                    os.mkdir(names[depth - 1], 0o755, dir_fd=parent)
+                else:
+                    beneath.write_new(parent, names[depth - 1], b"")
+            except FileExistsError:
+                continue
+        made += 1
+    return made
+
+
+def _fill(root: int, spec: PodSpec) -> int:
+    """Put into a root what programs expect to find; count the blocks."""
+    for name in _FOLDERS:
+        os.mkdir(name, 0o755, dir_fd=root)
+    files = {
+        "hostname": f"{spec.name}\n".encode(),
+        "hosts": _hosts(spec),
+        "passwd": _PASSWD,
+        "group": _GROUP,
+        "resolv.conf": _resolv_conf(spec),
+    }
+    with beneath.directory(root, ("etc",)) as etc:
+        for name, content in files.items():
+            beneath.write_new(etc, name, content)
+    return len(_FOLDERS) + sum(blocks_of(len(content)) for content in files.values())
+
+
+def _hosts(spec: PodSpec) -> bytes:
+    lines = ["127.0.0.1\tlocalhost"]
+    lines += [f"{interface.address}\t{spec.name}" for interface in spec.interfaces]
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _resolv_conf(spec: PodSpec) -> bytes:
+    """The gateway of each network answers questions for names."""
+    networks = [
+        IPv4Network((interface.address, interface.prefix), strict=False)
+        for interface in spec.interfaces
+    ]
+    return "".join(f"nameserver {gateway_of(network)}\n" for network in networks).encode()
