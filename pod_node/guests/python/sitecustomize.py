@@ -152,7 +152,7 @@ class AdjustingLoader:
 
 
 def refuse_thread(*_arguments: object, **_named: object) -> "NoReturn":
-    """Say why no thread starts; stands for `_thread.start_new_thread`."""
+    """Say why no thread starts; stands for each function of `_thread` that starts one."""
     raise RuntimeError(NO_THREADS)
 
 
@@ -244,6 +244,8 @@ def enter_working_folder() -> None:
 
 sys.meta_path.insert(0, GuestFinder)
 _thread.start_new_thread = _thread.start_new = refuse_thread
+if hasattr(_thread, "start_joinable_thread"):  # what `threading` calls since 3.13
+    _thread.start_joinable_thread = refuse_thread
 if sys.stdout is not None:  # a log shows lines as they come, and a killed pod keeps what it said
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a TextIOWrapper
 run_next_sitecustomize(settle_library())

@@ -41,7 +41,7 @@ NATIVE_LEFT_OUT = (
     "readline",
     "zlib",
 )
-"""What an interpreter that only compiles does not need; each depends on a library of the machine."""
+"""Modules that depend on libraries of the machine; an interpreter that only compiles needs none."""
 
 
 def make(recipe: Recipe, sources: Path, workshop: Workshop) -> Path:
