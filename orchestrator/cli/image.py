@@ -159,6 +159,7 @@ def _line_per_step(write: Callable[[str], None]) -> OnProgress:
         step = (progress.image, progress.phase, progress.source)
         if step not in seen:
             seen.add(step)
-            write(f"{progress.image}: {progress.doing}")
+            so_far = f", {progress.elapsed_s:.0f} s so far" if progress.elapsed_s >= 1 else ""
+            write(f"{progress.image}: {progress.doing}{so_far}")
 
     return show
