@@ -56,6 +56,7 @@ def make(recipe: Recipe, sources: Path, workshop: Workshop) -> Path:
         ImageError: with a text for people.
     """
     tools = find_tools(recipe)
+    workshop.settle(repr(tools))
     work = _Work(recipe, tools, workshop)
     with workshop.step("fetching the sources"):
         gather(recipe, sources, workshop)

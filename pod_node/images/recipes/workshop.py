@@ -8,6 +8,7 @@ the command ends with all that it started.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -56,6 +57,17 @@ class Workshop:
         begin = time.monotonic()
         yield
         self.write(f"=== {title}: {time.monotonic() - begin:.1f} s\n")
+
+    def settle(self, tools: str) -> None:
+        """Start anew unless an earlier try had the same tools: its files name their places."""
+        note = self.path(".tools")
+        if not note.exists() or note.read_text(encoding="utf-8") != tools:
+            for path in self.folder.iterdir():
+                if path.is_dir():
+                    shutil.rmtree(path)
+                elif path != self.log:
+                    path.unlink()
+            note.write_text(tools, encoding="utf-8")
 
     def once(self, title: str, work: Callable[[], None]) -> None:
         """Carry out a step, unless an earlier try has."""

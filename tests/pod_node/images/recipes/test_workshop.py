@@ -61,6 +61,18 @@ def test_a_step_that_failed_is_done_again(tmp_path: Path) -> None:
     assert (tmp_path / "now").exists()
 
 
+def test_what_was_made_with_other_tools_is_made_again(tmp_path: Path) -> None:
+    done: list[str] = []
+    for tools in ("zig in one place", "zig in one place", "zig in another"):
+        workshop = workshop_in(tmp_path)
+        workshop.write("a line\n")
+        workshop.settle(tools)
+        workshop.path("objects").mkdir(exist_ok=True)
+        workshop.once("compiling", lambda: done.append(tools))  # noqa: B023
+    assert done == ["zig in one place", "zig in another"]
+    assert workshop.log.read_text().count("a line\n") == 3, "the log is kept"
+
+
 def test_giving_up_ends_the_command_and_all_that_it_started(tmp_path: Path) -> None:
     def listen(step: str) -> None:
         if step == "sleeping" and (tmp_path / "child").exists():
