@@ -10,42 +10,35 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.changes import PodAction, PodVerb
 from orchestrator.codec import NodeLostError
+from orchestrator.codec.changes import impairment_from_text, impairment_to_text
+from orchestrator.declaration import NetworkMemory
 from orchestrator.errors import OrchestratorError
-from orchestrator.events import EventLog
 from orchestrator.phases import PodView
 from orchestrator.schedule import Schedule
 from orchestrator.shaping import Shaping
 from orchestrator.targets import ALIVE, RUNNING, TargetError, Targets
-from orchestrator.views import DeploymentView, LinkAim, PodShown, Remarked
+from orchestrator.views import DeploymentView, LinkAim, PodDropped, PodShown, Remarked
 from orchestrator.wording import action_text, egress_text
 from vnet.capture import CaptureWish, InterfacePlace
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Sequence
 
     from orchestrator.changes import Change, Impairment
     from orchestrator.codec import NodeClient
+    from orchestrator.events import EventLog
     from orchestrator.plan import Plan
     from orchestrator.topology.schema import Topology
+    from orchestrator.topology.source import TopologySource
     from orchestrator.views import CaptureOrder, PingStep
     from pod_node.status import OpenPortal
     from vnet.capture import CaptureBatch, CapturePlace
     from vnet.egress import EgressHappening
     from vnet.ping import PingPlan
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """Where a topology came from."""
-
-    path: str
-    """Empty for standard input."""
-    text: str
 
 
 class Control:
@@ -55,10 +48,10 @@ class Control:
         self,
         topology: Topology,
         plan: Plan,
-        source: Source,
-        client: NodeClient,
+        source: TopologySource,
+        events: EventLog,
         wall: Callable[[], float],
-        notice: Callable[[str], None],
+        remember: Callable[[NetworkMemory], Awaitable[None]],
     ) -> None:
         """Take control; must be called while the event loop runs.
 
@@ -66,38 +59,113 @@ class Control:
             topology: What is declared.
             plan: What follows from it.
             source: Where it came from.
-            client: The node.
+            events: Takes what happens.
             wall: Tells the time, in seconds since the epoch.
-            notice: Takes lines for whoever watches `podnet up`.
+            remember: Keeps what was done at run time.
         """
-        self.client = client
-        self.events = EventLog(wall, notice)
+        self.events = events
+        self._client: NodeClient | None = None
+        self._wall = wall
+        self._remember = remember
         self._topology = topology
         self._plan = plan
         self._source = source
         self._started_at_s = wall()
         self._clock = asyncio.get_running_loop().time
-        self.shaping = Shaping(topology, plan, client, self.events, self._clock)
+        self.shaping = Shaping(topology, plan, self.events, self._clock)
         self._targets = Targets(topology, plan)
         self._views = {pod.spec.name: PodView(spec=pod.spec) for pod in plan.pods}
         self._portals: tuple[OpenPortal, ...] = ()
         self._routers = {name for name, service in topology.services.items() if service.router}
         self._schedule: Schedule | None = None
+        self._restored: NetworkMemory | None = None
         self._resumes: dict[str, float] = {}
         """When paused pods are to go on, by the loop's clock."""
         self._woken = asyncio.Event()
 
-    async def begin(self) -> None:
-        """Give the node the network, before the first pod."""
-        await self.shaping.pods_up(())
+    @property
+    def client(self) -> NodeClient:
+        """The node.
+
+        Raises:
+            NodeLostError: there is none just now.
+        """
+        if self._client is None:
+            raise NodeLostError("there is none just now; it is started again")
+        return self._client
+
+    @property
+    def memory(self) -> NetworkMemory:
+        """What was done at run time, to be remembered."""
+        offset, now_s = self._wall() - self._clock(), self._clock()
+        began_s = None if self._schedule is None else self._schedule.start_s + offset
+        return NetworkMemory(
+            changes=tuple(
+                (impairment_to_text(change), _ends_at(change, now_s + offset))
+                for change in self.shaping.changes()
+            ),
+            resumes={pod: at + offset for pod, at in self._resumes.items()},
+            schedule_began_s=began_s,
+            schedule_done=0 if self._schedule is None else self._schedule.done,
+        )
+
+    def connect(self, client: NodeClient | None) -> None:
+        """Go on with a node, whose networks are attached; None while there is none."""
+        if client is not self._client:
+            self._client = client
+            self.shaping.connect(client)
+
+    def restore(self, memory: NetworkMemory) -> None:
+        """Have what was done at run time, before another orchestrator ended, done again."""
+        offset = self._wall() - self._clock()
+        self._restored = memory
+        self._resumes = {pod: at - offset for pod, at in memory.resumes.items()}
+        if memory.schedule_began_s is not None:
+            began_s = memory.schedule_began_s - offset
+            self._schedule = Schedule(self._topology, began_s, memory.schedule_done)
+
+    async def replan(self, topology: Topology, plan: Plan, source: TopologySource) -> None:
+        """Take up another plan; what was changed at run time stays changed.
+
+        Raises:
+            OrchestratorError: the node refused its network.
+        """
+        if topology.schedule != self._topology.schedule:
+            self._schedule = None
+        self._topology, self._plan, self._source = topology, plan, source
+        self._targets = Targets(topology, plan)
+        planned = {pod.spec.name: PodView(spec=pod.spec) for pod in plan.pods}
+        self._views = planned | self._views
+        self._routers = {name for name, service in topology.services.items() if service.router}
+        changes, self._restored = self._changes(), None
+        for refused in await self.shaping.replan(topology, plan, changes):
+            self.events.tell(f"a change of the network is gone: {refused}", Remarked())
+        self._woken.set()
+
+    def _changes(self) -> Sequence[Impairment]:
+        if self._restored is None:
+            return self.shaping.changes()
+        now_s = self._wall()
+        kept = [(text, until) for text, until in self._restored.changes]
+        return [
+            impairment_from_text(text, None if until is None else until - now_s)
+            for text, until in kept
+            if until is None or until > now_s
+        ]
 
     def pod_changed(self, view: PodView) -> None:
         """Take note of how a pod is now."""
-        before = self._views[view.spec.name]
+        before = self._views.get(view.spec.name, view)
         self._views[view.spec.name] = view
         self.events.tell(f"{view.spec.name}: {view.state}", PodShown(view))
         if view.spec.service in self._routers and _forwards(before) is not _forwards(view):
             self._woken.set()
+
+    def pod_removed(self, pod: str) -> None:
+        """Forget a pod."""
+        self._views.pop(pod, None)
+        self.events.tell(f"{pod}: removed", PodDropped(pod))
+        self._woken.set()
 
     def portals_opened(self, portals: Sequence[OpenPortal]) -> None:
         """Take note of the portals."""
@@ -107,10 +175,12 @@ class Control:
         """Take note of what left, or was not allowed to."""
         self.events.tell(egress_text(happening), happening)
 
-    def started(self) -> None:
+    async def started(self) -> None:
         """Take note that the start is over; the schedule's time begins."""
-        self._schedule = Schedule(self._topology, self._clock())
-        self._woken.set()
+        if self._schedule is None:
+            self._schedule = Schedule(self._topology, self._clock())
+            self._woken.set()
+            await self._keep()
 
     async def run(self) -> None:
         """Do what is due when it is due, until cancelled.
@@ -136,6 +206,7 @@ class Control:
         """
         names = await self.shaping.change(impairment)
         self._woken.set()
+        await self._keep()
         return names
 
     async def act(
@@ -165,6 +236,8 @@ class Control:
                 self._resumes[pod] = self._clock() + duration_s
         self.events.tell(action_text(verb, pods, duration_s), Remarked())
         self._woken.set()
+        if verb is not PodVerb.KILL:
+            await self._keep()
         return pods
 
     async def ping(
@@ -199,19 +272,36 @@ class Control:
             async for batch in batches:
                 yield batch
 
+    def find(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Name the pods that services and pods stand for; none stand for all.
+
+        Raises:
+            UnknownMemberError: there is nobody of a name.
+        """
+        return self._targets.named(names or tuple(self._topology.services))
+
     def describe(self) -> DeploymentView:
-        """Say what runs."""
+        """Say what runs; revision, rollouts and the node are for others to add."""
         return DeploymentView(
             name=self._plan.name,
             topology_path=self._source.path,
             topology_text=self._source.text,
             started_at_s=self._started_at_s,
             process_id=os.getpid(),
-            pods=tuple(self._views.values()),
+            pods=tuple(self._ordered_views()),
             portals=self._portals,
             configuration=self.shaping.configuration,
             faults=tuple(self.shaping.faults()),
         )
+
+    def _ordered_views(self) -> Iterator[PodView]:
+        planned = [pod.spec.name for pod in self._plan.pods]
+        yield from (self._views[name] for name in planned)
+        known = set(planned)
+        yield from (view for name, view in self._views.items() if name not in known)
+
+    async def _keep(self) -> None:
+        await self._remember(self.memory)
 
     def _poll_at(self) -> float | None:
         schedule = None if self._schedule is None else self._schedule.poll_at()
@@ -228,8 +318,11 @@ class Control:
             del self._resumes[pod]
             if self._views[pod].paused:
                 await self._trying(self.act(PodVerb.RESUME, [pod]))
-        for change in self._schedule.due(now) if self._schedule else ():
+        changes = self._schedule.due(now) if self._schedule else ()
+        for change in changes:
             await self._trying(self._make(change))
+        if changes or over:
+            await self._keep()
 
     async def _make(self, change: Change) -> object:
         if isinstance(change, PodAction):
@@ -241,7 +334,7 @@ class Control:
         try:
             await work
         except NodeLostError:
-            raise
+            return  # the next node gets all that holds then
         except OrchestratorError as error:
             self.events.tell(f"could not be done: {error}", Remarked(failure=True))
 
@@ -264,6 +357,11 @@ async def _all(calls: Sequence[Awaitable[object]]) -> None:
     for result in results:
         if isinstance(result, BaseException):
             raise result
+
+
+def _ends_at(change: Impairment, now_s: float) -> float | None:
+    duration_s = getattr(change, "duration_s", None)
+    return None if duration_s is None else now_s + duration_s
 
 
 def _forwards(view: PodView) -> bool:

@@ -15,6 +15,8 @@ from orchestrator.views import (
     EventOrder,
     FaultBegun,
     LinkShown,
+    PlanTaken,
+    PodDropped,
     PodShown,
 )
 from pod_node.fanout import Fanout
@@ -148,4 +150,4 @@ def _is_quiet(happening: DeploymentHappening) -> bool:
     """Whether `podnet up` shows it otherwise, or it happens all the time where all is well."""
     if isinstance(happening, EgressAttempt):
         return happening.decision is Decision.ALLOWED
-    return isinstance(happening, (PodShown, EgressEnded))
+    return isinstance(happening, (PodShown, PodDropped, PlanTaken, EgressEnded))

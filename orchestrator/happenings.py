@@ -14,9 +14,13 @@ from orchestrator.views import (
     FaultBegun,
     FaultEnded,
     LinkShown,
+    NodeGone,
+    PlanTaken,
+    PodDropped,
     PodShown,
     Refused,
     Remarked,
+    RolloutShown,
     Synced,
 )
 from pod_node.status import EventsLost
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from orchestrator.phases import PodView
+    from orchestrator.rollout import RolloutView
     from orchestrator.views import DeploymentHappening, FaultView, LinkView
 
 TYPES = ("access", "deployment", "egress", "fault", "link", "node", "pod", "service")
@@ -62,6 +67,8 @@ def facts_of(happening: DeploymentHappening, before: PodView | None = None) -> E
         happening: What happened.
         before: The pod that it is about as it was before, if that is known.
     """
+    if isinstance(happening, (PodDropped, PlanTaken, RolloutShown, NodeGone)):
+        return _plan_facts(happening)
     match happening:
         case PodShown(view):
             return _pod_facts(_action(view, before), view)
@@ -197,6 +204,35 @@ def _ended_facts(ended: EgressEnded) -> EventFacts:
         service=ended.service,
         pod=ended.pod,
         attributes=attributes,
+    )
+
+
+def _plan_facts(happening: PodDropped | PlanTaken | RolloutShown | NodeGone) -> EventFacts:
+    match happening:
+        case PodDropped(pod):
+            service = pod.rpartition("-")[0]
+            return EventFacts(type="pod", action="removed", service=service, pod=pod)
+        case PlanTaken(steps, revision):
+            attributes = {"revision": str(revision), "steps": str(len(steps))}
+            return EventFacts(type="deployment", action="applied", attributes=attributes)
+        case RolloutShown(rollout):
+            return _rollout_facts(rollout)
+        case NodeGone(reason):
+            return EventFacts(type="node", action="lost", attributes={"reason": reason})
+
+
+def _rollout_facts(view: RolloutView) -> EventFacts:
+    attributes = {
+        "updated": str(view.updated),
+        "total": str(view.total),
+        "revision": str(view.revision),
+        "reason": view.reason,
+    }
+    return EventFacts(
+        type="service",
+        action=view.state.value.replace(" ", "-"),
+        service=view.service,
+        attributes=_filled(attributes),
     )
 
 

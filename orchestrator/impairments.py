@@ -114,6 +114,33 @@ class Impairments:
         ends = self._ends(first, second, network)
         return self._links.find(ends) or covering(self._links.states(), ends)
 
+    def changes(self, now_s: float) -> tuple[Impairment, ...]:
+        """All that was changed and still holds, as changes that make it so again."""
+        links = [
+            SetLink(
+                first=str(ends.first),
+                second=str(ends.second),
+                network=ends.network,
+                change=change,
+                direction=direction,
+                duration_s=None if until_s is None else until_s - now_s,
+            )
+            for ends, change, direction, until_s in self._links.changes()
+            if until_s is None or until_s > now_s
+        ]
+        faults = [
+            Part(
+                kind=state.kind,
+                groups=state.groups,
+                oneway=state.oneway,
+                name=state.name,
+                duration_s=None if state.until_s is None else state.until_s - now_s,
+            )
+            for state in self._faults.values()
+            if state.until_s is None or state.until_s > now_s
+        ]
+        return (*links, *faults)
+
     def faults(self) -> tuple[FaultState, ...]:
         """All partitions and holds."""
         return tuple(self._faults.values())

@@ -1,128 +1,149 @@
-"""Run one deployment on one node until it ends: the shell around `deploy.py`.
+"""Keep one deployment as it is planned: the shell around `deploy.py`.
 
-Owns the order of the first calls (networks, portals, then everything else), the tasks that bring
-the node's events to the core and its commands to the node, and the upkeep of names and portals as
-pods become ready. Decides nothing about pods, and shows nothing itself: what happens is told to a
-`Screen`.
+Owns the lives of the node, one after the other, the order of the first calls in each (networks,
+portals, then everything else), the tasks that bring the node's events to the core and its commands
+to the node, and another plan's way to both. Decides nothing about pods, and shows nothing itself:
+what happens is told to a `Screen` and to a `Companion`.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, assert_never
 
+from orchestrator.backends.backend import NodeDiedError
 from orchestrator.codec import NodeLostError, NodeRefusedError
-from orchestrator.deploy import (
-    Begun,
+from orchestrator.deploy import Deployment
+from orchestrator.deploy_events import (
     BootFailed,
     BootPod,
-    Deployment,
+    DropPod,
+    FinishRollout,
     ImageFailed,
     ImageProgressed,
     ImageReady,
+    KeepRestarts,
+    NetworksSwitched,
+    NodeLost,
+    Planned,
     PrepareImage,
+    RemovePod,
+    RollBack,
     ShowPod,
+    ShowRollout,
+    StopPod,
+    SwitchNetworks,
     TimerFired,
 )
 from orchestrator.errors import OrchestratorError
 from orchestrator.phases import Phase
-from orchestrator.reachable import portal_backends, reachable_names, ready_pods
+from orchestrator.publishing import Publishing
+from orchestrator.reconcile import Observed, reconcile
+from orchestrator.restart import RestartTimer
+from orchestrator.steps import AttachNetwork, ClosePortal, DetachNetwork, OpenPortal
+from orchestrator.topology.values import RestartMode, RestartPolicy
 from pod_node.progress import Phase as ImagePhase
 from pod_node.status import (
     EventsLost,
     LogNotice,
+    PodExisting,
     PodExited,
     PodHealthChanged,
     PodPauseChanged,
     PodStateChanged,
     Synced,
 )
+from vnet.configuration import NetworkConfiguration
 from vnet.egress import EgressAttempt, EgressEnded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from ipaddress import IPv4Network
 
+    from orchestrator.backends.backend import Backend
     from orchestrator.codec import NodeClient
-    from orchestrator.deploy import Event
+    from orchestrator.declaration import PortalMemory
+    from orchestrator.deploy_events import Command, Event
     from orchestrator.phases import PodView
-    from orchestrator.plan import Plan, PlannedPortal
-    from orchestrator.reachable import Names
-    from pod_node.progress import Progress
-    from pod_node.records import LogLines
+    from orchestrator.progress import Screen
+    from orchestrator.reconcile import Desired
+    from orchestrator.restart import RestartRecord
+    from orchestrator.rollout import RolloutView
+    from orchestrator.steps import Step
+    from orchestrator.topology.values import UpdatePolicy
     from pod_node.spec import PodSpec
-    from pod_node.status import NodeEvent, OpenPortal, PortalBackend
+    from pod_node.status import NodeEvent
+    from pod_node.status import OpenPortal as OpenedPortal
     from vnet.egress import EgressHappening
 
 LAST_LINES_S = 2.0
 """How long the end of a pod waits for its last lines; a slow reader may have lost their end."""
+LAST_WORDS_S = 2.0
+"""How long to wait for the end of a node that stopped answering."""
 BOOTS_AT_ONCE = 8
 """Boot calls under way: enough to keep a node busy, few enough to hear its events in between."""
 _IMAGE_PHASES = {ImagePhase.COMPILING: Phase.COMPILING, ImagePhase.READY: Phase.WAITING}
 
 
-class DeploymentFailedError(OrchestratorError):
-    """Pods could not start, or a pod that others wait for will never be ready."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A plan, and all that belongs to it."""
 
-    def __init__(self, name: str, failures: tuple[tuple[str, str, str], ...]) -> None:
-        super().__init__(name, failures)
-        self.name, self.failures = name, failures
-
-    def __str__(self) -> str:
-        pods: dict[str, list[str]] = {}
-        for pod, state, reason in self.failures:
-            pods.setdefault(f"{state}: {reason}", []).append(pod)
-        lines = "".join(f"\n  {', '.join(names)}: {what}" for what, names in pods.items())
-        return f'deployment "{self.name}" could not start:{lines}'
-
-
-class Screen(Protocol):
-    """Where a person watches."""
-
-    def show_image(self, step: Progress) -> None:
-        """An image's preparation got on."""
-
-    def show_pod(self, view: PodView) -> None:
-        """A pod changed."""
-
-    def show_started(self, views: Sequence[PodView], portals: Sequence[OpenPortal]) -> None:
-        """The start is over."""
-
-    def show_lines(self, lines: LogLines, lost: int) -> None:
-        """A pod wrote lines; `lost` chunks before them were dropped."""
-
-    def show_notice(self, text: str) -> None:
-        """Something else that a person should know."""
+    desired: Desired
+    revision: int
+    policies: Mapping[str, UpdatePolicy]
+    surges: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    standing: Mapping[str, str] = field(default_factory=dict)
+    portals: PortalMemory
+    grace_s: float | None = None
+    lenient: bool = False
+    """Whether a portal that cannot be opened is only remarked upon: nobody waits for the plan."""
 
 
 class Companion(Protocol):
     """Who else has a part in a deployment: its network, and those who control it as it runs."""
 
-    async def begin(self) -> None:
-        """The node has its networks and no pod yet."""
+    def node_connected(self, client: NodeClient | None) -> None:
+        """There is a node, which has no network of ours yet; None when there is none any more."""
 
-    def portals_opened(self, portals: Sequence[OpenPortal]) -> None:
-        """The portals are open."""
+    async def planned(self, order: Order) -> None:
+        """The node has the networks of a plan, and not all of its pods yet."""
+
+    def portals_opened(self, portals: Sequence[OpenedPortal]) -> None:
+        """These portals are open."""
 
     def pod_changed(self, view: PodView) -> None:
         """A pod changed."""
 
+    def pod_removed(self, pod: str) -> None:
+        """A pod is gone for good."""
+
+    def rollout_changed(self, view: RolloutView) -> None:
+        """A service's pods are being replaced."""
+
+    def rollout_finished(self, service: str) -> None:
+        """A service is up to date; what it borrowed can go."""
+
+    def rollout_failed(self, service: str, reason: str) -> None:
+        """The topology before is wanted."""
+
+    def restarts_changed(self, pod: str, record: RestartRecord | None) -> None:
+        """A pod's restarts are to be remembered."""
+
     def egress_happened(self, happening: EgressHappening) -> None:
         """A pod tried to reach something outside, or is done with it."""
 
-    def started(self) -> None:
-        """The start is over."""
+    def node_lost(self, reason: str) -> None:
+        """The node has ended by itself; there will be another one."""
 
-    async def run(self) -> None:
+    def progressed(self) -> None:
+        """Something changed; the start may be over."""
+
+    async def run_companion(self) -> None:
         """Do its own work as long as the deployment runs; cancelled at the end."""
-
-
-@dataclass(slots=True)
-class _OpenedPortal:
-    planned: PlannedPortal
-    opened: OpenPortal
-    backends: tuple[PortalBackend, ...] = ()
 
 
 class Launch:
@@ -130,113 +151,375 @@ class Launch:
 
     def __init__(
         self,
-        plan: Plan,
-        client: NodeClient,
+        backend: Backend,
         screen: Screen,
         companion: Companion,
         wall: Callable[[], float],
+        *,
+        records: Mapping[str, RestartRecord] | None = None,
+        shows_logs: bool = True,
+        ends_when_finished: bool = True,
     ) -> None:
-        self._plan = plan
-        self._client = client
+        """Prepare to run.
+
+        Args:
+            backend: Where the node runs.
+            screen: Where a person watches.
+            companion: Who else has a part.
+            wall: Tells the time, in seconds since the epoch.
+            records: What is remembered of restarts; times are those of the loop's clock.
+            shows_logs: Whether the screen takes lines.
+            ends_when_finished: Whether the deployment ends when all pods have.
+        """
+        self._backend = backend
         self._screen = screen
         self._companion = companion
         self._wall = wall
-        self._deployment = Deployment(plan.pods)
+        self._shows_logs = shows_logs
+        self.deployment = Deployment(records)
+        self._order: Order | None = None
+        self._client: NodeClient | None = None
+        """The node, once all its pods are known."""
+        self._networks: dict[str, IPv4Network] = {}
+        self._portals: list[OpenedPortal] = []
+        self._publishing: Publishing | None = None
+        self._group: asyncio.TaskGroup | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
         self._events: asyncio.Queue[Event | OrchestratorError] = asyncio.Queue()
+        self._synced = asyncio.Event()
+        self._reached = asyncio.Event()
+        """Set once the first node's pods are known."""
+        self._ends = ends_when_finished
         self._boots = asyncio.Semaphore(BOOTS_AT_ONCE)
-        self._told = {pod.spec.name: asyncio.Event() for pod in plan.pods}
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        """Calls for one pod are made one after the other."""
+        self._told: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
         """Set when all that a pod wrote in a life was shown."""
-        self._portals: list[_OpenedPortal] = []
-        self._names: Names = {}
-        self._tasks: list[asyncio.Task[None]] = []
+        self._planning = asyncio.Lock()
+        self._failure: OrchestratorError | None = None
+        self._changed = asyncio.Event()
+
+    @property
+    def observed(self) -> Observed:
+        """What there is now."""
+        return Observed(
+            networks=dict(self._networks),
+            images=self.deployment.images,
+            pods=self.deployment.observed,
+            portals=tuple(self._portals),
+        )
+
+    @property
+    def portals(self) -> tuple[OpenedPortal, ...]:
+        """The open portals."""
+        return tuple(self._portals)
+
+    @property
+    def published(self) -> bool:
+        """Whether names and portals lead to the pods that are ready now."""
+        return self._publishing is not None and self._publishing.is_current
 
     async def run(self) -> list[PodView]:
-        """Run the deployment until every pod has ended; return the pods as they ended.
+        """Keep the deployment as it is planned until every pod has ended; return them as they did.
 
         Raises:
-            DeploymentFailedError: pods could not start.
-            NodeLostError: the node is gone.
-            OrchestratorError: the node refused something else.
+            NodeDiedError: no node can be started.
+            OrchestratorError: something else went wrong for good.
         """
-        await self._client.attach_networks(
-            (network.name, network.subnet) for network in self._plan.networks
-        )
-        await self._companion.begin()
-        await self._open_portals()
+        async with asyncio.TaskGroup() as group:
+            companion = group.create_task(self._companion.run_companion(), name="companion")
+            try:
+                failure = await self._live_on()
+            finally:
+                companion.cancel()
+        if failure is not None:
+            raise failure
+        return self.deployment.views
+
+    async def plan(self, order: Order) -> list[Step]:
+        """Make this the plan; return the steps that lead to it, which begin.
+
+        Raises:
+            OrchestratorError: the node refused a network or a portal; the plan before holds.
+        """
+        async with self._planning:
+            before, self._order = self._order, order
+            if self._client is None:
+                return reconcile(order.desired, self.observed)
+            try:
+                return await self._enact(self._client, order)
+            except NodeLostError:
+                return reconcile(order.desired, self.observed)  # the next node gets it
+            except OrchestratorError:
+                self._order = before
+                raise
+
+    async def reached(self) -> None:
+        """Wait until there has been a node and all its pods are known."""
+        await self._reached.wait()
+
+    async def wait_changed(self) -> None:
+        """Wait until something has changed."""
+        self._changed.clear()
+        await self._changed.wait()
+
+    # --- the lives of the node ---
+
+    async def _live_on(self) -> OrchestratorError | None:
+        back_off = RestartTimer(RestartPolicy(RestartMode.ALWAYS))
+        loop = asyncio.get_running_loop()
+        lives = 0
+        while True:
+            began = loop.time()
+            try:
+                async with self._backend.connect() as client:
+                    lives += 1
+                    failure = await self._live(client)
+            except NodeDiedError as died:
+                if not lives:
+                    return died
+                failure = died
+            if failure is None or not isinstance(failure, (NodeLostError, NodeDiedError)):
+                return failure
+            reason = await self._death(failure)
+            self._lose_node(reason)
+            await asyncio.sleep(back_off.delay_s(1, loop.time() - began) or 0.0)
+
+    async def _death(self, lost: NodeLostError | NodeDiedError) -> str:
+        """Find out why the node does not answer; one that lives after all is ended."""
+        if isinstance(lost, NodeDiedError):
+            return lost.summary
+        try:
+            async with asyncio.timeout(LAST_WORDS_S):
+                return (await self._backend.death()).summary
+        except TimeoutError:
+            await self._backend.end()
+            return f"node lost (it did not answer any more: {lost})"
+
+    def _lose_node(self, reason: str) -> None:
+        self._networks.clear()
+        self._portals.clear()
+        while not self._events.empty():
+            self._events.get_nowait()
+        self._companion.node_lost(reason)
+        self._feed(NodeLost(reason))
+
+    async def _live(self, client: NodeClient) -> OrchestratorError | None:
+        """Live with one node until the deployment ends; return what went wrong."""
+        self._synced = asyncio.Event()
+        self._companion.node_connected(client)
         error: OrchestratorError | None
         async with asyncio.TaskGroup() as group:
-            self._spawn(group, self._follow_events(group), "events")
-            self._spawn(group, self._follow_logs(self._wall()), "logs")
-            self._spawn(group, self._companion.run(), "companion")
+            self._group = group
+            self._spawn(self._follow_events(client), "events")
+            if self._shows_logs:
+                self._spawn(self._follow_logs(client, self._wall()), "logs")
             try:
-                error = await self._drive(group)
+                error = await self._begin(client) or await self._drive()
             except OrchestratorError as refused:
                 error = refused
-            for task in self._tasks:
-                task.cancel()
-        if error is not None:
-            raise error
-        return self._deployment.views
+            finally:
+                self._client, self._publishing, self._group = None, None, None
+                self._companion.node_connected(None)
+                for task in self._tasks:
+                    task.cancel()
+        return error
 
-    async def _drive(self, group: asyncio.TaskGroup) -> OrchestratorError | None:
+    async def _begin(self, client: NodeClient) -> OrchestratorError | None:
+        """Learn what the node has, and take up the plan; return what went wrong."""
+        while not self._synced.is_set():
+            event = await self._events.get()
+            if isinstance(event, OrchestratorError):
+                return event
+            self._feed(event)
+        async with self._planning:
+            self._portals = await client.list_portals()
+            self._networks = await client.list_networks()
+            self._publishing = Publishing(client, self.deployment, self._companion.progressed)
+            self._spawn(self._publishing.run(), "publishing")
+            self._client = client
+            self._reached.set()
+            if self._order is not None:
+                await self._enact(client, self._order)
+        return self._failure
+
+    async def _drive(self) -> OrchestratorError | None:
         """Feed the core until the deployment ends; return what went wrong."""
         clock = asyncio.get_running_loop().time
-        started = False
-        while not self._deployment.finished:
+        while not (self._ends and self.deployment.plans and self.deployment.finished):
             event = await self._next_event(clock)
             if isinstance(event, OrchestratorError):
                 return event
-            await self._handle(group, event, clock())
-            if failures := self._deployment.failures:
-                return _failed(self._plan.name, failures)
-            if not started and self._deployment.settled:
-                started = True
-                self._companion.started()
-                portals = [portal.opened for portal in self._portals]
-                self._screen.show_started(self._deployment.views, portals)
+            self._feed(event)
+            if self._failure is not None:
+                return self._failure
         return None
 
-    async def _handle(self, group: asyncio.TaskGroup, event: Event, now: float) -> None:
-        commands = self._deployment.handle(event, now)
-        boots = any(isinstance(command, BootPod) for command in commands)
-        if boots or self._events.empty():
-            await self._publish()  # first, so that a pod finds those that it waited for
-        for command in commands:
-            match command:
-                case PrepareImage(image):
-                    self._spawn(group, self._prepare(image), f"image {image}")
-                case BootPod(spec):
-                    self._spawn(group, self._boot(spec), f"boot {spec.name}")
-                case ShowPod(view):
-                    self._companion.pod_changed(view)
-                    self._screen.show_pod(view)
-                case _:
-                    assert_never(command)
-
     async def _next_event(self, clock: Callable[[], float]) -> Event | OrchestratorError:
-        due = self._deployment.poll_at()
+        if not self._events.empty():
+            return self._events.get_nowait()
+        due = self.deployment.poll_at()
         try:
             async with asyncio.timeout(None if due is None else max(0.0, due - clock())):
                 return await self._events.get()
         except TimeoutError:
             return TimerFired()
 
-    def _spawn(
-        self, group: asyncio.TaskGroup, work: Coroutine[None, None, None], name: str
+    # --- a plan ---
+
+    async def _enact(self, client: NodeClient, order: Order) -> list[Step]:
+        """Take the first steps to a plan, and give the rest to the core."""
+        steps = reconcile(order.desired, self.observed)
+        moving: frozenset[str] = frozenset()
+        if any(isinstance(step, DetachNetwork) for step in steps):
+            moving = frozenset(
+                step.name if isinstance(step, DetachNetwork) else step.network.name
+                for step in steps
+                if isinstance(step, (DetachNetwork, AttachNetwork))
+            )
+        else:
+            await self._attach(client, order)
+            await self._companion.planned(order)
+        await self._open_portals(client, order, steps)
+        if self._publishing is not None:
+            self._publishing.take(order.desired.plan, self._portals, without=moving)
+        self._feed(
+            Planned(
+                desired=order.desired,
+                steps=steps,
+                revision=order.revision,
+                moving=moving,
+                policies=order.policies,
+                surges=order.surges,
+                standing=order.standing,
+                grace_s=order.grace_s,
+            )
+        )
+        return steps
+
+    async def _attach(self, client: NodeClient, order: Order) -> None:
+        networks = {network.name: network.subnet for network in order.desired.plan.networks}
+        await client.attach_networks(networks.items())
+        self._networks |= networks
+
+    async def _open_portals(self, client: NodeClient, order: Order, steps: Sequence[Step]) -> None:
+        for step in steps:
+            if isinstance(step, ClosePortal):
+                await client.close_portal(step.portal_id)
+                self._portals = [p for p in self._portals if p.portal_id != step.portal_id]
+        for step in steps:
+            if isinstance(step, OpenPortal):
+                try:
+                    self._portals.append(await self._open_portal(client, order, step))
+                except NodeRefusedError as refused:
+                    if not order.lenient:
+                        raise
+                    self._screen.show_notice(str(refused))
+        self._companion.portals_opened(self._portals)
+
+    async def _open_portal(
+        self, client: NodeClient, order: Order, step: OpenPortal
+    ) -> OpenedPortal:
+        portal, memory = step.portal, order.portals
+        return await client.open_portal(
+            portal.service,
+            portal.port,
+            portal.host_port or 0,
+            (),
+            label=memory.labels.get((portal.service, portal.port), ""),
+            shared_host_port=memory.shared_host_port,
+        )
+
+    async def _switch_networks(self) -> None:
+        """Exchange networks: first all that go, so that ranges can change hands."""
+        async with self._planning:
+            client, order = self._client, self._order
+            if client is None or order is None:
+                return
+            wanted = {network.name: network.subnet for network in order.desired.plan.networks}
+            gone = [name for name, subnet in self._networks.items() if wanted.get(name) != subnet]
+            await client.configure_network(NetworkConfiguration())
+            await client.detach_networks(gone)
+            for name in gone:
+                del self._networks[name]
+            await self._attach(client, order)
+            await self._companion.planned(order)
+            if self._publishing is not None:
+                self._publishing.take(order.desired.plan, self._portals)
+            self._events.put_nowait(NetworksSwitched())
+
+    # --- the core and its commands ---
+
+    def _feed(self, event: Event) -> None:
+        commands = self.deployment.handle(event, asyncio.get_running_loop().time())
+        if self._publishing is not None:
+            self._publishing.wake()
+        for command in commands:
+            self._take(command)
+        self._companion.progressed()
+        self._changed.set()
+
+    def _take(self, command: Command) -> None:
+        match command:
+            case PrepareImage(image):
+                self._spawn_with(lambda client: self._prepare(client, image), f"image {image}")
+            case BootPod(spec, after_names):
+                self._spawn_with(
+                    lambda client: self._boot(client, spec, after_names=after_names),
+                    f"boot {spec.name}",
+                )
+            case StopPod(pod, grace_s):
+                self._spawn_with(lambda client: self._stop(client, pod, grace_s), f"stop {pod}")
+            case RemovePod(pod):
+                self._spawn_with(lambda client: self._remove(client, pod), f"remove {pod}")
+            case SwitchNetworks():
+                self._spawn_with(lambda client: self._switch_networks(), "networks")
+            case ShowPod(view):
+                self._companion.pod_changed(view)
+                self._screen.show_pod(view)
+            case DropPod(pod):
+                self._companion.pod_removed(pod)
+                self._screen.drop_pod(pod)
+            case ShowRollout(rollout):
+                self._companion.rollout_changed(rollout)
+            case FinishRollout(service):
+                self._companion.rollout_finished(service)
+            case RollBack(service, reason):
+                self._companion.rollout_failed(service, reason)
+            case KeepRestarts(pod, record):
+                self._companion.restarts_changed(pod, record)
+            case _:
+                assert_never(command)
+
+    def _spawn_with(
+        self, work: Callable[[NodeClient], Coroutine[None, None, None]], name: str
     ) -> None:
-        self._tasks = [task for task in self._tasks if not task.done()]
-        self._tasks.append(group.create_task(self._reporting(work), name=name))
+        if self._client is not None:
+            self._spawn(work(self._client), name)
+
+    def _spawn(self, work: Coroutine[None, None, None], name: str) -> None:
+        assert self._group is not None, "there is a node"
+        task = self._group.create_task(self._reporting(work), name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _reporting(self, work: Coroutine[None, None, None]) -> None:
-        """Turn the end of a task by an error into an event; the deployment ends with it."""
+        """Turn the end of a task by an error into an event."""
         try:
             await work
+        except NodeRefusedError as refused:
+            self._screen.show_notice(f"could not be done: {refused}")
         except OrchestratorError as error:
             self._events.put_nowait(error)
 
-    async def _prepare(self, image: str) -> None:
+    def fail(self, error: OrchestratorError) -> None:
+        """End the deployment with an error, soon."""
+        self._failure = error
+        self._events.put_nowait(TimerFired())
+
+    async def _prepare(self, client: NodeClient, image: str) -> None:
         try:
-            async with aclosing(self._client.prepare_image(image)) as steps:
+            async with aclosing(client.prepare_image(image)) as steps:
                 async for step in steps:
                     self._screen.show_image(step)
                     phase = _IMAGE_PHASES.get(step.phase, Phase.PULLING)
@@ -246,78 +529,77 @@ class Launch:
         else:
             self._events.put_nowait(ImageReady(image))
 
-    async def _boot(self, spec: PodSpec) -> None:
-        async with self._boots:
-            try:
-                await self._client.boot_pod(spec)
-            except NodeRefusedError as error:
-                self._events.put_nowait(BootFailed(spec.name, str(error)))
+    async def _boot(self, client: NodeClient, spec: PodSpec, *, after_names: bool) -> None:
+        async with self._turns[spec.name]:
+            if after_names and self._publishing is not None:
+                await self._publishing.caught_up()  # so that it finds those that it waited for
+            async with self._boots:
+                try:
+                    await client.boot_pod(spec)
+                except NodeRefusedError as error:
+                    self._events.put_nowait(BootFailed(spec.name, str(error)))
 
-    async def _follow_events(self, group: asyncio.TaskGroup) -> None:
-        async with aclosing(self._client.watch()) as events:
-            async for event in events:
-                self._on_event(group, event)
-        raise NodeLostError("its events ended")
+    async def _stop(self, client: NodeClient, pod: str, grace_s: float) -> None:
+        async with self._turns[pod]:
+            with suppress(NodeRefusedError):  # it was never booted; that was told already
+                await client.stop_pod(pod, grace_s)
+            if self._publishing is not None:
+                self._publishing.forget_backends()  # the node took it from its portals
 
-    def _on_event(self, group: asyncio.TaskGroup, event: NodeEvent) -> None:
+    async def _remove(self, client: NodeClient, pod: str) -> None:
+        async with self._turns[pod]:
+            with suppress(NodeRefusedError):
+                await client.remove_pod(pod)
+
+    # --- what the node tells ---
+
+    async def _follow_events(self, client: NodeClient) -> None:
+        while True:
+            async with aclosing(client.watch()) as events:
+                async for event in events:
+                    if isinstance(event.happening, EventsLost):
+                        lost = event.happening.count
+                        notice = f"{lost} of the node's events were lost; all pods are looked at"
+                        self._screen.show_notice(notice)
+                        break
+                    self._on_event(event)
+                else:
+                    raise NodeLostError("its events ended")
+
+    def _on_event(self, event: NodeEvent) -> None:
         match event.happening:
             case Synced():
-                self._events.put_nowait(Begun())
+                self._synced.set()
+                self._events.put_nowait(TimerFired())
+            case PodExisting() as existing:
+                self._events.put_nowait(existing)
             case PodStateChanged() | PodHealthChanged() | PodPauseChanged() as change:
                 self._events.put_nowait(change)
             case PodExited() as exited:
-                self._spawn(group, self._hear_out(exited), f"last lines of {exited.pod}")
+                self._spawn(self._hear_out(exited), f"last lines of {exited.pod}")
             case EgressAttempt() | EgressEnded() as happening:
                 self._companion.egress_happened(happening)
             case LogNotice(pod=pod, message=message):
                 self._screen.show_notice(f"{pod}: {message}")
-            case EventsLost(count):
-                raise NodeLostError(
-                    f"{count} of its events were lost, because they were read too slowly"
-                )
+            case EventsLost():
+                raise AssertionError("its follower watches anew")
             case _:
-                pass  # a pod that existed before: this node is ours alone and has none
+                assert_never(event.happening)
 
     async def _hear_out(self, exited: PodExited) -> None:
         """Pass on an end after the pod's last lines, which come by another stream."""
-        told = self._told[exited.pod]
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LAST_LINES_S):
-                await told.wait()
-        told.clear()
+        if self._shows_logs:
+            told = self._told[exited.pod]
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LAST_LINES_S):
+                    await told.wait()
+            told.clear()
         self._events.put_nowait(exited)
 
-    async def _follow_logs(self, since_s: float) -> None:
-        async with aclosing(self._client.logs(follow=True, since_s=since_s)) as chunks:
+    async def _follow_logs(self, client: NodeClient, since_s: float) -> None:
+        async with aclosing(client.logs(follow=True, since_s=since_s)) as chunks:
             async for lines, lost in chunks:
                 if lines.lines or lost:
                     self._screen.show_lines(lines, lost)
                 if not lines.lines:
                     self._told[lines.pod].set()
-
-    async def _open_portals(self) -> None:
-        for portal in self._plan.portals:
-            opened = await self._client.open_portal(
-                portal.service, portal.port, portal.host_port or 0, ()
-            )
-            self._portals.append(_OpenedPortal(portal, opened))
-        self._companion.portals_opened([portal.opened for portal in self._portals])
-
-    async def _publish(self) -> None:
-        """Bring names and portals in line with the pods that are ready."""
-        ready = ready_pods(self._deployment.views)
-        for network, names in reachable_names(self._plan, ready).items():
-            if self._names.get(network) != names:
-                await self._client.publish_names(network, names)
-                self._names[network] = names
-        for portal in self._portals:
-            backends = portal_backends(portal.planned, ready)
-            if backends != portal.backends:
-                await self._client.set_portal_backends(portal.opened.portal_id, backends)
-                portal.backends = backends
-
-
-def _failed(name: str, failures: Sequence[PodView]) -> DeploymentFailedError:
-    return DeploymentFailedError(
-        name, tuple((view.spec.name, view.state, view.reason) for view in failures)
-    )

@@ -190,6 +190,7 @@ def _interfaces(measured: Measured) -> Iterator[Metric]:
         ("receive_datagrams", "UDP datagrams that sockets took", "received_datagrams"),
         ("transmit_datagrams", "UDP datagrams sent", "sent_datagrams"),
         ("dropped_datagrams", "UDP datagrams without room at their receiver", "dropped_datagrams"),
+        ("cut_packets", "Packets sent that a partition stopped, or without a way", "cut_packets"),
         ("denied", "Connections, datagrams and echoes that a policy denied", "denied"),
     )
     for name, text, attribute in counters:

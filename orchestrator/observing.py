@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from grpc import aio
 
     from orchestrator.control import Control
+    from orchestrator.orchestration import Orchestrator
 
 _STATUSES: Statuses = (
     (UnknownMemberError, grpc.StatusCode.NOT_FOUND),
@@ -50,10 +51,19 @@ _STATUSES: Statuses = (
 class ObservingService(DeploymentServiceServicer):
     """Answers the calls of orchestrator.v1 that change nothing and go on for long."""
 
-    def __init__(self, control: Control) -> None:
-        self._control = control
+    def __init__(self, orchestrator: Orchestrator) -> None:
+        self._orchestrator = orchestrator
         self._dials = TaskOwner()
         self._turn = 0
+
+    @property
+    def _control(self) -> Control:
+        """The network and single pods.
+
+        Raises:
+            NothingDeclaredError: there is nothing yet.
+        """
+        return self._orchestrator.control
 
     async def Logs(
         self,
@@ -76,7 +86,7 @@ class ObservingService(DeploymentServiceServicer):
     ) -> AsyncIterator[pb.EventsResponse]:
         """Report what happens."""
         order = event_order_from_message(request)
-        events = self._control.events.listen(order, lambda: standing(self._control))
+        events = self._orchestrator.events.listen(order, lambda: standing(self._control))
         async with aclosing(events):
             async for event in events:
                 yield event_to_message(event)

@@ -31,13 +31,28 @@ class Phase(Enum):
     CRASH_LOOP = "crash-loop"
     FAILED = "failed"
     BLOCKED = "blocked"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
 
     @property
     def final(self) -> bool:
-        """Whether nothing will change the pod any more."""
-        return self in (Phase.EXITED, Phase.FAILED, Phase.BLOCKED)
+        """Whether nothing will change the pod by itself."""
+        return self in _FINAL
+
+    @property
+    def pending(self) -> bool:
+        """Whether the pod has yet to be started."""
+        return self in _PENDING
+
+    @property
+    def alive(self) -> bool:
+        """Whether there is a guest."""
+        return self in _ALIVE
 
 
+_FINAL = frozenset({Phase.EXITED, Phase.FAILED, Phase.BLOCKED, Phase.STOPPED})
+_PENDING = frozenset({Phase.WAITING, Phase.PULLING, Phase.COMPILING})
+_ALIVE = frozenset({Phase.STARTING, Phase.RUNNING, Phase.HEALTHY, Phase.UNHEALTHY, Phase.STOPPING})
 _AFTER_AN_EXIT = (Phase.EXITED, Phase.RESTARTING, Phase.CRASH_LOOP)
 
 
@@ -56,6 +71,8 @@ class PodView:
     restarts: int = 0
     paused: bool = False
     """Whether it is kept from running."""
+    outdated: bool = False
+    """Whether it still runs what an earlier topology said."""
 
     @property
     def state(self) -> str:
@@ -67,6 +84,12 @@ class PodView:
         traps = self.phase is Phase.EXITED and self.exit.kind is not ExitKind.EXITED
         word = self.exit.kind.value if traps else self.phase.value
         return f"{word} ({self.exit.status})"
+
+    @property
+    def ready(self) -> bool:
+        """Whether it may get traffic: healthy, or running without a health check."""
+        checked = self.spec.healthcheck is not None
+        return self.phase is (Phase.HEALTHY if checked else Phase.RUNNING)
 
     @property
     def succeeded(self) -> bool:

@@ -8,7 +8,7 @@ Which step of the plan comes when is `deploy.py`'s business, finding mistakes in
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 import networkx as nx
@@ -17,7 +17,7 @@ from orchestrator.adjacency import NetworkMap
 from orchestrator.names import PublishedName, published_names
 from orchestrator.topology.members import pod_name
 from orchestrator.topology.schema import DEFAULT_NETWORK, TmpfsOptions, VolumeKind
-from orchestrator.topology.values import Condition, RestartPolicy
+from orchestrator.topology.values import Condition, RestartPolicy, UpdatePolicy
 from pod_node.spec import HealthCheck, Interface, Limits, Mount, PodSpec, ProbeKind, Tmpfs
 from vnet.errors import AddressTakenError
 from vnet.ipam import AddressPlan
@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 
     from orchestrator.topology.schema import (
         HealthcheckSection,
+        RollbackSection,
         ServiceSection,
         Topology,
+        UpdateSection,
     )
     from vnet.ipam import AddressPool
 
@@ -84,6 +86,8 @@ class PlannedPod:
     """Names shared with other replicas (`api`, `api.back`) come before its own."""
     depends_on: tuple[Dependency, ...]
     restart: RestartPolicy
+    grace_s: float = 0.0
+    """How long it may take to end when it is asked to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,9 +122,28 @@ class Plan:
     """In the order of the levels."""
     portals: tuple[PlannedPortal, ...]
     volumes: tuple[PlannedVolume, ...]
+    updates: Mapping[str, UpdatePolicy] = field(default_factory=dict)
+    """How the pods of each service are replaced."""
+    rollbacks: Mapping[str, UpdatePolicy] = field(default_factory=dict)
+    """How they are when the deployment goes back to the topology before."""
+
+    @property
+    def addresses(self) -> dict[tuple[str, str], IPv4Address]:
+        """Who has which address, by network and pod name."""
+        return {
+            (interface.network, pod.spec.name): interface.address
+            for pod in self.pods
+            for interface in pod.spec.interfaces
+        }
 
 
-def make_plan(topology: Topology, *, state_dir: Path, leases: Leases | None = None) -> Plan:
+def make_plan(
+    topology: Topology,
+    *,
+    state_dir: Path,
+    leases: Leases | None = None,
+    subnets: Mapping[str, IPv4Network] | None = None,
+) -> Plan:
     """Work out everything that has to exist for a topology.
 
     Preconditions: the topology was loaded without errors.
@@ -128,11 +151,13 @@ def make_plan(topology: Topology, *, state_dir: Path, leases: Leases | None = No
     Args:
         topology: What is declared.
         state_dir: The deployment's folder; named volumes live below it.
-        leases: Addresses to keep. Without any, an address follows from its service's place in the
-            file and the replica's number alone, as long as the replicas fit into the service's
-            share of the network.
+        leases: Addresses to keep; those of pods that the topology does not have are given to
+            nobody else. Without any, an address follows from its service's place in the file and
+            the replica's number alone, as long as the replicas fit into the service's share of the
+            network.
+        subnets: Ranges to keep of networks that declare none.
     """
-    address_plan = _address_plan(topology)
+    address_plan = _address_plan(topology, subnets or {})
     addresses = _allocate(topology, address_plan, leases or {})
     folder = state_dir / _VOLUMES_FOLDER
     levels = _levels(topology)
@@ -160,6 +185,24 @@ def make_plan(topology: Topology, *, state_dir: Path, leases: Leases | None = No
         ),
         portals=tuple(_portals(topology)),
         volumes=tuple(PlannedVolume(name=name, folder=folder / name) for name in topology.volumes),
+        updates={
+            name: _policy(service.deploy.update_config)
+            for name, service in topology.services.items()
+        },
+        rollbacks={
+            name: _policy(service.deploy.rollback_config)
+            for name, service in topology.services.items()
+        },
+    )
+
+
+def _policy(section: UpdateSection | RollbackSection) -> UpdatePolicy:
+    return UpdatePolicy(
+        parallelism=section.parallelism,
+        delay_s=section.delay,
+        failure_action=section.failure_action,
+        monitor_s=section.monitor,
+        order=section.order,
     )
 
 
@@ -167,7 +210,7 @@ def _replicas(service: ServiceSection) -> range:
     return range(1, service.deploy.replicas + 1)
 
 
-def _address_plan(topology: Topology) -> AddressPlan:
+def _address_plan(topology: Topology, subnets: Mapping[str, IPv4Network]) -> AddressPlan:
     plan = AddressPlan()
     undeclared: list[str] = []
     for name, network in topology.networks.items():
@@ -179,7 +222,12 @@ def _address_plan(topology: Topology) -> AddressPlan:
     if DEFAULT_NETWORK in attached and DEFAULT_NETWORK not in topology.networks:
         undeclared.append(DEFAULT_NETWORK)
     for name in undeclared:
-        plan.add_automatic(name)
+        kept = subnets.get(name)
+        if kept is not None and not any(kept.overlaps(pool.subnet) for pool in plan.pools):
+            plan.add(name, kept)
+    for name in undeclared:
+        if all(pool.network != name for pool in plan.pools):
+            plan.add_automatic(name)
     return plan
 
 
@@ -192,7 +240,8 @@ def _allocate(topology: Topology, plan: AddressPlan, leases: Leases) -> _Address
             for group, (service, section) in enumerate(_attached(topology, pool.network))
             for replica in _replicas(section)
         ]
-        granted = _keep(pool, [name for _, _, name in members], leases)
+        held = [owner for network, owner in leases if network == pool.network]
+        granted = _keep(pool, held, leases)
         for group, replica, name in members:
             wanted = pool.preferred(group, replica - 1)
             if name not in granted and wanted is not None and pool.holder(wanted) is None:
@@ -271,6 +320,7 @@ def _pod(
             for other, entry in section.depends_on.items()
         ),
         restart=section.restart,
+        grace_s=section.stop_grace_period,
     )
 
 

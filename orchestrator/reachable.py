@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from orchestrator.phases import Phase
 from pod_node.status import PortalBackend
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ Names: TypeAlias = "dict[str, dict[str, list[IPv4Address]]]"
 
 def ready_pods(views: Iterable[PodView]) -> dict[str, PodView]:
     """Choose the pods that may get traffic."""
-    return {view.spec.name: view for view in views if _is_ready(view)}
+    return {view.spec.name: view for view in views if view.ready}
 
 
 def reachable_names(plan: Plan, ready: dict[str, PodView]) -> Names:
@@ -45,8 +44,3 @@ def portal_backends(portal: PlannedPortal, ready: dict[str, PodView]) -> tuple[P
         for pod in portal.pods
         if pod in ready and ready[pod].spec.interfaces
     )
-
-
-def _is_ready(view: PodView) -> bool:
-    checked = view.spec.healthcheck is not None
-    return view.phase is (Phase.HEALTHY if checked else Phase.RUNNING)

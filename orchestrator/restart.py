@@ -7,6 +7,8 @@ ten seconds; the number of restarts that `on-failure:N` allows is counted over t
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from orchestrator.topology.values import RestartMode, RestartPolicy
 
 FIRST_DELAY_S = 0.1
@@ -17,15 +19,38 @@ CRASH_LOOP_RESTARTS = 3
 """Short lives in a row after which a pod is shown as looping; fewer may be bad luck."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestartRecord:
+    """What is to be remembered of a pod's restarts: another orchestrator goes on counting."""
+
+    restarts: int
+    short_lives: int
+    delay_s: float
+    generation: int
+    """The life whose end was counted last."""
+    due_at: float | None
+    """When the next life begins; None when none is due."""
+
+
 class RestartTimer:
     """The restarts of one pod."""
 
-    def __init__(self, policy: RestartPolicy) -> None:
-        self._policy = policy
-        self._delay_s = 0.0
-        self._short_lives = 0
-        self.restarts = 0
+    def __init__(self, policy: RestartPolicy, record: RestartRecord | None = None) -> None:
+        self.policy = policy
+        self._delay_s = record.delay_s if record else 0.0
+        self._short_lives = record.short_lives if record else 0
+        self.restarts = record.restarts if record else 0
         """How often the pod was started again."""
+
+    def record(self, generation: int, due_at: float | None) -> RestartRecord:
+        """Say what is to be remembered."""
+        return RestartRecord(
+            restarts=self.restarts,
+            short_lives=self._short_lives,
+            delay_s=self._delay_s,
+            generation=generation,
+            due_at=due_at,
+        )
 
     @property
     def looping(self) -> bool:
@@ -47,11 +72,11 @@ class RestartTimer:
         return self._delay_s
 
     def _wanted(self, exit_status: int) -> bool:
-        match self._policy.mode:
+        match self.policy.mode:
             case RestartMode.NO:
                 return False
             case RestartMode.ALWAYS | RestartMode.UNLESS_STOPPED:
                 return True
             case RestartMode.ON_FAILURE:
-                limit = self._policy.max_retries
+                limit = self.policy.max_retries
                 return exit_status != 0 and (limit is None or self.restarts < limit)

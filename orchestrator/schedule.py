@@ -43,22 +43,28 @@ class ScheduledChange:
 class Schedule:
     """What is still to happen."""
 
-    def __init__(self, topology: Topology, start_s: float) -> None:
-        """Begin at the first entry.
+    def __init__(self, topology: Topology, start_s: float, done: int = 0) -> None:
+        """Begin at the first entry, or go on.
 
         Args:
             topology: Has the schedule.
             start_s: When all pods had started.
+            done: How many of its changes have been made already.
         """
         self._changes = scheduled_changes(topology)
-        self._start_s = start_s
-        self._next = 0
+        self.start_s = start_s
+        self._next = min(done, len(self._changes))
+
+    @property
+    def done(self) -> int:
+        """How many of its changes have been made."""
+        return self._next
 
     def poll_at(self) -> float | None:
         """When the next change is due; None when nothing is left."""
         if self._next == len(self._changes):
             return None
-        return self._start_s + self._changes[self._next].at_s
+        return self.start_s + self._changes[self._next].at_s
 
     def due(self, now_s: float) -> tuple[Change, ...]:
         """Take the changes that are due, in order."""

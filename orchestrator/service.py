@@ -29,6 +29,7 @@ from orchestrator.codec.deployment import (
 from orchestrator.codec.looking import batch_to_message, order_from_message, ping_step_to_message
 from orchestrator.codec.times import duration_from_us
 from orchestrator.codec.watching import statistics_to_message as statistics_message
+from orchestrator.declaring import DeclaringService
 from orchestrator.errors import OrchestratorError
 from orchestrator.impairments import ImpairmentError
 from orchestrator.observing import ObservingService
@@ -48,9 +49,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.changes import Part
-    from orchestrator.control import Control
+    from orchestrator.orchestration import Orchestrator
     from orchestrator.views import FaultView
 
+LAST_ANSWERS_S = 0.5
+"""How long answers that are under way may take when a deployment ends."""
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
 Context: TypeAlias = aio.ServicerContext[_Request, _Response]
@@ -65,7 +68,7 @@ _STATUSES: Statuses = (
 )
 
 
-class DeploymentService(ObservingService):
+class DeploymentService(ObservingService, DeclaringService):
     """Answers the calls of orchestrator.v1."""
 
     async def Describe(
@@ -74,7 +77,9 @@ class DeploymentService(ObservingService):
         context: Context[pb.DescribeRequest, pb.DescribeResponse],
     ) -> pb.DescribeResponse:
         """Say what runs."""
-        return deployment_to_message(self._control.describe())
+        async with answering(context, _STATUSES):
+            view = self._orchestrator.describe()
+        return deployment_to_message(view)
 
     async def ShowLinks(
         self,
@@ -232,26 +237,26 @@ class DeploymentService(ObservingService):
         return pb.NetworkStatisticsResponse(statistics=statistics_to_message(statistics))
 
 
-def register(server: aio.Server, control: Control) -> None:
+def register(server: aio.Server, orchestrator: Orchestrator) -> None:
     """Add the deployment's face to a server."""
-    add_DeploymentServiceServicer_to_server(DeploymentService(control), server)
+    add_DeploymentServiceServicer_to_server(DeploymentService(orchestrator), server)
 
 
 @asynccontextmanager
-async def serve_control(control: Control, socket: Path) -> AsyncGenerator[None, None]:
+async def serve_control(orchestrator: Orchestrator, socket: Path) -> AsyncGenerator[None, None]:
     """Serve the control socket while the block lasts.
 
     Raises:
         StateFolderError: the socket cannot be bound.
     """
     server = aio.server()
-    register(server, control)
+    register(server, orchestrator)
     bind_private(server, socket)
     await server.start()
     try:
         yield
     finally:
-        control.events.close()
-        await server.stop(grace=None)
+        orchestrator.events.close()
+        await server.stop(grace=LAST_ANSWERS_S)
         with suppress(FileNotFoundError):
             os.unlink(socket)

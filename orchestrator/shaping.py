@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from orchestrator.errors import OrchestratorError
 from orchestrator.impairments import Impairments
 from orchestrator.topology.links import turned
 from orchestrator.topology.values import LinkDirection
@@ -37,12 +38,11 @@ class Shaping:
         self,
         topology: Topology,
         plan: Plan,
-        client: NodeClient,
         events: EventLog,
         clock: Callable[[], float],
     ) -> None:
         self._plan = plan
-        self._client = client
+        self._client: NodeClient | None = None
         self._events = events
         self._clock = clock
         self._impairments = Impairments(topology)
@@ -97,6 +97,35 @@ class Shaping:
         """All partitions and holds."""
         return [_fault_view(state, self._clock()) for state in self._impairments.faults()]
 
+    def connect(self, client: NodeClient | None) -> None:
+        """Apply whatever comes to another node, which has nothing yet; None while there is none."""
+        self._client, self._applied = client, None
+
+    def changes(self) -> tuple[Impairment, ...]:
+        """All that was changed and still holds, as changes that make it so again."""
+        return self._impairments.changes(self._clock())
+
+    async def replan(
+        self, topology: Topology, plan: Plan, changes: Iterable[Impairment]
+    ) -> tuple[str, ...]:
+        """Have the network of another plan, and these changes on it.
+
+        Returns:
+            What is wrong with changes that make no sense any more; they are gone.
+        """
+        async with self._lock:
+            draft, now_s, refused = Impairments(topology), self._clock(), []
+            for change in changes:
+                try:
+                    draft.apply(change, now_s)
+                except OrchestratorError as error:
+                    refused.append(str(error))
+            names = {pod.spec.name for pod in plan.pods}
+            self._plan, self._impairments = plan, draft
+            self._up = frozenset(self._up & names)
+            await self._apply(draft)
+        return tuple(refused)
+
     async def pods_up(self, pods: Collection[str]) -> None:
         """Take note of the pods that run: routers among them forward."""
         async with self._lock:
@@ -130,7 +159,7 @@ class Shaping:
 
     async def _apply(self, impairments: Impairments) -> None:
         configuration = impairments.configuration(self._plan, self._up)
-        if configuration != self._applied:
+        if configuration != self._applied and self._client is not None:
             await self._client.configure_network(configuration)
             self._applied = configuration
 

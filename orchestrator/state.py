@@ -3,9 +3,12 @@
 Owns the folder's place and layout, and the lock by which one process at a time runs a deployment:
 
     $PODNET_STATE/DEPLOYMENT/       or, without it, $XDG_STATE_HOME/podnet/DEPLOYMENT/
-        lock                        held while it runs; holds the process id of the holder
+        lock                        held by its orchestrator, whose process id it holds
+        state.db                    what is declared (and state.db-wal, state.db-shm)
+        orchestrator.log            what an orchestrator in the background has to say
+        control.sock                where the orchestrator takes requests, gone with it
+        node.lock                   held by the pod node, whose process id it holds
         node.sock  node.log         the pod node's socket, gone with it, and what it had to say
-        control.sock                where the running deployment takes requests, gone with it
         logs/                       what the pods wrote
         volumes/NAME/               named volumes; never removed by a running deployment
 
@@ -65,6 +68,8 @@ class DeploymentFolder:
         self.path = root / name
         self.socket = self.path / "node.sock"
         self.control_socket = self.path / "control.sock"
+        self.database = self.path / "state.db"
+        self.log = self.path / "orchestrator.log"
         self.node_log = self.path / "node.log"
         self.volumes = self.path / "volumes"
 
@@ -76,14 +81,8 @@ class DeploymentFolder:
             DeploymentRunningError: another process holds it.
             StateFolderError: the folder cannot be created or used.
         """
-        if len(os.fsencode(self.control_socket)) > SOCKET_PATH_BYTES:
-            limit = SOCKET_PATH_BYTES
-            reason = (
-                f"the path of its socket would be longer than the {limit} bytes that Linux allows"
-            )
-            raise StateFolderError(str(self.path), reason)
+        self.make()
         try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise StateFolderError(str(self.path), error.strerror or str(error)) from error
@@ -92,6 +91,23 @@ class DeploymentFolder:
             yield
         finally:
             os.close(descriptor)
+
+    def make(self) -> None:
+        """Create the folder if it is not there.
+
+        Raises:
+            StateFolderError: it cannot be created or used.
+        """
+        if len(os.fsencode(self.control_socket)) > SOCKET_PATH_BYTES:
+            limit = SOCKET_PATH_BYTES
+            reason = (
+                f"the path of its socket would be longer than the {limit} bytes that Linux allows"
+            )
+            raise StateFolderError(str(self.path), reason)
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise StateFolderError(str(self.path), error.strerror or str(error)) from error
 
     def make_volumes(self, folders: Iterable[Path]) -> None:
         """Create the folders of named volumes that are not there yet.

@@ -57,6 +57,14 @@ class Targets:
             found.update(dict.fromkeys(fit))
         return tuple(found)
 
+    def named(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Find the pods of services and pods, in whatever phase they are.
+
+        Raises:
+            UnknownMemberError: there is nobody of a name.
+        """
+        return self._roster.pods([self._roster.find(name) for name in names])
+
     def ping_ends(self, source: str, target: str, views: Mapping[str, PodView]) -> PingEnds:
         """Choose the interfaces between which a ping goes: those that the source would use.
 

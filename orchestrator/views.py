@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from orchestrator.happenings import EventFacts
     from orchestrator.phases import PodView
+    from orchestrator.rollout import RolloutView
+    from orchestrator.steps import StepView
     from pod_node.status import EventsLost, OpenPortal
     from vnet.configuration import FaultKind, LinkParameters, NetworkConfiguration
     from vnet.egress import EgressHappening
@@ -72,6 +74,13 @@ class DeploymentView:
     portals: tuple[OpenPortal, ...]
     configuration: NetworkConfiguration
     faults: tuple[FaultView, ...]
+    revision: int = 0
+    """Grows by one with each topology that is applied."""
+    rollouts: tuple[RolloutView, ...] = ()
+    node_process_id: int = 0
+    """0 while there is no node."""
+    node_loss: str = ""
+    """Why the node before this one was lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +88,35 @@ class PodShown:
     """A pod changed."""
 
     view: PodView
+
+
+@dataclass(frozen=True, slots=True)
+class PodDropped:
+    """A pod is gone for good."""
+
+    pod: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanTaken:
+    """A topology is being made real, or somebody scaled, stopped, started or restarted pods."""
+
+    steps: tuple[StepView, ...]
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutShown:
+    """A service's pods are being replaced."""
+
+    view: RolloutView
+
+
+@dataclass(frozen=True, slots=True)
+class NodeGone:
+    """The node ended by itself; its pods are started again."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +157,8 @@ class Refused:
 
 
 DeploymentHappening: TypeAlias = (
-    "PodShown | LinkShown | FaultBegun | FaultEnded | Remarked | Refused | EgressHappening"
-    " | Synced | EventsLost"
+    "PodShown | PodDropped | PlanTaken | RolloutShown | NodeGone | LinkShown | FaultBegun "
+    "| FaultEnded | Remarked | Refused | EgressHappening | Synced | EventsLost"
 )
 
 

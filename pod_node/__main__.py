@@ -1,14 +1,19 @@
 """The node process: `python -m pod_node --socket PATH --state FOLDER`.
 
-Owns the process: its arguments, its socket, its signals and its end. Says `ready` on standard
-output once the socket answers, and what goes wrong on standard error. Ends on SIGTERM, SIGINT and,
-with `--until-eof`, when standard input does, which is how it notices that its parent is gone.
+Owns the process: its arguments, its lock, its socket, its signals and its end. Says `ready` on
+standard output once the socket answers, and what goes wrong on standard error. Ends on SIGTERM and
+SIGINT, and outlives whoever started it; with `--until-eof`, it ends when standard input does.
+
+The lock, `node.lock` in the state folder, is held as long as the process lives, and holds its id:
+no pod ever runs twice, and whoever finds it locked knows whom to ask, or to end.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import fcntl
 import logging
 import os
 import resource
@@ -20,12 +25,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from pod_node.engine import Compiler, EngineRuntime, create_engine, create_library
-from pod_node.errors import PodNodeError, StateFolderError
+from pod_node.errors import NodeRunningError, PodNodeError, StateFolderError
 from pod_node.files import Roots, remove_roots
 from pod_node.images import CacheFolder, cache_root
 from pod_node.node import Node
 from pod_node.service import PodNodeService, create_server
-from pod_node.serving import bind_private
+from pod_node.serving import LOCK_FILE, bind_private
 from pod_node.shelf import ImageShelf
 
 if TYPE_CHECKING:
@@ -61,6 +66,8 @@ def _allow_many_files() -> None:
 
 
 async def _run(arguments: argparse.Namespace) -> None:
+    logs = _logs_folder(arguments.state)
+    _hold(arguments.state)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -68,7 +75,6 @@ async def _run(arguments: argparse.Namespace) -> None:
     compiler = Compiler(create_engine())
     runtime = EngineRuntime(compiler)
     shelf = ImageShelf(create_library(compiler, CacheFolder(cache_root(os.environ))))
-    logs = _logs_folder(arguments.state)
     remove_roots(arguments.state)  # of a node that was killed
     roots = Roots(arguments.state)
     async with Node(runtime, shelf, logs, roots) as node:
@@ -95,6 +101,20 @@ def _logs_folder(state: Path) -> Path:
     return logs
 
 
+def _hold(state: Path) -> None:
+    """Keep every other node from this folder, until the process ends."""
+    try:
+        descriptor = os.open(state / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
+    except BlockingIOError as error:
+        pid = os.read(descriptor, 32).decode("ascii", "replace").strip()
+        raise NodeRunningError(str(state), pid or "unknown") from error
+    except OSError as error:
+        raise StateFolderError(str(state), error.strerror or str(error)) from error
+
+
 def _exit(socket: Path) -> NoReturn:
     """Leave nothing behind and end at once.
 
@@ -107,7 +127,8 @@ def _exit(socket: Path) -> NoReturn:
 
 def _announce() -> None:
     """Say that the node is ready; whatever else is printed goes where errors go."""
-    os.write(1, b"ready\n")
+    with contextlib.suppress(BrokenPipeError):  # whoever waited for it is gone
+        os.write(1, b"ready\n")
     os.dup2(2, 1)
 
 

@@ -82,6 +82,28 @@ class NetworkNotAttachedError(PodNodeError):
         return f"network {self.network} is not attached to this node; attach it first"
 
 
+class NetworkInUseError(PodNodeError):
+    """A network was to be taken away on which a pod is."""
+
+    def __init__(self, network: str, pod: str) -> None:
+        super().__init__(network, pod)
+        self.network, self.pod = network, pod
+
+    def __str__(self) -> str:
+        return f"network {self.network} cannot be taken away: pod {self.pod} is on it; end it first"
+
+
+class NodeRunningError(PodNodeError):
+    """Another node process runs with the same state folder."""
+
+    def __init__(self, folder: str, pid: str) -> None:
+        super().__init__(folder, pid)
+        self.folder, self.pid = folder, pid
+
+    def __str__(self) -> str:
+        return f"state folder {self.folder}: the pod node with process id {self.pid} uses it"
+
+
 class NetworkConflictError(PodNodeError):
     """A network exists with another subnet."""
 

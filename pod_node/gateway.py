@@ -70,6 +70,13 @@ class PodGateway:
         server.start(self._endpoint, address)
         self._servers[network] = server
 
+    def detach(self, network: str) -> None:
+        """Serve names on a network no more."""
+        server = self._servers.pop(network, None)
+        if server is not None:
+            server.close()
+        self._directory.remove(network)
+
     def publish(self, network: str, names: Mapping[str, Sequence[IPv4Address]]) -> None:
         """Replace all names of a network."""
         self._directory.publish(network, names)

@@ -20,6 +20,7 @@ from pod_node.dialling import dial
 from pod_node.errors import (
     ImageNotPreparedError,
     NetworkConflictError,
+    NetworkInUseError,
     NetworkNotAttachedError,
     PodExistsError,
     PodNotRunningError,
@@ -149,6 +150,25 @@ class Node:
         elif existing != subnet:
             raise NetworkConflictError(name, str(subnet), str(existing))
 
+    @property
+    def networks(self) -> Mapping[str, IPv4Network]:
+        """The networks that were declared."""
+        return self._networks
+
+    def detach_network(self, name: str) -> None:
+        """Take a network away; one that does not exist counts as taken away.
+
+        Raises:
+            NetworkInUseError: a pod is on it that has not ended.
+        """
+        for life in self._lives.values():
+            if not life.ended.is_set() and any(
+                interface.network == name for interface in life.status.spec.interfaces
+            ):
+                raise NetworkInUseError(name, life.status.spec.name)
+        if self._networks.pop(name, None) is not None:
+            self._runtime.detach_network(name)
+
     def configure_network(self, configuration: NetworkConfiguration) -> None:
         """Replace links, routes, faults, policies and egress rules.
 
@@ -230,8 +250,21 @@ class Node:
         self._start_checks(life)
         return life.status
 
+    def remove(self, name: str) -> None:
+        """Forget a pod that has ended; its log stays.
+
+        Raises:
+            UnknownPodError: no pod of that name was booted.
+            PodExistsError: it has not ended.
+        """
+        life = self._life(name)
+        if not life.ended.is_set():
+            raise PodExistsError(name, life.status.state.value)
+        self.portals.remove_pod(name)
+        del self._lives[name]
+
     async def stop(self, name: str, grace_s: float) -> PodStatus:
-        """Give a pod time to end by itself, then kill it; return when it has ended.
+        """Ask a pod to end, give it time, then kill it; return when it has ended.
 
         Raises:
             UnknownPodError: no pod of that name was booted.
@@ -243,9 +276,11 @@ class Node:
             life.status = replace(life.status, state=PodState.STOPPING)
             generation = life.status.generation
             self._tell(PodStateChanged(pod=name, generation=generation, state=PodState.STOPPING))
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(grace_s):
-                await life.ended.wait()
+        if not life.ended.is_set() and grace_s > 0:
+            life.pod.terminate()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(grace_s):
+                    await life.ended.wait()
         return await self.kill(name)
 
     async def kill(self, name: str) -> PodStatus:

@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING
 from pod_node.errors import UnknownPortalError
 from pod_node.status import OpenPortal, PortalBackend
 from pod_node.usage import PortalUsage
-from vnet.edge import Dial, Portal, PortalServer, PortalTable
+from vnet.edge import (
+    Dial,
+    Portal,
+    PortalServer,
+    PortalTable,
+    PortInUseError,
+    PortNotAllowedError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,19 +38,37 @@ class Portals:
         self._open: dict[str, tuple[Portal, OpenPortal]] = {}
 
     async def open(
-        self, service: str, port: int, host_port: int, backends: Iterable[PortalBackend]
+        self,
+        service: str,
+        port: int,
+        host_port: int,
+        backends: Iterable[PortalBackend],
+        *,
+        label: str = "",
+        shared_host_port: int = 0,
     ) -> OpenPortal:
-        """Open a portal; host port 0 shares the node's own.
+        """Open a portal.
+
+        Args:
+            service: The service that it leads to.
+            port: The port in the pods.
+            host_port: A port of the host for this portal alone; 0 shares the node's own.
+            backends: The pods that take requests.
+            label: Of a portal that was open before; empty makes a new one.
+            shared_host_port: What the node's own port was before; counts for its first portal, and
+                another one is taken when it is in use.
 
         Raises:
+            MalformedLabelError: the label is none that a portal can have had.
             PortInUseError: another program has the host port.
             PortNotAllowedError: the system does not let us have it.
         """
         if not self._started:
-            await self._server.start()
-            self._started = True
+            await self._start(shared_host_port)
         chosen = tuple(backends)
-        portal = self._table.open(service, port, _dialled(chosen, port), pinned=host_port or None)
+        portal = self._table.open(
+            service, port, _dialled(chosen, port), pinned=host_port or None, label=label
+        )
         if host_port:
             try:
                 await self._server.pin(portal)
@@ -57,6 +82,8 @@ class Portals:
             host_port=host_port or self._server.port,
             url=self._server.url(portal),
             backends=chosen,
+            label=portal.hostname.partition(".")[0],
+            pinned=bool(host_port),
         )
         self._open[view.portal_id] = portal, view
         return view
@@ -106,6 +133,15 @@ class Portals:
         for portal, _ in self._open.values():
             self._table.close(portal)
         self._open.clear()
+
+    async def _start(self, shared_host_port: int) -> None:
+        try:
+            await self._server.start(port=shared_host_port)
+        except (PortInUseError, PortNotAllowedError):
+            if not shared_host_port:
+                raise
+            await self._server.start()
+        self._started = True
 
     def _find(self, portal_id: str) -> tuple[Portal, OpenPortal]:
         found = self._open.get(portal_id)

@@ -44,6 +44,9 @@ class Pod(Protocol):
     def kill(self) -> None:
         """Ask the guest to end, and return at once; `on_exit` follows within 100 ms."""
 
+    def terminate(self) -> None:
+        """Ask the guest to end by itself, as SIGTERM does, and return at once."""
+
     def pause(self) -> None:
         """Stop the guest where it is, and return at once; its sockets stay. Repeating is idle."""
 
@@ -89,6 +92,9 @@ class Runtime(Protocol):
 
     def attach_network(self, name: str, subnet: IPv4Network) -> None:
         """Declare a network before the first pod that has an interface on it."""
+
+    def detach_network(self, name: str) -> None:
+        """Take a network away that no pod has an interface on."""
 
     def publish(self, network: str, names: Mapping[str, Sequence[IPv4Address]]) -> None:
         """Replace all names that pods on `network` can look up."""

@@ -38,6 +38,7 @@ from pod_node.errors import (
     BootError,
     ImageNotPreparedError,
     NetworkConflictError,
+    NetworkInUseError,
     NetworkNotAttachedError,
     PodExistsError,
     PodNodeError,
@@ -55,7 +56,7 @@ from protos.node.v1.node_pb2_grpc import (
 )
 from vnet.capture import ExpressionError
 from vnet.codec import configuration_from_message, fields, statistics_to_message
-from vnet.edge import PortInUseError
+from vnet.edge import MalformedLabelError, PortInUseError
 from vnet.errors import InvalidMessageError, VnetError
 from vnet.tasks import TaskOwner
 
@@ -75,8 +76,10 @@ _STATUSES: Statuses = (
     (UnknownImageError, grpc.StatusCode.NOT_FOUND),
     (PodExistsError, grpc.StatusCode.ALREADY_EXISTS),
     (PortInUseError, grpc.StatusCode.ALREADY_EXISTS),
+    (NetworkInUseError, grpc.StatusCode.FAILED_PRECONDITION),
     (NetworkConflictError, grpc.StatusCode.ALREADY_EXISTS),
     (InvalidMessageError, grpc.StatusCode.INVALID_ARGUMENT),
+    (MalformedLabelError, grpc.StatusCode.INVALID_ARGUMENT),
     (ExpressionError, grpc.StatusCode.INVALID_ARGUMENT),
     (ImageNotPreparedError, grpc.StatusCode.FAILED_PRECONDITION),
     (NetworkNotAttachedError, grpc.StatusCode.FAILED_PRECONDITION),
@@ -131,6 +134,28 @@ class PodNodeService(PodNodeServiceServicer):
                 self._node.attach_network(name, subnet)
         return pb.AttachNetworksResponse()
 
+    async def ListNetworks(
+        self,
+        request: pb.ListNetworksRequest,
+        context: Context[pb.ListNetworksRequest, pb.ListNetworksResponse],
+    ) -> pb.ListNetworksResponse:
+        """List the networks."""
+        networks = self._node.networks.items()
+        return pb.ListNetworksResponse(
+            networks=[pb.Network(name=name, subnet_cidr=str(subnet)) for name, subnet in networks]
+        )
+
+    async def DetachNetworks(
+        self,
+        request: pb.DetachNetworksRequest,
+        context: Context[pb.DetachNetworksRequest, pb.DetachNetworksResponse],
+    ) -> pb.DetachNetworksResponse:
+        """Take networks away."""
+        async with answering(context, _STATUSES):
+            for name in request.names:
+                self._node.detach_network(name)
+        return pb.DetachNetworksResponse()
+
     async def ConfigureNetwork(
         self,
         request: pb.ConfigureNetworkRequest,
@@ -170,6 +195,16 @@ class PodNodeService(PodNodeServiceServicer):
         async with answering(context, _STATUSES):
             status = await self._node.stop(request.name, request.grace_ms / 1000)
         return pb.StopPodResponse(pod=pod_to_message(status))
+
+    async def RemovePod(
+        self,
+        request: pb.RemovePodRequest,
+        context: Context[pb.RemovePodRequest, pb.RemovePodResponse],
+    ) -> pb.RemovePodResponse:
+        """Forget a pod."""
+        async with answering(context, _STATUSES):
+            self._node.remove(request.name)
+        return pb.RemovePodResponse()
 
     async def KillPod(
         self,
@@ -231,6 +266,12 @@ class PodNodeService(PodNodeServiceServicer):
                 fields.port("port", request.port),
                 fields.port("host_port", request.host_port) if request.host_port else 0,
                 backends_from_message(request.backends),
+                label=request.label,
+                shared_host_port=(
+                    fields.port("shared_host_port", request.shared_host_port)
+                    if request.shared_host_port
+                    else 0
+                ),
             )
         return pb.OpenPortalResponse(portal=portal_to_message(portal))
 

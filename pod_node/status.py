@@ -165,6 +165,10 @@ class OpenPortal:
     url: str
     """Whoever knows it can use the portal."""
     backends: tuple[PortalBackend, ...]
+    label: str = ""
+    """The part of the URL that cannot be guessed."""
+    pinned: bool = False
+    """Whether the host port is the portal's alone."""
 
 
 def exit_reason(end: PodExit, last_error_line: str) -> str:

@@ -71,6 +71,8 @@ class InterfaceStatistics:
     """UDP that a socket took."""
     dropped_datagrams: int = 0
     """UDP for which its receiver's buffer had no room."""
+    cut_packets: int = 0
+    """Sent from here, and stopped by a partition or because there was no way."""
     sent_echoes: int = 0
     """ICMP requests and replies."""
     received_echoes: int = 0

@@ -25,16 +25,26 @@ class NodeDiedError(OrchestratorError):
     def __str__(self) -> str:
         said = "".join(f"\n  | {line}" for line in self.last_lines) or " nothing"
         return (
-            f"the pod node ended unexpectedly ({self.cause}), and all pods with it; "
-            f"start the deployment again. Its last words, from {self.log}:{said}"
+            f"the pod node ended unexpectedly ({self.cause}), and all pods with it. "
+            f"Its last words, from {self.log}:{said}"
         )
+
+    @property
+    def summary(self) -> str:
+        """The same in one line."""
+        said = f": {self.last_lines[-1]}" if self.last_lines else ""
+        return f"node lost ({self.cause}){said}"
 
 
 class Backend(Protocol):
     """A place for one pod node."""
 
-    def run(self) -> AbstractAsyncContextManager[NodeClient]:
-        """Start a node, and end it and its pods with the block.
+    @property
+    def pid(self) -> int:
+        """The node's process id; 0 while there is none."""
+
+    def connect(self) -> AbstractAsyncContextManager[NodeClient]:
+        """Find the node that runs, or start one; it goes on when the block ends.
 
         Raises:
             NodeDiedError: it ended before it was ready.
@@ -42,6 +52,9 @@ class Backend(Protocol):
 
     async def death(self) -> NodeDiedError:
         """Wait for the node's end and say what is known about it."""
+
+    async def end(self) -> None:
+        """End the node and its pods in order, soon, and by force when that takes too long."""
 
     def kill(self) -> None:
         """End the node at once, without giving it time to clean up."""

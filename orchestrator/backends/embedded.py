@@ -1,21 +1,22 @@
-"""A pod node as a child process of the command that needs it.
+"""A pod node as a process of its own on this machine.
 
-Owns the process: starting it, knowing when it is ready, ending it, and what it said last. The node
-ends by itself when this process does, however that ends, because its standard input ends then.
+Owns the process: finding one that runs already, starting one, knowing when it is ready, ending it,
+and what it said last. The node outlives whoever started it; the next orchestrator finds it by the
+lock that it holds.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import os
 import signal
 import sys
-from asyncio.subprocess import PIPE, Process
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from orchestrator.backends.backend import NodeDiedError
-from orchestrator.codec import NodeClient
+from orchestrator.backends.processes import FoundProcess, end_process, find_node
+from orchestrator.codec import NodeClient, NodeLostError
 from orchestrator.state import StateFolderError
 from pod_node.files import remove_roots
 
@@ -26,71 +27,126 @@ if TYPE_CHECKING:
 
 STOP_S = 2.0
 """How long an orderly end may take; a node gives its guests one second of it."""
+ANSWER_S = 10.0
+"""How long a node that was found may take to answer; one that is still starting takes a second."""
+RETRY_S = 0.05
 READY = b"ready\n"
 LAST_LINES = 4
 LAST_BYTES = 8192
 """How much of the node's log goes into an error; the error names the file for the rest."""
+UNKNOWN_CAUSE = "how is not known, because another process had started it"
 
 
 class EmbeddedBackend:
-    """Runs a pod node below this process."""
+    """Runs a pod node on this machine."""
 
     def __init__(self, folder: DeploymentFolder) -> None:
         self._folder = folder
-        self._process: Process | None = None
+        self._found: FoundProcess | None = None
+
+    @property
+    def pid(self) -> int:
+        """The node's process id; 0 while there is none."""
+        return self._found.pid if self._found is not None else 0
 
     @asynccontextmanager
-    async def run(self) -> AsyncGenerator[NodeClient, None]:
-        """Start the node, and end it and its pods with the block.
+    async def connect(self) -> AsyncGenerator[NodeClient, None]:
+        """Find the node that runs, or start one; it goes on when the block ends.
 
         Raises:
             NodeDiedError: it ended before it was ready.
         """
-        process = await self._spawn()
-        self._process = process
-        try:
-            assert process.stdout is not None, "the process was started with a pipe"
-            if await process.stdout.readline() != READY:
-                raise await self.death()
-            async with NodeClient(self._folder.socket) as client:
-                yield client
-        finally:
-            await _end(process)
-            self._folder.socket.unlink(missing_ok=True)
-            await asyncio.to_thread(remove_roots, self._folder.path)
+        self._forget()
+        self._found = find_node(self._folder.path)
+        if self._found is not None and not await self._answers(self._found):
+            await end_process(self._found, 0.0)
+            self._found.collect()
+            self._forget()
+        if self._found is None:
+            await self._start()
+        async with NodeClient(self._folder.socket) as client:
+            yield client
 
     async def death(self) -> NodeDiedError:
         """Wait for the node's end and say what is known about it."""
-        assert self._process is not None, "the node was started"
-        cause = _cause(await self._process.wait())
+        if self._found is not None:
+            await self._found.wait()
+        status = None if self._found is None else self._found.collect()
+        cause = UNKNOWN_CAUSE if status is None else _cause(status)
         return NodeDiedError(cause, str(self._folder.node_log), self._last_lines())
+
+    async def end(self) -> None:
+        """End the node and its pods in order, soon, and by force when that takes too long."""
+        found = self._found or find_node(self._folder.path)
+        if found is not None:
+            await end_process(found, STOP_S)
+            found.collect()
+            if found is not self._found:
+                found.close()
+        self._forget()
+        self._folder.socket.unlink(missing_ok=True)
+        await asyncio.to_thread(remove_roots, self._folder.path)
 
     def kill(self) -> None:
         """End the node at once."""
-        if self._process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
+        if self._found is not None:
+            self._found.send(signal.SIGKILL)
 
-    async def _spawn(self) -> Process:
-        # -P: what lies in the current folder must not stand in for a module of ours.
-        command = (sys.executable, "-P", "-m", "pod_node")
+    def _forget(self) -> None:
+        if self._found is not None:
+            self._found.close()
+        self._found = None
+
+    async def _answers(self, found: FoundProcess) -> bool:
+        """Whether a node that was found is one that can be talked to, now or in a moment."""
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + ANSWER_S
+        while loop.time() < give_up_at and find_again(self._folder, found.pid):
+            with suppress(NodeLostError, TimeoutError):
+                async with (
+                    asyncio.timeout(ANSWER_S),
+                    NodeClient(self._folder.socket) as client,
+                ):
+                    await client.list_portals()
+                    return True
+            await asyncio.sleep(RETRY_S)
+        return False
+
+    async def _start(self) -> None:
+        reading, writing = os.pipe()
+        try:
+            pid = self._spawn(writing)
+        except BaseException:
+            os.close(reading)
+            raise
+        finally:
+            os.close(writing)
+        self._found = FoundProcess(pid, os.pidfd_open(pid))
+        if await _first_line(reading) != READY:
+            raise await self.death()
+
+    def _spawn(self, output: int) -> int:
+        """Start a node that outlives us; whatever is not named here is closed to it."""
         folder = self._folder
+        # -P: what lies in the current folder must not stand in for a module of ours.
+        command = [sys.executable, "-P", "-m", "pod_node"]
+        arguments = ["--socket", str(folder.socket), "--state", str(folder.path)]
         try:
             log = folder.node_log.open("wb")
         except OSError as error:
             raise StateFolderError(str(folder.path), error.strerror or str(error)) from error
         with log:
-            return await asyncio.create_subprocess_exec(
-                *command,
-                "--socket",
-                str(folder.socket),
-                "--state",
-                str(folder.path),
-                "--until-eof",
-                stdin=PIPE,
-                stdout=PIPE,
-                stderr=log,
-                start_new_session=True,  # Ctrl-C is for us to handle
+            return os.posix_spawn(
+                sys.executable,
+                command + arguments,
+                os.environ,
+                file_actions=[
+                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_DUP2, output, 1),
+                    (os.POSIX_SPAWN_DUP2, log.fileno(), 2),
+                ],
+                setsid=True,  # Ctrl-C is for us to handle
+                setsigdef=(signal.SIGPIPE,),
             )
 
     def _last_lines(self) -> tuple[str, ...]:
@@ -101,17 +157,25 @@ class EmbeddedBackend:
         return tuple(line.rstrip() for line in lines if line.strip())[-LAST_LINES:]
 
 
-async def _end(process: Process) -> None:
-    """End the process in order, and by force when that takes too long."""
-    assert process.stdin is not None, "the process was started with a pipe"
-    process.stdin.close()
+async def _first_line(descriptor: int) -> bytes:
+    """Read what a process says first, from a pipe; nothing when it ends before."""
+    reader = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb", buffering=0)
+    )
     try:
-        async with asyncio.timeout(STOP_S):
-            await process.wait()
-    except TimeoutError:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+        return await reader.readline()
+    finally:
+        transport.close()
+
+
+def find_again(folder: DeploymentFolder, pid: int) -> bool:
+    """Whether a node still runs."""
+    again = find_node(folder.path)
+    if again is None:
+        return False
+    again.close()
+    return again.pid == pid
 
 
 def _cause(status: int) -> str:

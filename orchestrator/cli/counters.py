@@ -26,7 +26,7 @@ _LINKS = (
 )  # fmt: skip
 _INTERFACES = (
     "ADDRESS", "NETWORK", "POD", "RECEIVED", "SENT", "UDP IN", "UDP OUT", "UDP DROPPED",
-    "ECHOES IN", "ECHOES OUT", "DENIED",
+    "ECHOES IN", "ECHOES OUT", "CUT", "DENIED",
 )  # fmt: skip
 _RULES = ("POLICY", "DIRECTION", "RULE", "ALLOWED", "DENIED")
 
@@ -97,6 +97,7 @@ def _interfaces(statistics: NetworkStatistics) -> Iterator[Row]:
             str(interface.dropped_datagrams),
             str(interface.received_echoes),
             str(interface.sent_echoes),
+            str(interface.cut_packets),
             str(interface.denied),
         )
 

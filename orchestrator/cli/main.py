@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 VERBS = {
     "capture": "Show or record packets of a pod or a link.",
+    "down": "End a deployment.",
     "events": "Report what happens to a deployment.",
     "graph": "Draw a topology, or a deployment.",
     "heal": "End partitions.",
@@ -42,19 +43,19 @@ VERBS = {
     "ping": "Send echo requests from one pod to another.",
     "ps": "List the pods of running deployments.",
     "release": "Let traffic go that was held.",
+    "restart": "End pods and start them again.",
     "resume": "Let paused pods go on.",
+    "scale": "Change numbers of replicas.",
+    "start": "Start pods that were stopped.",
+    "stop": "End pods until they are started again.",
     "top": "Show what pods use, live.",
-    "up": "Boot a topology and show its logs until Ctrl-C.",
+    "up": "Boot a topology, or change a running one.",
     "validate": "Check a topology file.",
 }
 """Each with the line that `podnet --help` shows."""
 NOT_YET = {
-    "down": 'Ctrl-C in "podnet up" takes everything down',
     "exec": "a pod runs one process, and no other can be put beside it",
-    "restart": 'pods restart by the "restart" of their service',
-    "scale": 'write "deploy: {replicas: 3}" in the topology and run "podnet up" again',
     "shell": "a pod runs one process, and no other can be put beside it",
-    "stop": 'Ctrl-C in "podnet up" takes everything down',
 }
 """Verbs that people will try, each with what there is instead."""
 INTERRUPTED = 130

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import difflib
 import os
-import socket
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
@@ -19,7 +18,7 @@ from orchestrator.cli.remoting import remote_address
 from orchestrator.errors import OrchestratorError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
     from pathlib import Path
 
     from orchestrator.access import RemoteAddress
@@ -111,7 +110,7 @@ def _reaching(verb: Callable[Concatenate[Reach, P], T], *topology_names: str) ->
             if deployment is not None or topology is not None:
                 raise click.UsageError(f"there is one deployment at {remote}; leave out -d and -t")
             return verb(Reach(str(remote), remote), *args, **kwargs)
-        name = deployment if topology is None else _name_in(topology)
+        name = deployment if topology is None else name_in(topology)
         return verb(find_deployment(name), *args, **kwargs)
 
     return update_wrapper(command, verb)  # type: ignore[return-value]
@@ -123,19 +122,22 @@ def find_deployment(name: str | None) -> Reach:
     Raises:
         NoDeploymentError: it does not run, or there is no choice, or too much of it.
     """
+    from orchestrator.spawning import answers
     from orchestrator.state import DeploymentFolder, known_deployments, state_root
 
     root = state_root(os.environ)
-    if name is not None and _answers(DeploymentFolder(root, name).control_socket):
+    if name is not None and answers(DeploymentFolder(root, name).control_socket):
         return Reach(name, DeploymentFolder(root, name).control_socket)
     folders = [DeploymentFolder(root, known) for known in known_deployments(root)]
-    running = {folder.name: folder for folder in folders if _answers(folder.control_socket)}
+    running = {folder.name: folder for folder in folders if answers(folder.control_socket)}
     if name is not None:
+        _check_orphaned([name])
         near = difflib.get_close_matches(name, running, n=1)
         hint = f'did you mean "{near[0]}"?' if near else _listed(list(running))
         raise NoDeploymentError(f'no deployment "{name}" runs; {hint}')
     if len(running) != 1:
         if not running:
+            _check_orphaned([folder.name for folder in folders])
             raise NoDeploymentError('no deployment runs; start one with "podnet up FILE"')
         names = ", ".join(running)
         raise NoDeploymentError(f"several deployments run: {names}; choose one with -d NAME")
@@ -143,21 +145,41 @@ def find_deployment(name: str | None) -> Reach:
     return Reach(folder.name, folder.control_socket)
 
 
+def _check_orphaned(names: Iterable[str]) -> None:
+    """Say when pods run on whose orchestrator was killed.
+
+    Raises:
+        NoDeploymentError: it is so.
+    """
+    from orchestrator.backends.processes import find_node
+    from orchestrator.state import DeploymentFolder, state_root
+
+    root = state_root(os.environ)
+    for name in names:
+        node = find_node(DeploymentFolder(root, name).path)
+        if node is not None:
+            node.close()
+            raise NoDeploymentError(orphaned(name))
+
+
+def orphaned(name: str) -> str:
+    """Say what to do about pods that run without an orchestrator."""
+    return (
+        f'the orchestrator of deployment "{name}" is gone, and its pods run on; '
+        f'"podnet up FILE" takes them over, "podnet down {name}" ends them'
+    )
+
+
 def _listed(running: list[str]) -> str:
     return f"there are: {', '.join(running)}" if running else 'start it with "podnet up FILE"'
 
 
-def _answers(control: Path) -> bool:
-    """Tell whether somebody serves a socket; one of a process that was killed is still there."""
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(os.fspath(control))
-        except OSError:
-            return False
-    return True
+def name_in(file: str) -> str:
+    """Read the name of a deployment in its topology.
 
-
-def _name_in(file: str) -> str:
+    Raises:
+        NoDeploymentError: the file has errors.
+    """
     from orchestrator.topology.loader import read_topology
     from orchestrator.topology.render import render_problems
 

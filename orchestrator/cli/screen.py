@@ -31,11 +31,18 @@ if TYPE_CHECKING:
 
     from orchestrator.cli.printer import Printer
     from orchestrator.phases import PodView
+    from orchestrator.steps import StepView
     from pod_node.progress import Progress
     from pod_node.records import LogLines
     from pod_node.status import OpenPortal
 
-_PASSING = (Phase.WAITING, Phase.PULLING, Phase.COMPILING, Phase.STARTING)
+_PASSING = (
+    Phase.WAITING,
+    Phase.PULLING,
+    Phase.COMPILING,
+    Phase.STARTING,
+    Phase.STOPPING,
+)
 _ERRORS = (Phase.FAILED, Phase.BLOCKED)
 """These end the deployment, whose error then lists them all."""
 
@@ -99,9 +106,10 @@ class UpScreen:
         self._steps = steps
         self._width = max((len(name) for name in names), default=0)
         self._phases = dict.fromkeys(names, Phase.WAITING)
-        self._done: dict[str, bool] = dict.fromkeys(names, False)
+        self._done: set[str] = set()
         self._colours = colours
         self._colour_of = dict(zip(names, itertools.cycle(COLOURS), strict=False))
+        self._next_colour = itertools.cycle(COLOURS)
         self._qr_space = qr_space
         steps.show_pods(0, len(names))
 
@@ -112,15 +120,30 @@ class UpScreen:
     def show_pod(self, view: PodView) -> None:
         """Write a line when a pod's phase has changed to one that matters."""
         name = view.spec.name
-        if self._phases[name] is view.phase:
+        if self._phases.get(name) is view.phase:
             return
         self._phases[name] = view.phase
-        awaited = Phase.HEALTHY if view.spec.healthcheck else Phase.RUNNING
-        self._done[name] = view.phase is awaited or view.phase.final
-        self._steps.show_pods(sum(self._done.values()), len(self._done))
+        if view.ready or view.phase.final:
+            self._done.add(name)
+        else:
+            self._done.discard(name)
+        self._steps.show_pods(len(self._done), len(self._phases))
         if view.phase not in _PASSING + _ERRORS:
             took = f" after {seconds(view.ready_s)}" if view.phase is Phase.HEALTHY else ""
             self._printer.err(f"{name}: {state_text(view)}{took}\n")
+
+    def drop_pod(self, pod: str) -> None:
+        """Write a line when a pod is gone for good."""
+        self._phases.pop(pod, None)
+        self._done.discard(pod)
+        self._printer.err(f"{pod}: removed\n")
+
+    def show_steps(self, steps: Sequence[StepView]) -> None:
+        """Write what will be done."""
+        for step in steps:
+            self._printer.err(f"{step}\n")
+        if not steps:
+            self._printer.err("nothing to do\n")
 
     def show_started(self, views: Sequence[PodView], portals: Sequence[OpenPortal]) -> None:
         """Write the table of pods and the portals."""
@@ -141,7 +164,7 @@ class UpScreen:
             )
         colour = None
         if self._colours:
-            colour = RED if lines.stream == "podnet" else self._colour_of[lines.pod]
+            colour = RED if lines.stream == "podnet" else self._colour(lines.pod)
         self._printer.out(log_lines(lines.pod, lines.lines, width=self._width, colour=colour))
 
     def show_notice(self, text: str) -> None:
@@ -151,6 +174,11 @@ class UpScreen:
     def stop(self) -> None:
         """End the live display, once what was printed before stands above it."""
         self._printer.run(self._steps.stop)
+
+    def _colour(self, pod: str) -> int:
+        if pod not in self._colour_of:
+            self._colour_of[pod] = next(self._next_colour)
+        return self._colour_of[pod]
 
     def _qr(self, url: str) -> str:
         if self._qr_space is None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import grpc
 from grpc import aio
@@ -88,8 +88,15 @@ class _TokenChannel:
         return partial(self._channel.stream_stream(*arguments, **options), metadata=self._metadata)
 
 
+class Cancellable(Protocol):
+    """A call that is under way."""
+
+    def cancel(self) -> bool:
+        """End it."""
+
+
 @contextmanager
-def cancelled(call: aio.Call) -> Iterator[None]:
+def cancelled(call: Cancellable) -> Iterator[None]:
     """End a stream with the block that reads it, so that the other side stops working for it."""
     try:
         yield

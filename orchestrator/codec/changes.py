@@ -6,9 +6,13 @@ topology is for the deployment to say.
 
 from __future__ import annotations
 
+import base64
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from orchestrator.changes import Mend, Part, ResetLink, ResetLinks, SetLink
+from google.protobuf.message import DecodeError, Message
+
+from orchestrator.changes import Impairment, Mend, Part, ResetLink, ResetLinks, SetLink
 from orchestrator.codec.times import duration_from_us, duration_to_us
 from orchestrator.topology.link_change import LinkChange
 from orchestrator.topology.values import LinkDirection
@@ -118,6 +122,48 @@ def mend_from_message(message: pb.HealRequest | pb.ReleaseRequest) -> Mend:
     """Read which partitions or holds to end."""
     kind = FaultKind.CUT if isinstance(message, pb.HealRequest) else FaultKind.HOLD
     return Mend(kind=kind, name=message.name or None)
+
+
+def impairment_to_text(impairment: Impairment) -> str:
+    """Write a change of links or faults that is in force, to be kept; without its duration.
+
+    Preconditions: it is a `SetLink` or a `Part`.
+    """
+    if isinstance(impairment, SetLink):
+        return "link " + _text(set_link_to_message(replace(impairment, duration_s=None)))
+    assert isinstance(impairment, Part), "only these stay in force"
+    plain = replace(impairment, duration_s=None)
+    if impairment.kind is FaultKind.CUT:
+        return "partition " + _text(partition_to_message(plain))
+    return "hold " + _text(hold_to_message(plain))
+
+
+def impairment_from_text(text: str, duration_s: float | None) -> Impairment:
+    """Read a change that was kept.
+
+    Raises:
+        InvalidMessageError: it makes no sense.
+    """
+    word, _, encoded = text.partition(" ")
+    try:
+        raw = base64.b64decode(encoded, validate=True)
+        match word:
+            case "link":
+                link = set_link_from_message(pb.SetLinkRequest.FromString(raw))
+                return replace(link, duration_s=duration_s)
+            case "partition":
+                cut = part_from_message(pb.PartitionRequest.FromString(raw))
+                return replace(cut, duration_s=duration_s)
+            case "hold":
+                hold = part_from_message(pb.HoldRequest.FromString(raw))
+                return replace(hold, duration_s=duration_s)
+    except (ValueError, DecodeError) as error:
+        raise InvalidMessageError("change", str(error)) from error
+    raise InvalidMessageError("change", f"{word} is unknown")
+
+
+def _text(message: Message) -> str:
+    return base64.b64encode(message.SerializeToString()).decode()
 
 
 def _sides_to_message(sides: Iterable[Iterable[str]]) -> list[pb.PodSet]:

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from orchestrator.codec.steps import (
+    rollout_from_message,
+    rollout_to_message,
+    step_from_message,
+    step_to_message,
+)
 from orchestrator.codec.times import US, duration_from_us, duration_to_us
 from orchestrator.happenings import EventFacts
 from orchestrator.phases import Phase, PodView
@@ -16,9 +22,13 @@ from orchestrator.views import (
     FaultView,
     LinkShown,
     LinkView,
+    NodeGone,
+    PlanTaken,
+    PodDropped,
     PodShown,
     Refused,
     Remarked,
+    RolloutShown,
 )
 from pod_node.codec import (
     exit_from_message,
@@ -61,6 +71,8 @@ _PHASES = {
     Phase.CRASH_LOOP: pb.PHASE_CRASH_LOOP,
     Phase.FAILED: pb.PHASE_FAILED,
     Phase.BLOCKED: pb.PHASE_BLOCKED,
+    Phase.STOPPING: pb.PHASE_STOPPING,
+    Phase.STOPPED: pb.PHASE_STOPPED,
 }
 
 
@@ -76,6 +88,10 @@ def deployment_to_message(view: DeploymentView) -> pb.DescribeResponse:
         portals=[portal_to_message(portal) for portal in view.portals],
         configuration=configuration_to_message(view.configuration),
         faults=[fault_to_message(fault) for fault in view.faults],
+        revision=view.revision,
+        rollouts=[rollout_to_message(rollout) for rollout in view.rollouts],
+        node_process_id=view.node_process_id,
+        node_loss=view.node_loss,
     )
 
 
@@ -91,6 +107,10 @@ def deployment_from_message(message: pb.DescribeResponse) -> DeploymentView:
         portals=tuple(portal_from_message(portal) for portal in message.portals),
         configuration=configuration_from_message(message.configuration),
         faults=tuple(fault_from_message(fault) for fault in message.faults),
+        revision=message.revision,
+        rollouts=tuple(rollout_from_message(rollout) for rollout in message.rollouts),
+        node_process_id=message.node_process_id,
+        node_loss=message.node_loss,
     )
 
 
@@ -105,6 +125,7 @@ def pod_to_message(view: PodView) -> pb.DeployedPod:
         ready_duration_us=None if view.ready_s is None else round(view.ready_s * US),
         restarts=view.restarts,
         paused=view.paused,
+        outdated=view.outdated,
     )
 
 
@@ -120,6 +141,7 @@ def pod_from_message(message: pb.DeployedPod) -> PodView:
         ready_s=message.ready_duration_us / US if ready else None,
         restarts=message.restarts,
         paused=message.paused,
+        outdated=message.outdated,
     )
 
 
@@ -188,7 +210,11 @@ def event_to_message(event: DeploymentEvent) -> pb.EventsResponse:
         pod_name=facts.pod,
         attributes=facts.attributes,
     )
-    match event.happening:
+    happening = event.happening
+    if isinstance(happening, (PodDropped, PlanTaken, RolloutShown, NodeGone)):
+        _write_plan(message, happening)
+        return message
+    match happening:
         case PodShown(view):
             message.pod.CopyFrom(pod_to_message(view))
         case LinkShown(link):
@@ -213,8 +239,26 @@ def event_to_message(event: DeploymentEvent) -> pb.EventsResponse:
             message.events_lost.count = count
             message.events_lost.SetInParent()
         case _:
-            assert_never(event.happening)
+            assert_never(happening)
     return message
+
+
+def _write_plan(
+    message: pb.EventsResponse, happening: PodDropped | PlanTaken | RolloutShown | NodeGone
+) -> None:
+    match happening:
+        case PodDropped(pod):
+            message.pod_removed = pod
+        case PlanTaken(steps, revision):
+            message.planned.steps.extend(map(step_to_message, steps))
+            message.planned.revision = revision
+            message.planned.SetInParent()
+        case RolloutShown(rollout):
+            message.rollout.CopyFrom(rollout_to_message(rollout))
+        case NodeGone(reason):
+            message.node_lost = reason
+        case _:
+            assert_never(happening)
 
 
 def event_from_message(message: pb.EventsResponse) -> DeploymentEvent:
@@ -235,7 +279,10 @@ def event_from_message(message: pb.EventsResponse) -> DeploymentEvent:
 
 
 def _happening(message: pb.EventsResponse) -> DeploymentHappening:
-    match message.WhichOneof("event"):
+    which = message.WhichOneof("event")
+    if which in ("pod_removed", "planned", "rollout", "node_lost"):
+        return _read_plan(message, which)
+    match which:
         case "pod":
             return PodShown(pod_from_message(message.pod))
         case "link":
@@ -258,3 +305,16 @@ def _happening(message: pb.EventsResponse) -> DeploymentHappening:
             return EventsLost(message.events_lost.count)
         case _:
             raise InvalidMessageError("event", "is missing")
+
+
+def _read_plan(message: pb.EventsResponse, which: str) -> DeploymentHappening:
+    match which:
+        case "pod_removed":
+            return PodDropped(message.pod_removed)
+        case "planned":
+            steps = tuple(map(step_from_message, message.planned.steps))
+            return PlanTaken(steps, message.planned.revision)
+        case "rollout":
+            return RolloutShown(rollout_from_message(message.rollout))
+        case _:
+            return NodeGone(message.node_lost)

@@ -20,6 +20,7 @@ from pod_node.codec import (
     event_from_message,
     lines_from_message,
     names_to_message,
+    network_from_message,
     ping_to_message,
     pod_from_message,
     pod_spec_to_message,
@@ -83,6 +84,17 @@ class NodeClient:
         with _errors():
             await self._stub.AttachNetworks(pb.AttachNetworksRequest(networks=messages))
 
+    async def list_networks(self) -> dict[str, IPv4Network]:
+        """List the networks that are declared."""
+        with _errors():
+            response = await self._stub.ListNetworks(pb.ListNetworksRequest())
+        return dict(network_from_message(network) for network in response.networks)
+
+    async def detach_networks(self, names: Iterable[str]) -> None:
+        """Take networks away on which no pod is."""
+        with _errors():
+            await self._stub.DetachNetworks(pb.DetachNetworksRequest(names=names))
+
     async def publish_names(self, network: str, names: Mapping[str, Sequence[IPv4Address]]) -> None:
         """Replace all names of a network."""
         request = pb.PublishNamesRequest(network=network, records=names_to_message(names))
@@ -107,6 +119,11 @@ class NodeClient:
             request = pb.StopPodRequest(name=name, grace_ms=round(grace_s * 1000))
             response = await self._stub.StopPod(request)
         return pod_from_message(response.pod)
+
+    async def remove_pod(self, name: str) -> None:
+        """Forget a pod that has ended."""
+        with _errors():
+            await self._stub.RemovePod(pb.RemovePodRequest(name=name))
 
     async def list_pods(self) -> list[PodStatus]:
         """List every pod of the node."""
@@ -162,15 +179,47 @@ class NodeClient:
         return carried
 
     async def open_portal(
-        self, service: str, port: int, host_port: int, backends: Iterable[PortalBackend]
+        self,
+        service: str,
+        port: int,
+        host_port: int,
+        backends: Iterable[PortalBackend],
+        *,
+        label: str = "",
+        shared_host_port: int = 0,
     ) -> OpenPortal:
-        """Open a portal to a service's port; host port 0 lets the node choose."""
+        """Open a portal to a service's port; host port 0 lets the node choose.
+
+        Args:
+            service: The service.
+            port: The port in its pods.
+            host_port: The port of this machine, for this portal alone.
+            backends: The pods that take requests.
+            label: Of the same portal when it was open before.
+            shared_host_port: What the node's portals shared before.
+        """
         request = pb.OpenPortalRequest(
-            service=service, port=port, host_port=host_port, backends=backends_to_message(backends)
+            service=service,
+            port=port,
+            host_port=host_port,
+            backends=backends_to_message(backends),
+            label=label,
+            shared_host_port=shared_host_port,
         )
         with _errors():
             response = await self._stub.OpenPortal(request)
         return portal_from_message(response.portal)
+
+    async def close_portal(self, portal_id: str) -> None:
+        """Close a portal and its connections."""
+        with _errors():
+            await self._stub.ClosePortal(pb.ClosePortalRequest(portal_id=portal_id))
+
+    async def list_portals(self) -> list[OpenPortal]:
+        """List the open portals."""
+        with _errors():
+            response = await self._stub.ListPortals(pb.ListPortalsRequest())
+        return [portal_from_message(portal) for portal in response.portals]
 
     async def set_portal_backends(self, portal_id: str, backends: Iterable[PortalBackend]) -> None:
         """Replace the pods behind a portal."""

@@ -7,13 +7,13 @@ lines. Touches no file.
 from __future__ import annotations
 
 import re
-from collections import ChainMap
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from orchestrator.topology.document import Fault, split_lines
 from orchestrator.topology.interpolation import Interpolator
 from orchestrator.topology.problems import Mark, quoted
+from orchestrator.topology.variables import Layered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,7 +40,7 @@ def parse_env_file(text: str, variables: Mapping[str, str]) -> EnvFile:
         variables: Values for `${NAME}` in values, and for lines that are only a name.
     """
     result = EnvFile()
-    interpolator = Interpolator(ChainMap(result.values, dict(variables)))
+    interpolator = Interpolator(Layered(result.values, variables))
     for number, line in enumerate(split_lines(text), start=1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue

@@ -17,7 +17,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from orchestrator.topology.link_values import split_bursts
 from orchestrator.topology.problems import quoted
-from orchestrator.topology.values import parse_port
+from orchestrator.topology.values import FailureAction, parse_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -76,6 +76,13 @@ def _checked_environment(value: dict[str, object]) -> dict[str, object]:
     if faults:
         raise located(faults)
     return value
+
+
+def not_rollback(action: FailureAction) -> FailureAction:
+    """Refuse to roll a rollback back."""
+    if action is FailureAction.ROLLBACK:
+        raise ValueError('a rollback cannot be rolled back; write "pause" or "continue"')
+    return action
 
 
 def names_to_mapping(value: object) -> object:

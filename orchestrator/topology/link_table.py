@@ -127,6 +127,16 @@ class LinkTable:
         layers = chain.from_iterable(entry.layers for entry in self._entries.values())
         return min((layer.until_s for layer in layers if layer.until_s is not None), default=None)
 
+    def changes(
+        self,
+    ) -> tuple[tuple[LinkEnds, LinkChange, LinkDirection, float | None], ...]:
+        """Every change that still lies on a link, in the order in which they lie, with its end."""
+        return tuple(
+            (ends, layer.change, layer.direction, layer.until_s)
+            for ends, entry in self._entries.items()
+            for layer in entry.layers
+        )
+
     def _state(self, ends: LinkEnds, entry: _Entry) -> LinkState:
         state = self._merged(ends, entry)
         ends_at = [layer.until_s for layer in entry.layers if layer.until_s is not None]

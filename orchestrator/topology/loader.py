@@ -12,18 +12,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.topology.document import MAX_BYTES
-from orchestrator.topology.parsing import Parsed, decode, parse
+from orchestrator.topology.parsing import Parsed, Source, decode, parse
 from orchestrator.topology.problems import Problem, Severity, TopologyError, sort_problems
-from orchestrator.topology.resolution import read_bytes, read_variables, resolve
+from orchestrator.topology.resolution import ABSENT, read_bytes, read_variables, resolve
+from orchestrator.topology.source import TopologySource
+from orchestrator.topology.variables import Layered, Noted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from orchestrator.topology.resolution import FindImage
+    from orchestrator.topology.resolution import FindImage, ReadFile
     from orchestrator.topology.schema import Topology
     from orchestrator.topology.validation import Finding
 
 STANDARD_INPUT = "-"
+STANDARD_INPUT_SHOWN = "<stdin>"
+"""What standard input is called in messages."""
 ENVIRONMENT_FILE = ".env"
 
 
@@ -36,8 +40,13 @@ class Reading:
     """Complete and consistent; None when there is any error."""
     problems: tuple[Problem, ...] = ()
     """Errors and warnings, in the order of the file."""
-    text: str = ""
-    """What was read; empty when it could not be."""
+    source: TopologySource | None = None
+    """What it takes to read it again; None when it could not be read."""
+
+    @property
+    def text(self) -> str:
+        """What was read; empty when it could not be."""
+        return "" if self.source is None else self.source.text
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -74,7 +83,7 @@ def read_topology(
     name = str(file)
     if name == STANDARD_INPUT:
         raw = sys.stdin.buffer.read(MAX_BYTES + 1)
-        return read_topology_bytes(raw, "<stdin>", Path(), environ, find_image)
+        return read_topology_bytes(raw, STANDARD_INPUT_SHOWN, Path(), environ, find_image)
     content = read_bytes(Path(name))
     if isinstance(content, str):
         problem = Problem(file=name, mark=None, path=(), message=content)
@@ -98,22 +107,66 @@ def read_topology_bytes(
         environ: The process environment, for `${NAME}`.
         find_image: Looks up image references; without it they stay as they are written.
     """
-    source = decode(raw, file)
-    if isinstance(source, Problem):
-        return Reading(file=file, topology=None, problems=(source,))
-    variables, problems = _variables(directory, environ)
-    parsed = parse(source, variables)
+    decoded = decode(raw, file)
+    if isinstance(decoded, Problem):
+        return Reading(file=file, topology=None, problems=(decoded,))
+    known, problems = _variables(directory, environ)
+    variables = Noted(known)
+    files: dict[str, bytes] = {}
+
+    def read(path: Path) -> bytes | str:
+        content = read_bytes(path)
+        if isinstance(content, bytes):
+            files[str(path.absolute())] = content
+        return content
+
+    topology, found = _understand(decoded, directory, variables, find_image, read, problems)
+    usable = all(problem.severity is Severity.WARNING for problem in found)
+    source = TopologySource(
+        path="" if file == STANDARD_INPUT_SHOWN else str(Path(file).absolute()),
+        directory=str(directory.absolute()),
+        text=decoded.text,
+        variables=variables.used,
+        files=files,
+    )
+    return Reading(file=file, topology=topology if usable else None, problems=found, source=source)
+
+
+def read_source(source: TopologySource, find_image: FindImage | None = None) -> Reading:
+    """Read a topology again.
+
+    What is around it may have changed: a folder that has gone since is a problem of the reading,
+    and the topology is complete all the same.
+    """
+    decoded = Source(source.shown_path, source.text)
+
+    def read(path: Path) -> bytes | str:
+        return source.files.get(str(path), ABSENT)
+
+    topology, found = _understand(
+        decoded, Path(source.directory), source.variables, find_image, read, []
+    )
+    return Reading(file=source.shown_path, topology=topology, problems=found, source=source)
+
+
+def _understand(
+    decoded: Source,
+    directory: Path,
+    variables: Mapping[str, str],
+    find_image: FindImage | None,
+    read: ReadFile,
+    problems: list[Problem],
+) -> tuple[Topology | None, tuple[Problem, ...]]:
+    """Go through all stages; the model is there whenever the text alone makes one."""
+    parsed = parse(decoded, variables)
     topology = None
     if parsed.validated.topology is not None:
-        resolution = resolve(parsed.validated.topology, directory, variables, find_image)
+        sound = all(problem.severity is Severity.WARNING for problem in parsed.problems)
+        resolution = resolve(parsed.validated.topology, directory, variables, find_image, read)
         _report(parsed, resolution.findings)
         problems += resolution.problems
-        topology = resolution.topology
-    found = sort_problems([*problems, *parsed.problems])
-    usable = all(problem.severity is Severity.WARNING for problem in found)
-    return Reading(
-        file=file, topology=topology if usable else None, problems=found, text=source.text
-    )
+        topology = resolution.topology if sound else None
+    return topology, sort_problems([*problems, *parsed.problems])
 
 
 def _variables(
@@ -127,7 +180,7 @@ def _variables(
     if isinstance(raw, str):
         return environ, [Problem(file=str(path), mark=None, path=(), message=raw)]
     values, problems = read_variables(raw, str(path), environ)
-    return {**values, **environ}, problems
+    return Layered(environ, values), problems
 
 
 def _report(parsed: Parsed, findings: Iterable[Finding]) -> None:

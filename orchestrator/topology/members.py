@@ -81,6 +81,16 @@ class Roster:
             raise UnknownMemberError(name, f"service {quoted(match[1])} {has}")
         return Member(match[1], int(match[2]))
 
+    def find_service(self, name: str) -> str:
+        """Check that a name is a service's.
+
+        Raises:
+            UnknownMemberError: There is no such service; the text says which name comes near.
+        """
+        if name not in self._services:
+            raise UnknownMemberError(name, suggestion(name, self._services, what="services"))
+        return name
+
     def pods(self, members: Iterable[Member]) -> tuple[str, ...]:
         """The names of all pods of these members, each once."""
         names: dict[str, None] = {}

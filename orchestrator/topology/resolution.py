@@ -26,13 +26,18 @@ from orchestrator.topology.schema import (
     VolumeKind,
 )
 from orchestrator.topology.validation import Finding
+from orchestrator.topology.variables import Layered
 from pod_node.images import ImageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+ReadFile: TypeAlias = Callable[[Path], bytes | str]
+"""Reads a file, or says in a few words why it cannot be read."""
 FindImage: TypeAlias = Callable[[str, Path], str]
 """Makes an image reference in a file of this folder absolute, or raises `ImageError`."""
+
+ABSENT = "does not exist"
 
 
 @dataclass(slots=True)
@@ -51,6 +56,7 @@ def resolve(
     directory: Path,
     variables: Mapping[str, str],
     find_image: FindImage | None = None,
+    read: ReadFile | None = None,
 ) -> Resolution:
     """Finish a model.
 
@@ -59,10 +65,11 @@ def resolve(
         directory: Where relative paths start.
         variables: Values for variables that are listed without one.
         find_image: Looks up image references; without it they stay as they are written.
+        read: Reads files of variables; `read_bytes` when None.
     """
     result = Resolution(topology)
     services = {
-        name: _resolved(name, service, directory, variables, result)
+        name: _resolved(name, service, directory, variables, read or read_bytes, result)
         for name, service in topology.services.items()
     }
     if find_image is not None:
@@ -84,7 +91,7 @@ def read_bytes(path: Path) -> bytes | str:
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        return "does not exist"
+        return ABSENT
     except OSError as error:
         return f"cannot be read: {error.strerror}"
 
@@ -94,6 +101,7 @@ def _resolved(
     service: ServiceSection,
     directory: Path,
     variables: Mapping[str, str],
+    read: ReadFile,
     result: Resolution,
 ) -> ServiceSection:
     volumes = tuple(
@@ -103,7 +111,8 @@ def _resolved(
     environment: dict[str, str] = {}
     for index, entry in enumerate(service.env_file):
         path = ("services", name, "env_file", index)
-        environment |= _read_env_file(entry, path, directory, {**variables, **environment}, result)
+        known = Layered(environment, variables)
+        environment |= _read_env_file(entry, path, directory, known, read, result)
     for variable, value in service.environment.items():
         given = variables.get(variable) if value is None else value
         if given is not None:
@@ -142,13 +151,14 @@ def _read_env_file(
     path: NodePath,
     directory: Path,
     variables: Mapping[str, str],
+    read: ReadFile,
     result: Resolution,
 ) -> dict[str, str]:
     file = directory / os.path.expanduser(entry.path)
-    if not entry.required and not os.path.exists(file):
-        return {}
-    raw = read_bytes(file)
+    raw = read(file)
     if isinstance(raw, str):
+        if raw == ABSENT and not entry.required:
+            return {}
         result.findings.append(Finding(path, f"the file {quoted(str(file))} {raw}"))
         return {}
     values, problems = read_variables(raw, str(file), variables)

@@ -61,6 +61,35 @@ class RestartPolicy:
         )
 
 
+class UpdateOrder(Enum):
+    """Whether a pod ends before or after the one of the new version is there."""
+
+    STOP_FIRST = "stop-first"
+    START_FIRST = "start-first"
+
+
+class FailureAction(Enum):
+    """What happens when a pod of the new version fails."""
+
+    PAUSE = "pause"
+    CONTINUE = "continue"
+    ROLLBACK = "rollback"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdatePolicy:
+    """How a service's pods are replaced; the words and defaults are Compose's."""
+
+    parallelism: int = 1
+    """Pods that are replaced at once; 0 is all."""
+    delay_s: float = 0.0
+    """From the end of one batch to the begin of the next."""
+    failure_action: FailureAction = FailureAction.PAUSE
+    monitor_s: float = 0.0
+    """How long a replaced pod is watched for a failure once it is ready."""
+    order: UpdateOrder = UpdateOrder.STOP_FIRST
+
+
 @dataclass(frozen=True, slots=True)
 class HttpTarget:
     """Where an HTTP probe asks inside its pod."""

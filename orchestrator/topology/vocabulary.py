@@ -60,7 +60,7 @@ SERVICE = _refuse(
     " mem_reservation mem_swappiness memswap_limit models network_mode oom_kill_disable"
     " oom_score_adj pid pids_limit platform policies post_start pre_stop privileged profiles"
     " provider pull_policy read_only requests requirements runtime secrets security_opt shm_size"
-    " stdin_open stop_grace_period stop_signal sysctls tty ulimits"
+    " stdin_open stop_signal sysctls tty ulimits"
     " use_api_socket user userns_mode uts volumes_from",
     entrypoint='write the whole command line as "command"',
     mem_limit='write "deploy: {resources: {limits: {memory: 128M}}}"',
@@ -85,9 +85,11 @@ VOLUME = _refuse("driver driver_opts external labels name")
 ENV_FILE = _refuse("format")
 
 DEPLOY = _refuse(
-    "endpoint_mode labels mode placement rollback_config update_config",
+    "endpoint_mode labels mode placement",
     restart_policy='write "restart: on-failure" in the service',
 )
+
+UPDATE = _refuse("max_failure_ratio")
 
 RESOURCES = _refuse("reservations")
 

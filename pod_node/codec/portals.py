@@ -21,6 +21,8 @@ def portal_to_message(portal: OpenPortal) -> pb.Portal:
         host_port=portal.host_port,
         url=portal.url,
         backends=backends_to_message(portal.backends),
+        label=portal.label,
+        pinned=portal.pinned,
     )
 
 
@@ -33,6 +35,8 @@ def portal_from_message(message: pb.Portal) -> OpenPortal:
         host_port=fields.port("host_port", message.host_port),
         url=message.url,
         backends=backends_from_message(message.backends),
+        label=message.label,
+        pinned=message.pinned,
     )
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _BATCH = struct.Struct("<2I")
-_RECORD = struct.Struct("<8Q2I64s")
+_RECORD = struct.Struct("<9Q2I64s")
 
 
 def unpack_interfaces(
@@ -49,5 +49,6 @@ def _interface(fields: tuple[int | bytes, ...], networks: Mapping[int, str]) -> 
         received_echoes=counters[4],
         sent_echoes=counters[5],
         dropped_datagrams=counters[6],
-        denied=counters[7],
+        cut_packets=counters[7],
+        denied=counters[8],
     )

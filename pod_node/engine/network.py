@@ -8,6 +8,7 @@ event loop's thread.
 from __future__ import annotations
 
 import errno
+import itertools
 import time
 from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING
@@ -47,7 +48,7 @@ class FabricNetwork:
         self._watches = watches
         self._gateway = gateway
         self._networks: dict[str, tuple[int, IPv4Network]] = {}
-        self._published: dict[str, set[str]] = {}
+        self._published: dict[str, dict[str, tuple[IPv4Address, ...]]] = {}
         self._tables = NetworkTables(fabric)
         self._policies = PolicyTables(fabric)
 
@@ -72,7 +73,8 @@ class FabricNetwork:
         for other, (_, taken) in self._networks.items():
             if subnet.overlaps(taken):
                 raise SubnetOverlapError(name, str(subnet), other, str(taken))
-        number = len(self._networks) + 1
+        taken_numbers = set(self.numbers.values())
+        number = next(n for n in itertools.count(1) if n not in taken_numbers)
         gateway = subnet.network_address + 1
         result = self._fabric.try_call("host_attach", number, int(gateway), subnet.prefixlen)
         if result < 0:
@@ -80,6 +82,16 @@ class FabricNetwork:
         self._fabric.name_network(number, name)
         self._networks[name] = (number, subnet)
         self._gateway.attach(name, subnet)
+
+    def detach(self, name: str) -> None:
+        """Take a network away on which no pod is; one that does not exist counts as taken away."""
+        if name not in self._networks:
+            return
+        self.publish(name, {})
+        self._gateway.detach(name)
+        _, subnet = self._networks.pop(name)
+        self._published.pop(name, None)
+        self._fabric.call("host_detach", int(subnet.network_address + 1))
 
     def publish(self, network: str, names: Mapping[str, Sequence[IPv4Address]]) -> None:
         """Replace all names that pods on `network` can look up.
@@ -90,13 +102,15 @@ class FabricNetwork:
         if network not in self._networks:
             raise NetworkNotAttachedError(network)
         number = self._networks[network][0]
-        before = self._published.get(network, set())
-        for name in sorted(before - names.keys()):
+        before = self._published.get(network, {})
+        known = {name: tuple(addresses) for name, addresses in names.items() if addresses}
+        for name in sorted(before.keys() - known.keys()):
             self._fabric.publish(number, name, [])
-        for name, addresses in names.items():
-            self._fabric.publish(number, name, addresses)
-        self._gateway.publish(network, names)
-        self._published[network] = {name for name, addresses in names.items() if addresses}
+        for name, addresses in known.items():
+            if before.get(name) != addresses:
+                self._fabric.publish(number, name, addresses)
+        self._gateway.publish(network, known)
+        self._published[network] = known
 
     def configure(self, configuration: NetworkConfiguration) -> None:
         """Have this configuration in force; what is equal goes on undisturbed.

@@ -112,6 +112,10 @@ class EnginePod:
                 self.spec.name, f"its thread could not be started ({error}); run fewer pods"
             ) from error
 
+    def terminate(self) -> None:
+        """Ask the main process to end by itself; its own handler or the default action does it."""
+        self.signal(signal.SIGTERM)
+
     def spawn(self, process: KernelProcess, request: SpawnRequest) -> None:
         """Start a guest for a process that one of the pod's asked for.
 

@@ -104,6 +104,10 @@ class EngineRuntime:
         """Declare a network; see `FabricNetwork.attach`."""
         self._network.attach(name, subnet)
 
+    def detach_network(self, name: str) -> None:
+        """Take a network away; see `FabricNetwork.detach`."""
+        self._network.detach(name)
+
     def publish(self, network: str, names: Mapping[str, Sequence[IPv4Address]]) -> None:
         """Replace all names that pods can look up; see `FabricNetwork.publish`."""
         self._network.publish(network, names)

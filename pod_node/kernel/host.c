@@ -87,6 +87,13 @@ i32 host_attach(u32 network, u32 ipv4, u32 prefix)
 	return pod_attach(host_process->pod, network, address_from_ipv4(ipv4), prefix);
 }
 
+EXPORT(host_detach) i32 host_detach(u32 ipv4);
+i32 host_detach(u32 ipv4)
+{
+	pod_detach(host_process->pod, address_from_ipv4(ipv4));
+	return 0;
+}
+
 /* `name`: NUL-terminated in the fabric; `ipv4s`: `count` addresses, host byte order. */
 EXPORT(host_publish) i32 host_publish(u32 network, uaddr name, uaddr ipv4s, u32 count);
 i32 host_publish(u32 network, uaddr name, uaddr ipv4s, u32 count)

@@ -100,15 +100,18 @@ async def test_a_state_folder_that_cannot_be_used_is_named(tmp_path: Path) -> No
     assert "error: state folder " in text
 
 
-async def test_a_node_that_is_killed_is_told(state: Path, tmp_path: Path) -> None:
+async def test_a_node_that_is_killed_is_told_and_its_pods_come_back(
+    state: Path, tmp_path: Path
+) -> None:
     program = "import time; print('up', flush=True); time.sleep(1000)"
     file = topology(tmp_path, f'{{image: python, command: [python, -c, "{program}"]}}')
     async with podnet_up(file, state) as up:
         await up.until(lambda line: line == "web-1 | up\n")
         for pid in up.node_pids():
             os.kill(pid, signal.SIGKILL)
-        text = await outcome(up, 1)
-    assert "error: the pod node ended unexpectedly (signal SIGKILL" in text
+        await up.until(lambda line: "node lost (signal SIGKILL" in line)
+        await up.until(lambda line: line.startswith("web-1: running, restarted 1x: node lost"))
+        assert await up.end(signal.SIGINT) == 130
 
 
 async def test_a_flooding_guest_leaves_bounded_logs_and_goes_down_at_once(

@@ -102,19 +102,33 @@ async def test_it_says_what_it_does_and_shows_a_table_and_logs(state: Path) -> N
         assert not any("Traceback" in line for line in up.err + up.out)
 
 
-async def test_a_second_up_of_the_same_name_is_refused(state: Path) -> None:
+async def test_a_second_up_finds_nothing_to_do_follows_the_logs_and_lets_go(state: Path) -> None:
     async with podnet_up(SHOP, state) as first:
-        await first.url()
-        async with podnet_up(SHOP, state) as second:
-            assert await second.ended() == 1
-            assert f"already running (process {first.process.pid})" in "".join(second.err)
+        url = await first.url()
+        async with podnet_up(SHOP, state, ends=False) as second:
+            await second.until(lambda line: line == "nothing to do\n")
+            assert await second.url() == url
+            await curl(f"{url}buy", "--data", "product=tea")
+            await second.until(lambda line: " | " in line)
+            assert await second.end(signal.SIGINT) == 0
+            await second.until(lambda line: '"podnet down shop" ends it' in line)
+        await curl(url)
         assert await first.end(signal.SIGINT) == 130
+        await wait_gone(first.node_pids())
 
 
-async def test_a_killed_up_takes_its_node_with_it(state: Path) -> None:
-    async with podnet_up(SHOP, state) as up:
-        await up.url()
-        pids = up.node_pids()
+async def test_a_killed_up_leaves_its_pods_to_the_next_one(state: Path) -> None:
+    async with podnet_up(SHOP, state, ends=False) as up:
+        url = await up.url()
+        (node,) = up.node_pids()
         await up.end(signal.SIGKILL)
-        await wait_gone(pids)
+    assert runs(node)
+    await curl(url)
+    async with podnet_up(SHOP, state) as up:
+        await up.until(lambda line: line.startswith("store-1"))
+        assert await up.url() == url
+        (pods,) = [json.loads(await podnet(state, "ps", "shop", "--format", "json"))]
+        assert {pod["name"]: pod["boots"] for pod in pods} == dict.fromkeys(PODS, 1)
+        assert await up.end(signal.SIGINT) == 130
+        assert not runs(node)
     assert not (state / "shop" / "node.sock").exists()

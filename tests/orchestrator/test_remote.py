@@ -96,7 +96,7 @@ async def listening(
     deployment: RunningDeployment, address: ListenAddress, clock: FakeClock
 ) -> AsyncIterator[int]:
     def add(server: aio.Server) -> None:
-        register(server, deployment.control)
+        register(server, deployment.orchestrator)
 
     async with serve_remote(add, address, deployment.control.events, clock) as port:
         yield port

@@ -12,6 +12,7 @@ from pod_node.errors import (
     BootError,
     ImageNotPreparedError,
     NetworkConflictError,
+    NetworkInUseError,
     NetworkNotAttachedError,
     PodExistsError,
     UnknownPodError,
@@ -164,6 +165,7 @@ async def test_a_kill_returns_when_the_pod_has_ended(node: Node) -> None:
 
 async def test_a_stop_gives_a_pod_time_to_end_by_itself(node: Node, runtime: FakeRuntime) -> None:
     node.boot(make_spec("web-1"))
+    runtime.pods["web-1"].polite = False
     async with asyncio.TaskGroup() as group:
         stopping = group.create_task(node.stop("web-1", 60.0))
         async with aclosing(node.watch()) as events:
@@ -176,11 +178,37 @@ async def test_a_stop_gives_a_pod_time_to_end_by_itself(node: Node, runtime: Fak
     assert runtime.pods["web-1"].killed == 0
 
 
-async def test_a_stop_kills_after_the_grace_period(node: Node) -> None:
+async def test_a_stop_asks_and_kills_after_the_grace_period(
+    node: Node, runtime: FakeRuntime
+) -> None:
     node.boot(make_spec("web-1"))
-    status = await node.stop("web-1", 0.0)
+    runtime.pods["web-1"].polite = False
+    status = await node.stop("web-1", 0.01)
+    assert runtime.pods["web-1"].terminated == 1
     assert status.exit is not None
     assert status.exit.kind is ExitKind.KILLED
+
+
+async def test_a_pod_that_has_ended_can_be_forgotten(node: Node) -> None:
+    node.boot(make_spec("web-1"))
+    with pytest.raises(PodExistsError):
+        node.remove("web-1")
+    await node.stop("web-1", 0.0)
+    node.remove("web-1")
+    assert node.statuses() == []
+    with pytest.raises(UnknownPodError):
+        node.remove("web-1")
+    assert node.boot(make_spec("web-1")).generation == 1
+
+
+async def test_a_network_goes_when_no_pod_is_on_it(node: Node, runtime: FakeRuntime) -> None:
+    node.boot(make_spec("web-1"))
+    with pytest.raises(NetworkInUseError, match="pod web-1 is on it"):
+        node.detach_network("front")
+    await node.stop("web-1", 0.0)
+    node.detach_network("front")
+    node.detach_network("front")
+    assert runtime.networks == {}
 
 
 async def test_a_stopping_pod_gets_no_more_requests(node: Node) -> None:

@@ -5,25 +5,26 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from contextlib import aclosing, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.codec import DeploymentClient
-from orchestrator.control import Control, Source
-from orchestrator.launch import Launch
-from orchestrator.plan import make_plan
+from orchestrator.orchestration import Orchestrator
 from orchestrator.service import serve_control
 from orchestrator.state import DeploymentFolder
+from orchestrator.store import Store
 from orchestrator.topology.loader import read_topology_bytes
 from tests.support.pods import FakeRuntime
-from tests.support.serving import ServedNode, served_node
+from tests.support.serving import ServedBackend, ServedNode
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
+    from orchestrator.control import Control
     from orchestrator.phases import PodView
+    from orchestrator.topology.source import TopologySource
     from pod_node.progress import Progress
     from pod_node.records import LogLines
     from pod_node.status import OpenPortal
@@ -55,6 +56,8 @@ class QuietScreen:
 
     def show_pod(self, view: PodView) -> None: ...
 
+    def drop_pod(self, pod: str) -> None: ...
+
     def show_started(self, views: Sequence[PodView], portals: Sequence[OpenPortal]) -> None:
         self.started.set()
 
@@ -73,6 +76,9 @@ class RunningDeployment:
     runtime: FakeRuntime
     screen: QuietScreen
     node: ServedNode
+    orchestrator: Orchestrator
+    backend: ServedBackend
+    source: TopologySource
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
 
     def call(self, action: Callable[[], object]) -> None:
@@ -104,30 +110,45 @@ async def running_deployment(
 ) -> AsyncIterator[RunningDeployment]:
     """Run a topology's deployment until the block ends; its state is below `folder`."""
     reading = read_topology_bytes(text.encode(), "test.yaml", folder, {})
-    assert reading.topology is not None, reading.problems
+    assert reading.source is not None, reading.problems
+    source = replace(reading.source, path="/test.yaml")
     state = DeploymentFolder(folder, name)
-    plan = make_plan(reading.topology, state_dir=state.path)
     screen = QuietScreen()
-    runtime = runtime or FakeRuntime()
-    with state.hold():
-        async with served_node(runtime) as node:
-            source = Source(path="/test.yaml", text=text)
-            control = Control(
-                reading.topology, plan, source, node.client, time.time, screen.show_notice
-            )
-            launch = Launch(plan, node.client, screen, control, time.time)
-            async with serve_control(control, state.control_socket):
-                running = asyncio.get_running_loop().create_task(launch.run())
-                starting = asyncio.get_running_loop().create_task(screen.started.wait())
-                await asyncio.wait([running, starting], return_when=asyncio.FIRST_COMPLETED)
+    backend = ServedBackend(runtime or FakeRuntime())
+    with state.hold(), Store.open(state.database) as store:
+        orchestrator = Orchestrator(
+            state, store, backend, screen, time.time, lambda image, _: image, foreground=True
+        )
+        async with serve_control(orchestrator, state.control_socket):
+            loop = asyncio.get_running_loop()
+            running = loop.create_task(orchestrator.run())
+            applying = loop.create_task(_applied(orchestrator, source))
+            try:
+                await asyncio.wait([running, applying], return_when=asyncio.FIRST_COMPLETED)
                 assert not running.done(), running.exception()
-                try:
-                    async with DeploymentClient(state.control_socket) as client:
-                        yield RunningDeployment(client, control, runtime, screen, node)
-                finally:
-                    running.cancel()
-                    starting.cancel()
-                    await asyncio.wait([running, starting])
+                await applying
+                assert backend.served is not None
+                async with DeploymentClient(state.control_socket) as client:
+                    yield RunningDeployment(
+                        client,
+                        orchestrator.control,
+                        backend.served.runtime,
+                        screen,
+                        backend.served,
+                        orchestrator,
+                        backend,
+                        source,
+                    )
+            finally:
+                orchestrator.end_soon(0.0)
+                applying.cancel()
+                await asyncio.wait([running, applying])
+
+
+async def _applied(orchestrator: Orchestrator, source: TopologySource) -> None:
+    async with aclosing(orchestrator.apply(source)) as steps:
+        async for _ in steps:
+            pass
 
 
 @contextmanager

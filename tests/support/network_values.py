@@ -175,6 +175,7 @@ statistics = st.builds(
             sent_datagrams=counts,
             received_datagrams=counts,
             dropped_datagrams=counts,
+            cut_packets=counts,
             sent_echoes=counts,
             received_echoes=counts,
             denied=counts,

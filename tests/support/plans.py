@@ -5,6 +5,8 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
+from orchestrator.declaration import PortalMemory
+from orchestrator.launch import Order
 from orchestrator.plan import (
     Condition,
     Dependency,
@@ -14,7 +16,8 @@ from orchestrator.plan import (
     PlannedPortal,
     PublishedName,
 )
-from orchestrator.topology.values import RestartPolicy
+from orchestrator.reconcile import Desired
+from orchestrator.topology.values import RestartPolicy, UpdatePolicy
 from tests.support.pods import FRONT, LOOPBACK, make_spec
 
 if TYPE_CHECKING:
@@ -30,8 +33,9 @@ def planned_pod(
     restart: RestartPolicy | None = None,
     check: HealthCheck | None = None,
     image: str = "python",
+    command: tuple[str, ...] = ("python", "/app/main.py"),
 ) -> PlannedPod:
-    spec = make_spec(name, check=check, image=image)
+    spec = make_spec(name, check=check, image=image, command=command)
     return PlannedPod(
         spec=spec,
         replica=int(name.rpartition("-")[2]),
@@ -49,11 +53,20 @@ def planned_pod(
 
 def make_plan(*pods: PlannedPod, portals: Sequence[PlannedPortal] = ()) -> Plan:
     network = PlannedNetwork(name="front", subnet=FRONT, gateway=IPv4Address("127.0.0.254"))
+    services = {pod.spec.service for pod in pods}
     return Plan(
         name="test",
         networks=(network,),
-        levels=(),
+        levels=(tuple(services),),
         pods=pods,
         portals=tuple(portals),
         volumes=(),
+        updates=dict.fromkeys(services, UpdatePolicy()),
+        rollbacks=dict.fromkeys(services, UpdatePolicy()),
+    )
+
+
+def order_for(plan: Plan) -> Order:
+    return Order(
+        desired=Desired(plan=plan), revision=1, policies=plan.updates, portals=PortalMemory()
     )

@@ -35,6 +35,7 @@ def make_spec(
     image: str = "python",
     check: HealthCheck | None = None,
     network: str | None = "front",
+    command: tuple[str, ...] = ("python", "/app/main.py"),
 ) -> PodSpec:
     """A pod whose address is real loopback, so that probes and portals reach real sockets."""
     interface = Interface(network=network or "", address=LOOPBACK, prefix=24)
@@ -42,7 +43,7 @@ def make_spec(
         name=name,
         service=service or name.rpartition("-")[0],
         image=image,
-        command=("python", "/app/main.py"),
+        command=command,
         interfaces=(interface,) if network else (),
         healthcheck=check,
     )
@@ -124,8 +125,16 @@ class FakePod:
     on_exit: OnExit
     on_running: OnRunning | None = None
     killed: int = 0
+    terminated: int = 0
+    polite: bool = True
+    """Whether it ends when it is asked to."""
     paused: bool = False
     alive: bool = True
+
+    def terminate(self) -> None:
+        self.terminated += 1
+        if self.polite and self.alive:
+            asyncio.get_running_loop().call_soon(self.exit, 143)
 
     def kill(self) -> None:
         self.killed += 1
@@ -204,6 +213,10 @@ class FakeRuntime:
 
     def attach_network(self, name: str, subnet: IPv4Network) -> None:
         self.networks[name] = subnet
+
+    def detach_network(self, name: str) -> None:
+        del self.networks[name]
+        self.names.pop(name, None)
 
     def publish(self, network: str, names: Mapping[str, Sequence[IPv4Address]]) -> None:
         self.names[network] = {

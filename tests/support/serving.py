@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import threading
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -108,15 +109,28 @@ class ServedBackend:
 
     def __init__(self, runtime: FakeRuntime) -> None:
         self._runtime = runtime
+        self._stack = AsyncExitStack()
+        self.served: ServedNode | None = None
+        self.starts = 0
         self.killed = False
 
+    @property
+    def pid(self) -> int:
+        return 0 if self.served is None else os.getpid()
+
     @asynccontextmanager
-    async def run(self) -> AsyncIterator[NodeClient]:
-        async with served_node(self._runtime) as served:
-            self.served = served
-            yield served.client
+    async def connect(self) -> AsyncIterator[NodeClient]:
+        if self.served is None:
+            self.starts += 1
+            self.served = await self._stack.enter_async_context(served_node(self._runtime))
+        yield self.served.client
+
+    async def end(self) -> None:
+        self.served = None
+        await self._stack.aclose()
 
     async def death(self) -> NodeDiedError:
+        await self.end()
         return NodeDiedError("signal SIGSEGV", "/state/node.log", ("Fatal Python error",))
 
     def kill(self) -> None:

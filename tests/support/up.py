@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator import ending
+from orchestrator.ending import is_running
+from orchestrator.state import DeploymentFolder, known_deployments
 from tests.support.serving import short_folder
 
 if TYPE_CHECKING:
@@ -69,8 +72,11 @@ class Up:
 
 
 @asynccontextmanager
-async def podnet_up(topology: Path, state: Path) -> AsyncIterator[Up]:
-    """Run `podnet up` on a topology, and end it with the block if it still runs."""
+async def podnet_up(topology: Path, state: Path, *, ends: bool = True) -> AsyncIterator[Up]:
+    """Run `podnet up` on a topology, and end it with the block if it still runs.
+
+    With `ends`, the deployment ends with the block, too, and not only the command.
+    """
     with short_folder() as temporary:
         environment = os.environ | {"PODNET_STATE": str(state), "TMPDIR": str(temporary)}
         process = await asyncio.create_subprocess_exec(
@@ -90,6 +96,8 @@ async def podnet_up(topology: Path, state: Path) -> AsyncIterator[Up]:
                 with suppress(ProcessLookupError):
                     process.kill()
                 await process.wait()
+                if ends:
+                    await take_down(state)
         assert not list(temporary.iterdir()), "no file is left outside the state folder"
 
 
@@ -101,6 +109,14 @@ def write_outage(folder: Path, schedule: str = "") -> Path:
     file = folder / "outage.yaml"
     file.write_text(declared + schedule)
     return file
+
+
+async def take_down(state: Path) -> None:
+    """End whatever a test left running: nodes outlive those who started them."""
+    for name in known_deployments(state):
+        folder = DeploymentFolder(state, name)
+        if is_running(folder):
+            await ending.take_down(folder, 0.0, lambda _: None, lambda _: None)
 
 
 @dataclass(frozen=True)

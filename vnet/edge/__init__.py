@@ -7,7 +7,7 @@
 - `limits`, `errors`: bounds and what can go wrong
 """
 
-from vnet.edge.errors import PortInUseError, PortNotAllowedError
+from vnet.edge.errors import MalformedLabelError, PortInUseError, PortNotAllowedError
 from vnet.edge.limits import PortalLimits
 from vnet.edge.server import PortalServer, PortalServerStatistics
 from vnet.edge.table import Backend, Portal, PortalCounters, PortalTable
@@ -16,6 +16,7 @@ from vnet.edge.upstream import Dial
 __all__ = [
     "Backend",
     "Dial",
+    "MalformedLabelError",
     "PortInUseError",
     "PortNotAllowedError",
     "Portal",

@@ -35,6 +35,20 @@ class PortNotAllowedError(VnetError):
         )
 
 
+class MalformedLabelError(VnetError):
+    """A portal cannot be opened under a label."""
+
+    def __init__(self, label: str) -> None:
+        super().__init__(label)
+        self.label = label
+
+    def __str__(self) -> str:
+        return (
+            f'"{self.label}" is no name that this portal can have had, or another one has it; '
+            "open it without one"
+        )
+
+
 class MessageRefusedError(VnetError):
     """An HTTP message breaks a rule on which safe forwarding depends.
 

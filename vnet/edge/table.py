@@ -13,7 +13,7 @@ import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from vnet.edge.errors import MessageRefusedError
+from vnet.edge.errors import MalformedLabelError, MessageRefusedError
 from vnet.latency import Latencies
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ NAME_BYTES = 10
 
 MAX_LABEL = 63
 """RFC 1035 2.3.4."""
+
+_RANDOM = re.compile("[a-z2-7]{16}")
 
 DOMAIN = "localhost"
 """Browsers and curl send every name below it to this machine (RFC 6761 6.3)."""
@@ -131,17 +133,28 @@ class PortalTable:
         backends: Iterable[Backend] = (),
         *,
         pinned: int | None = None,
+        label: str = "",
     ) -> Portal:
-        """Open a portal under a new, unguessable name.
+        """Open a portal under a new, unguessable name, or under the one that it had before.
 
         Args:
             service: Name of the service, which becomes part of the host name.
             port: Port on which the replicas listen.
             backends: The replicas that are ready now.
             pinned: A port of this machine that serves this portal alone.
+            label: What `portal_label` gave it before; empty for a new one.
+
+        Raises:
+            MalformedLabelError: The label is none that this portal can have had, or is in use.
         """
         random = base64.b32encode(self._entropy(NAME_BYTES)).decode().lower()
+        if label:
+            random = label[: len(random)]
         hostname = f"{portal_label(random, service, port)}.{DOMAIN}"
+        if label and (not _RANDOM.fullmatch(random) or hostname != f"{label}.{DOMAIN}"):
+            raise MalformedLabelError(label)
+        if hostname in self._portals:
+            raise MalformedLabelError(label)
         portal = Portal(hostname, service, port, backends, pinned)
         self._portals[hostname] = portal
         return portal

@@ -27,6 +27,11 @@ class Directory:
         for key in [key for key in self._rotations if key[0] == network and key[1] not in known]:
             del self._rotations[key]
 
+    def remove(self, network: str) -> None:
+        """Forget a network and all of its names."""
+        self.publish(network, {})
+        del self._names[network], self._holders[network]
+
     def networks(self) -> tuple[str, ...]:
         """Every network that names were published for."""
         return tuple(self._names)

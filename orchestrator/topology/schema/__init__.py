@@ -28,7 +28,9 @@ from orchestrator.topology.schema.service import (
     EnvFileEntry,
     HealthcheckSection,
     LimitsSection,
+    RollbackSection,
     ServiceSection,
+    UpdateSection,
 )
 from orchestrator.topology.schema.storage import TmpfsOptions, VolumeEntry, VolumeKind
 from orchestrator.topology.schema.topology import Topology
@@ -48,11 +50,13 @@ __all__ = [
     "NetworkSection",
     "PeerEntry",
     "PolicySection",
+    "RollbackSection",
     "ScheduleEntry",
     "Section",
     "ServiceSection",
     "TmpfsOptions",
     "Topology",
+    "UpdateSection",
     "VolumeEntry",
     "VolumeKind",
 ]

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from orchestrator.topology import forms, vocabulary
 from orchestrator.topology.fields import (
+    Count,
     Cpus,
     Duration,
     Flag,
@@ -28,7 +29,7 @@ from orchestrator.topology.fields import (
 )
 from orchestrator.topology.schema.section import Section
 from orchestrator.topology.schema.storage import StorageSection, TmpfsEntry, VolumeEntry
-from orchestrator.topology.values import Condition, RestartPolicy
+from orchestrator.topology.values import Condition, FailureAction, RestartPolicy, UpdateOrder
 
 DEFAULT_NETWORK = "default"
 """The network of services that name none; it needs no declaration."""
@@ -78,12 +79,42 @@ class ResourcesSection(Section):
     limits: LimitsSection = LimitsSection()
 
 
+class RollbackSection(Section):
+    """How pods are replaced by those of the topology before."""
+
+    not_yet = vocabulary.UPDATE
+
+    parallelism: Count = 1
+    """0 is all at once."""
+    delay: Duration = 0.0
+    failure_action: Annotated[FailureAction, AfterValidator(forms.not_rollback)] = (
+        FailureAction.PAUSE
+    )
+    monitor: Duration = 0.0
+    order: UpdateOrder = UpdateOrder.STOP_FIRST
+
+
+class UpdateSection(Section):
+    """How pods are replaced when the topology changes."""
+
+    not_yet = vocabulary.UPDATE
+
+    parallelism: Count = 1
+    """0 is all at once."""
+    delay: Duration = 0.0
+    failure_action: FailureAction = FailureAction.PAUSE
+    monitor: Duration = 0.0
+    order: UpdateOrder = UpdateOrder.STOP_FIRST
+
+
 class DeploySection(Section):
-    """How many pods a service has, and their resources."""
+    """How many pods a service has, their resources, and how they are replaced."""
 
     not_yet = vocabulary.DEPLOY
 
     replicas: Replicas = 1
+    update_config: UpdateSection = UpdateSection()
+    rollback_config: RollbackSection = RollbackSection()
     resources: ResourcesSection = ResourcesSection()
 
 
@@ -195,6 +226,8 @@ class ServiceSection(Section):
     ] = Field(default_factory=dict)
     healthcheck: HealthcheckSection | None = None
     restart: Restart = RestartPolicy()
+    stop_grace_period: Duration = 10.0
+    """How long a pod that is asked to end may take before it is killed."""
     router: Flag = False
     """Whether the service's pods forward between their networks."""
 

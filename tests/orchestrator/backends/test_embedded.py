@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pickle
+import signal
+import sys
+from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +17,7 @@ from orchestrator.backends.embedded import EmbeddedBackend
 from orchestrator.codec import NodeLostError
 from orchestrator.state import DeploymentFolder
 from tests.support.serving import short_folder
-from tests.support.up import descendants, runs
+from tests.support.up import runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,27 +36,67 @@ def permissions(path: Path) -> int:
     return path.stat().st_mode & 0o777
 
 
-async def test_a_node_lasts_as_long_as_its_block(folder: DeploymentFolder) -> None:
-    async with EmbeddedBackend(folder).run() as client:
-        assert await client.list_pods() == []
+async def test_a_node_outlives_whoever_started_it_until_it_is_ended(
+    folder: DeploymentFolder,
+) -> None:
+    first, second = EmbeddedBackend(folder), EmbeddedBackend(folder)
+    async with first.connect() as client:
+        await client.attach_networks([("front", IPv4Network("10.10.0.0/24"))])
         assert permissions(folder.socket) == 0o600
         assert permissions(folder.path) == 0o700
-        pids = descendants(os.getpid())
-        assert pids
-    assert not any(runs(pid) for pid in pids)
+    async with second.connect() as client:
+        assert second.pid == first.pid
+        assert list(await client.list_networks()) == ["front"]
+    pid = second.pid
+    await second.end()
+    assert not runs(pid)
+    assert second.pid == 0
     assert not folder.socket.exists()
+    await second.end()
 
 
 async def test_a_node_that_was_killed_is_told(folder: DeploymentFolder) -> None:
     backend = EmbeddedBackend(folder)
-    async with backend.run() as client:
+    async with backend.connect() as client:
         backend.kill()
         with pytest.raises(NodeLostError):
             async for _ in client.watch():
                 pass
         died = await backend.death()
     assert "(signal SIGKILL; the machine may be out of memory)" in str(died)
-    assert not folder.socket.exists()
+    assert died.summary == "node lost (signal SIGKILL; the machine may be out of memory)"
+    async with backend.connect() as client:
+        assert await client.list_pods() == []
+    await backend.end()
+
+
+async def test_a_second_node_in_the_same_folder_ends_at_once(folder: DeploymentFolder) -> None:
+    backend = EmbeddedBackend(folder)
+    async with backend.connect():
+        other = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "pod_node", "--socket", str(folder.path / "other.sock")),
+            *("--state", str(folder.path)),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        _, error = await other.communicate()
+        assert other.returncode == 1
+        assert f"the pod node with process id {backend.pid} uses it" in error.decode()
+    await backend.end()
+
+
+async def test_a_node_that_does_not_answer_is_ended_and_started_anew(
+    folder: DeploymentFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = EmbeddedBackend(folder)
+    async with backend.connect():
+        stuck = backend.pid
+        os.kill(stuck, signal.SIGSTOP)
+    monkeypatch.setattr("orchestrator.backends.embedded.ANSWER_S", 0.5)
+    async with backend.connect() as client:
+        assert backend.pid != stuck
+        assert await client.list_pods() == []
+    await backend.end()
 
 
 async def test_a_node_that_cannot_start_says_why(
@@ -60,7 +104,7 @@ async def test_a_node_that_cannot_start_says_why(
 ) -> None:
     monkeypatch.setattr("sys.executable", "/bin/false")
     with pytest.raises(NodeDiedError, match=r"exit status 1.* nothing"):
-        async with EmbeddedBackend(folder).run():
+        async with EmbeddedBackend(folder).connect():
             pass
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from orchestrator.cli.main import VERBS, main
 from orchestrator.state import DeploymentFolder
+from orchestrator.store import Store
 from tests.support.deployments import deployment_in_background
 from tests.support.serving import short_folder
 from vnet.capture import CaptureBatch, CapturedPacket, InterfacePlace
@@ -58,6 +59,10 @@ CALLS = (
     "capture web-1 -c 1",
     "top -i 1ms",
     "kill web-2",
+    "scale web=3",
+    "stop web-1",
+    "start web-1",
+    "restart api --timeout 1s",
 )
 TOPOLOGIES_TOO = {"graph", "image", "up", "validate"}
 """Verbs that read topologies or fetch images; a picture of what runs is drawn from its topology."""
@@ -91,7 +96,16 @@ def test_no_verb_of_a_running_deployment_loads_what_only_topologies_need(state: 
     assert (done.returncode, done.stderr.count("error")) == (0, 1), done.stderr
     assert 'gemodel: expected "P R 1-H 1-K"' in done.stderr
     assert "web-1" in done.stdout
-    assert {call.split()[0] for call in CALLS} == VERBS.keys() - TOPOLOGIES_TOO - {"events"}
+    assert {call.split()[0] for call in CALLS} == VERBS.keys() - TOPOLOGIES_TOO - {"down", "events"}
+
+
+def test_down_loads_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PODNET_STATE", str(tmp_path))
+    folder = DeploymentFolder(tmp_path, "test")
+    with folder.hold():
+        Store.open(folder.database).close()
+    done = subprocess.run([sys.executable, "-c", CALL, "down test"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "test does not run\n", "")
 
 
 def test_events_load_no_more(state: Path, capsys: pytest.CaptureFixture[str]) -> None:

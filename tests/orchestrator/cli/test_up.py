@@ -100,9 +100,14 @@ def test_a_signal_takes_everything_down(
         pass
 
 
-def test_a_deployment_that_runs_already_is_refused(
-    state: Path, runtime: FakeRuntime, topology: str, capsys: Capture
+def test_a_deployment_whose_process_does_not_answer_is_refused(
+    state: Path,
+    runtime: FakeRuntime,
+    topology: str,
+    capsys: Capture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("orchestrator.cli.up.TURN_S", 0.1)
     with DeploymentFolder(state, "test").hold():
         assert main(["up", topology]) == 1
     error = capsys.readouterr().err
@@ -153,7 +158,7 @@ def test_a_boot_that_is_refused_is_a_clear_error(
     assert "Traceback" not in error
 
 
-def test_a_node_that_dies_is_told_with_its_last_words(
+def test_a_node_that_dies_is_told_and_its_pods_start_again(
     state: Path, topology: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runtime = FakeRuntime()
@@ -163,13 +168,17 @@ def test_a_node_that_dies_is_told_with_its_last_words(
 
     def stop_serving(pod: FakePod) -> None:
         loop = asyncio.get_running_loop()
-        stops.append(loop.create_task(backend.served.server.stop(grace=None)))
+        if not stops:
+            assert backend.served is not None
+            stops.append(loop.create_task(backend.served.server.stop(grace=None)))
+        else:
+            loop.call_soon(pod.exit, 0)
 
     runtime.script = stop_serving
-    assert main(["up", topology]) == 1
+    assert main(["up", topology]) == 0
     error = capsys.readouterr().err
-    assert "error: the pod node ended unexpectedly (signal SIGSEGV)" in error
-    assert "  | Fatal Python error\n" in error
+    assert "node lost (signal SIGSEGV): Fatal Python error; its pods are started again\n" in error
+    assert runtime.boots == ["web-1", "web-1"]
 
 
 def test_ps_without_anything_running_is_an_empty_table(state: Path, capsys: Capture) -> None:

@@ -207,7 +207,7 @@ def test_counters_are_tables(capsys: Output) -> None:
     assert "api-1" not in good(capsys, "netstat", "web")
     tables = good(capsys, "netstat", "--links", "--interfaces", "--rules")
     assert "web--gw@front  forward  70       4.0 KiB  3" in tables
-    assert "UDP DROPPED  ECHOES IN  ECHOES OUT  DENIED" in tables
+    assert "UDP DROPPED  ECHOES IN  ECHOES OUT  CUT  DENIED" in tables
     assert "10.10.0.2  front    web-1  0 B       2.0 KiB  0       0        0 " in tables
     assert "web@front; ports 8000, 53/udp  9" in tables
     assert "anything else                           4" in tables

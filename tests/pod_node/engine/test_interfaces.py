@@ -273,6 +273,22 @@ async def test_what_a_policy_denies_is_counted_at_both_ends(pair: Pair) -> None:
     await pair.right.close(listener)
 
 
+@pytest.mark.parametrize("parameters", [DIRECT, SLOW], ids=["without a link", "over a link"])
+async def test_what_a_partition_stops_is_counted_where_it_was_sent(
+    pair: Pair, parameters: LinkParameters
+) -> None:
+    cut = fault(FaultKind.CUT, *pair.addresses)
+    pair.pods.runtime.configure_network(
+        linked(*pair.addresses, parameters, faults=(cut,), network="back")
+    )
+    sender, back = await DatagramSocket.bind(pair.left), await DatagramSocket.bind(pair.right, PORT)
+    for _ in range(3):
+        await sender.send(b"stopped", (pair.addresses[1], PORT))
+    await back.send(b"passes", (pair.addresses[0], sender.port))
+    assert (await sender.receive()).payload == b"passes"
+    assert [(one.sent_datagrams, one.cut_packets) for one in pair.counted()] == [(3, 3), (1, 0)]
+
+
 @pytest.mark.parametrize("parameters", [DIRECT, SLOW], ids=["direct", "paced"])
 async def test_a_declared_interface_goes_on_counting_for_the_next_pod(
     pair: Pair, parameters: LinkParameters

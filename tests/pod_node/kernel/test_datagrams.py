@@ -142,7 +142,16 @@ async def test_a_broadcast_reaches_every_pod_of_one_network(pods: Lab) -> None:
     await voice.send(b"front", ("10.10.255.255", 5354))
     for one in (voice, inside, outside, particular):
         assert await one.empty()
-    assert await voice.try_send(bytes(1473), ("255.255.255.255", 9)) is Errno.MSGSIZE
+
+
+async def test_a_broadcast_may_be_as_large_as_any_datagram(pods: Lab, guest: Puppet) -> None:
+    other = await pods.puppet()
+    voice, hearer = await DatagramSocket.bind(guest, 5353), await DatagramSocket.bind(other, 5353)
+    await voice.set("broadcast", 1)
+    for size in (1473, LARGEST):
+        await voice.send(bytes(size), ("255.255.255.255", 5353))
+        assert len((await hearer.receive(LARGEST)).payload) == size
+    assert await voice.try_send(bytes(LARGEST + 1), ("255.255.255.255", 9)) is Errno.MSGSIZE
 
 
 async def test_broadcasts_reach_all_who_share_a_port(guest: Puppet) -> None:

@@ -120,11 +120,20 @@ void path_release(struct path *path)
 	account_release(account);
 }
 
+/* To its sender, whether or not there are links, and to the first of them. */
+static void count_cut(const struct path *path)
+{
+	struct interface *source = interface_find(path->source);
+	if (source)
+		source->counters.cut_packets++;
+	if (path->hop_count)
+		path->hops[0]->statistics.cut++;
+}
+
 bool path_admit(struct path *path, struct packet *packet)
 {
 	if (path->cut || path->unreachable) {
-		if (path->hop_count)
-			path->hops[0]->statistics.cut++;
+		count_cut(path);
 		packet_free(packet);
 		return false;
 	}

@@ -47,7 +47,7 @@ int path_make(struct account *account, const struct interface *source, const str
 struct path *path_hold(struct path *path);
 void path_release(struct path *path);
 
-/* Whether a packet may start on the path or leave it now: it stays the caller's then. Otherwise it was dropped, or waits
+/* Under network_lock too. Whether a packet may start on the path or leave it now: it stays the caller's then. Otherwise it was dropped, or waits
  * in the path. */
 bool path_admit(struct path *path, struct packet *packet);
 

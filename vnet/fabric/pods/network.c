@@ -125,14 +125,33 @@ int pod_attach(struct pod *pod, u32 network, struct address address, u32 prefix)
 	return result;
 }
 
+static void let_go(struct interface *interface)
+{
+	interface->pod = NULL;
+	if (!interface->group)
+		retire(interface);
+}
+
+void pod_detach(struct pod *pod, struct address address)
+{
+	lock_acquire(&network_lock);
+	u32 i = 0;
+	while (i < pod->interface_count && !address_equal(pod->interfaces[i]->address, address))
+		i++;
+	if (i < pod->interface_count) {
+		struct interface *interface = pod->interfaces[i];
+		for (pod->interface_count--; i < pod->interface_count; i++)
+			pod->interfaces[i] = pod->interfaces[i + 1];
+		let_go(interface);
+	}
+	lock_release(&network_lock);
+}
+
 void pod_detach_all(struct pod *pod)
 {
 	lock_acquire(&network_lock);
-	for (u32 i = 0; i < pod->interface_count; i++) {
-		pod->interfaces[i]->pod = NULL;
-		if (!pod->interfaces[i]->group)
-			retire(pod->interfaces[i]);
-	}
+	for (u32 i = 0; i < pod->interface_count; i++)
+		let_go(pod->interfaces[i]);
 	pod->interface_count = 0;
 	lock_release(&network_lock);
 }

@@ -62,6 +62,7 @@ struct interface_counters {
 	u64 received_datagrams, sent_datagrams;
 	u64 received_echoes, sent_echoes; /* requests and replies */
 	u64 dropped_datagrams;            /* their receiver had no room */
+	u64 cut_packets;                  /* that it sent, stopped by a fault or for want of a way */
 	u64 denied; /* connections, first datagrams and echoes that it was an end of, by policies */
 };
 
@@ -103,6 +104,8 @@ struct pod *pod_hold(struct pod *pod);
 void pod_release(struct pod *pod);
 /* 0, -E_ADDRINUSE when somebody has the address, -E_NOBUFS. */
 int pod_attach(struct pod *pod, u32 network, struct address address, u32 prefix);
+/* Takes one address from the pod; one that it does not have is no error. */
+void pod_detach(struct pod *pod, struct address address);
 void pod_detach_all(struct pod *pod);
 
 /* Under network_lock and the pacer's: captures in `mask` listen to no interface any more. */

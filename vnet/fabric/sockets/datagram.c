@@ -67,31 +67,20 @@ int datagram_route(const struct socket *socket, struct address to, struct datagr
 	return result;
 }
 
-/* Under the pacer's lock too when a path is to be found. False when there was none: the packet is the caller's still. */
-static bool send_along_path(struct packet *packet, const struct interface *from, const struct interface *to, u64 now)
+/* Over the path of two that are concerned. */
+static void pace(struct packet *packet, const struct interface *from, const struct interface *to)
 {
 	struct path *path;
-	if (path_find(packet->account, from, to, &path) < 0) {
-		packet_free(packet);
-		return true;
-	}
-	if (!path)
-		return false;
-	packet->flow_key =
-		packet_flow_key(path, PACKET_UDP, packet->datagram.source_port, packet->datagram.target_port);
-	packet_send(packet, path, now);
-	path_release(path);
-	return true;
-}
-
-static bool send_paced(struct packet *packet, const struct interface *from, const struct interface *to)
-{
-	if (!path_concerned(from, to))
-		return false;
 	pacer_acquire();
-	bool sent = send_along_path(packet, from, to, pacer_time());
+	if (path_make(packet->account, from, to, &path) < 0) {
+		packet_free(packet);
+	} else {
+		packet->flow_key =
+			packet_flow_key(path, PACKET_UDP, packet->datagram.source_port, packet->datagram.target_port);
+		packet_send(packet, path, pacer_time());
+		path_release(path);
+	}
 	pacer_release();
-	return sent;
 }
 
 static struct endpoint source_of(const struct packet *packet)
@@ -194,8 +183,8 @@ static struct interface *interface_on(const struct pod *pod, u32 network)
 static void broadcast_pace(const struct packet *packet, const struct interface *from, const struct interface *to)
 {
 	struct packet *copy = copy_of(packet, packet->account);
-	if (copy && !send_paced(copy, from, to))
-		packet_free(copy);
+	if (copy)
+		pace(copy, from, to);
 }
 
 /* To each pod once, by its path if it has one. */
@@ -219,17 +208,13 @@ static void broadcast_send(const struct packet *packet, struct interface *from)
 	}
 }
 
-static int send_broadcast(struct packet *packet, struct interface *from, struct endpoint to)
+static void send_broadcast(struct packet *packet, struct interface *from, struct endpoint to)
 {
-	bool fits = packet->payload_size <= BROADCAST_MOST;
 	packet->datagram.broadcast = true;
 	packet->datagram.to = to.address;
-	if (fits) {
-		count_sent(from, packet->payload_size);
-		broadcast_send(packet, from);
-	}
+	count_sent(from, packet->payload_size);
+	broadcast_send(packet, from);
 	packet_free(packet);
-	return fits ? 0 : -E_MSGSIZE;
 }
 
 /* To the pod at once, without a path. */
@@ -256,7 +241,9 @@ static void send_to_one(struct pod *sender, struct packet *packet, const struct 
 		return;
 	}
 	count_sent(route->from, packet->payload_size);
-	if (!send_paced(packet, route->from, route->to))
+	if (path_concerned(route->from, route->to))
+		pace(packet, route->from, route->to);
+	else
 		deliver(sender, route, packet);
 }
 
@@ -273,8 +260,9 @@ int datagram_send(struct socket *socket, struct packet *packet, struct endpoint 
 	packet->datagram.source_port = socket->local_port;
 	packet->datagram.target_port = (u16)to.port;
 	if (found.broadcast)
-		return send_broadcast(packet, found.broadcast, to);
-	send_to_one(socket->pod, packet, &found.route);
+		send_broadcast(packet, found.broadcast, to);
+	else
+		send_to_one(socket->pod, packet, &found.route);
 	return 0;
 }
 

@@ -5,9 +5,6 @@
 #include "vnet/fabric/paths/packet.h"
 #include "vnet/fabric/sockets/socket.h"
 
-/* No broadcast is cut into fragments: an Ethernet frame's 1,500 bytes less two headers. */
-#define BROADCAST_MOST 1472u
-
 /* A socket that has taken its port, or is about to give it back. Under network_lock. */
 void datagram_listen(struct socket *socket);
 void datagram_unlisten(struct socket *socket);

@@ -1,0 +1,71 @@
+"""What would be done for a topology, for a deployment that no orchestrator runs.
+
+Owns the look at what a killed orchestrator left behind: its database and its node. Changes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.backends.processes import find_node
+from orchestrator.codec import NodeClient
+from orchestrator.declaration import Declaration, with_topology
+from orchestrator.deploy import Deployment
+from orchestrator.planning import Wishes, prepare, recreated_pods
+from orchestrator.reconcile import Observed
+from orchestrator.steps import step_view
+from orchestrator.store import Store
+from pod_node.status import PodExisting
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from orchestrator.state import DeploymentFolder
+    from orchestrator.steps import StepView
+    from orchestrator.topology.schema import Topology
+    from orchestrator.topology.source import TopologySource
+
+
+async def steps_ahead(
+    folder: DeploymentFolder,
+    topology: Topology,
+    source: TopologySource,
+    *,
+    force_recreate: bool,
+    services: Collection[str],
+) -> tuple[StepView, ...]:
+    """Say what would be done.
+
+    Raises:
+        StoreError: the database cannot be read.
+        NodeLostError: there is a node, and it does not answer.
+    """
+    before = Declaration()
+    if folder.database.exists():
+        with Store.open(folder.database) as store:
+            before = store.load()
+    observed = await observe(folder)
+    declared = with_topology(before, source, topology, services)
+    wishes = Wishes(retried=True)
+    prepared = prepare(declared, topology, observed, folder.path, wishes)
+    if force_recreate:
+        wishes = Wishes(retried=True, recreated=recreated_pods(prepared.plan, services))
+        prepared = prepare(declared, topology, observed, folder.path, wishes)
+    return tuple(map(step_view, prepared.steps))
+
+
+async def observe(folder: DeploymentFolder) -> Observed:
+    """Look at the node that runs without an orchestrator, if there is one."""
+    found = find_node(folder.path)
+    if found is None:
+        return Observed()
+    found.close()
+    deployment = Deployment()
+    async with NodeClient(folder.socket) as client:
+        for status in await client.list_pods():
+            deployment.handle(PodExisting(status=status), 0.0)
+        return Observed(
+            networks=await client.list_networks(),
+            pods=deployment.observed,
+            portals=await client.list_portals(),
+        )

@@ -1,0 +1,155 @@
+"""From what is declared and observed to a plan, the steps that lead to it, and what is to be kept.
+
+Owns how the pieces fit: replicas as they were scaled, addresses as they were given, pods that an
+update borrows. Pure; a dry run and a real one take the same way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from orchestrator.declaration import effective, needed_surges, surge_pods
+from orchestrator.plan import make_plan
+from orchestrator.reconcile import Desired, Observed, reconcile
+from orchestrator.steps import Replace
+from orchestrator.topology.members import Roster, UnknownMemberError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+    from ipaddress import IPv4Address
+    from pathlib import Path
+
+    from orchestrator.declaration import Declaration
+    from orchestrator.plan import Plan
+    from orchestrator.steps import Step
+    from orchestrator.topology.schema import Topology
+    from orchestrator.topology.values import UpdatePolicy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What is to be done once, beside what is declared."""
+
+    restarted: frozenset[str] = frozenset()
+    recreated: frozenset[str] = frozenset()
+    retried: bool = False
+
+
+NO_WISHES = Wishes()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A plan and all that belongs to it."""
+
+    declaration: Declaration
+    """To be kept before anything is done."""
+    topology: Topology
+    """With as many replicas as there are to be now."""
+    plan: Plan
+    desired: Desired
+    steps: tuple[Step, ...]
+    policies: Mapping[str, UpdatePolicy]
+    surges: Mapping[str, tuple[str, ...]]
+
+
+def prepare(
+    declaration: Declaration,
+    topology: Topology,
+    observed: Observed,
+    state_dir: Path,
+    wishes: Wishes = NO_WISHES,
+) -> Prepared:
+    """Work out everything that follows from a declaration.
+
+    Args:
+        declaration: What is declared.
+        topology: What its file says.
+        observed: What there is now.
+        state_dir: The deployment's folder.
+        wishes: What is to be done once.
+
+    Raises:
+        VnetError: a network has no room for all pods.
+    """
+    prepared = _prepare(declaration, topology, observed, state_dir, wishes)
+    replacements = [step for step in prepared.steps if isinstance(step, Replace)]
+    needed = needed_surges(topology, declaration, replacements)
+    surges = {
+        service: max(declaration.surges.get(service, 0), count)
+        for service, count in {**declaration.surges, **needed}.items()
+        if service in topology.services
+    }
+    if surges == declaration.surges:
+        return prepared
+    borrowing = replace(declaration, surges=surges)
+    return _prepare(borrowing, topology, observed, state_dir, wishes)
+
+
+def stopped_pods(topology: Topology, stopped: Iterable[str]) -> frozenset[str]:
+    """The pods behind the services and pods that were stopped; those that are gone do not count."""
+    roster = Roster(topology)
+    pods: set[str] = set()
+    for name in stopped:
+        try:
+            pods.update(roster.pods([roster.find(name)]))
+        except UnknownMemberError:
+            continue
+    return frozenset(pods)
+
+
+def _prepare(
+    declaration: Declaration,
+    topology: Topology,
+    observed: Observed,
+    state_dir: Path,
+    wishes: Wishes,
+) -> Prepared:
+    full = effective(topology, declaration)
+    held = _held_addresses(observed)
+    plan = make_plan(
+        full,
+        state_dir=state_dir,
+        leases={**declaration.leases, **held},
+        subnets=declaration.subnets,
+    )
+    desired = Desired(
+        plan=plan,
+        stopped=stopped_pods(full, declaration.stopped),
+        restarted=wishes.restarted,
+        recreated=wishes.recreated,
+        retried=wishes.retried,
+        standing=frozenset(declaration.standing),
+    )
+    planned = {pod.spec.name for pod in plan.pods}
+    leaving = {key: address for key, address in held.items() if key[1] not in planned}
+    kept = replace(
+        declaration,
+        leases={**plan.addresses, **leaving},
+        subnets={network.name: network.subnet for network in plan.networks},
+    )
+    return Prepared(
+        declaration=kept,
+        topology=full,
+        plan=plan,
+        desired=desired,
+        steps=tuple(reconcile(desired, observed)),
+        policies=plan.rollbacks if declaration.rolled_back else plan.updates,
+        surges=surge_pods(topology, declaration),
+    )
+
+
+def _held_addresses(observed: Observed) -> dict[tuple[str, str], IPv4Address]:
+    return {
+        (interface.network, name): interface.address
+        for name, pod in observed.pods.items()
+        for interface in pod.spec.interfaces
+    }
+
+
+def recreated_pods(plan: Plan, services: Collection[str]) -> frozenset[str]:
+    """The pods of some services; none stand for all."""
+    return frozenset(
+        pod.spec.name for pod in plan.pods if not services or pod.spec.service in services
+    )

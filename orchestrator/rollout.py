@@ -1,0 +1,188 @@
+"""One service's pods are replaced by those of a new version: which of them, and when.
+
+Owns the batches, their pace, and what a failure does, by Compose's `update_config`. Pure: time is
+an argument. How a pod is ended and booted again is `deploy.py`'s business.
+
+Names and addresses of replicas are stable and nobody has the same twice, so a pod cannot be started
+before the one of its name has ended. `start-first` therefore borrows: pods of the new version under
+the next free numbers come first, and go when all others are replaced. They are among those that a
+rollout begins with.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from orchestrator.phases import Phase
+from orchestrator.topology.values import FailureAction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from orchestrator.phases import PodView
+    from orchestrator.topology.values import UpdatePolicy
+
+_FAILED = frozenset(
+    {Phase.UNHEALTHY, Phase.RESTARTING, Phase.CRASH_LOOP, Phase.FAILED, Phase.BLOCKED}
+)
+
+
+class RolloutState(Enum):
+    """Where a rollout stands."""
+
+    UPDATING = "updating"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    ROLLED_BACK = "rolled back"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutView:
+    """A rollout as a person sees it."""
+
+    service: str
+    state: RolloutState
+    updated: int
+    """Pods that run what is declared."""
+    total: int
+    reason: str = ""
+    """Why it came to a stand."""
+    revision: int = 0
+    """The revision that it leads to."""
+
+    def __str__(self) -> str:
+        text = f"{self.service}: {self.state.value}, {self.updated} of {self.total} pods replaced"
+        return f"{text}: {self.reason}" if self.reason else text
+
+
+@dataclass(slots=True)
+class _Flight:
+    """A pod that is being replaced."""
+
+    ready_since: float | None = None
+
+
+class Rollout:
+    """The replacement of one service's pods."""
+
+    def __init__(
+        self,
+        service: str,
+        policy: UpdatePolicy,
+        waiting: Sequence[str],
+        begun: Iterable[str] = (),
+    ) -> None:
+        """Begin a rollout.
+
+        Args:
+            service: Whose pods.
+            policy: How.
+            waiting: The pods to replace, in this order.
+            begun: Pods of the new version that are on their way already.
+        """
+        self.service = service
+        self.policy = policy
+        self.state = RolloutState.UPDATING
+        self.reason = ""
+        self._waiting = deque(waiting)
+        self._flights = {name: _Flight() for name in begun}
+        self._total = len(self._waiting) + len(self._flights)
+        self._next_at: float | None = None
+
+    @classmethod
+    def standing(cls, service: str, policy: UpdatePolicy, reason: str) -> Rollout:
+        """A rollout that came to a stand before."""
+        rollout = cls(service, policy, ())
+        rollout.state, rollout.reason = RolloutState.PAUSED, reason
+        return rollout
+
+    @property
+    def active(self) -> bool:
+        """Whether it is still at work."""
+        return self.state is RolloutState.UPDATING
+
+    def poll_at(self) -> float | None:
+        """When something is due by time alone."""
+        if not self.active:
+            return None
+        watched = [
+            flight.ready_since + self.policy.monitor_s
+            for flight in self._flights.values()
+            if flight.ready_since is not None
+        ]
+        if not self._flights and self._waiting and self._next_at is not None:
+            watched.append(self._next_at)
+        return min(watched, default=None)
+
+    def fail(self, reason: str) -> None:
+        """A pod of the new version failed, or there can be none."""
+        match self.policy.failure_action:
+            case FailureAction.PAUSE:
+                self.state, self.reason = RolloutState.PAUSED, reason
+            case FailureAction.ROLLBACK:
+                self.state, self.reason = RolloutState.ROLLED_BACK, reason
+            case FailureAction.CONTINUE:
+                self.reason = reason
+
+    def advance(
+        self, views: Mapping[str, PodView], now: float, can_begin: Callable[[str], bool]
+    ) -> list[str]:
+        """Look at the pods and say which ones to replace now.
+
+        Args:
+            views: All pods as they are.
+            now: The time.
+            can_begin: Whether what a pod needs is there.
+        """
+        for name, flight in list(self._flights.items()):
+            if self.active and self._has_landed(name, flight, views.get(name), now):
+                del self._flights[name]
+                if not self._flights:
+                    self._next_at = now + self.policy.delay_s
+        if not self.active or self._flights:
+            return []
+        if not self._waiting:
+            self.state = RolloutState.COMPLETED
+            return []
+        if self._next_at is not None and now < self._next_at:
+            return []
+        return self._next_batch(can_begin)
+
+    def view(self, views: Mapping[str, PodView], revision: int) -> RolloutView:
+        """Say where it stands."""
+        pods = [view for view in views.values() if view.spec.service == self.service]
+        return RolloutView(
+            service=self.service,
+            state=self.state,
+            updated=sum(not view.outdated for view in pods),
+            total=len(pods),
+            reason=self.reason,
+            revision=revision,
+        )
+
+    def _next_batch(self, can_begin: Callable[[str], bool]) -> list[str]:
+        size = self.policy.parallelism or len(self._waiting)
+        batch = list(self._waiting)[:size]
+        if not all(map(can_begin, batch)):
+            return []
+        for name in batch:
+            self._waiting.popleft()
+            self._flights[name] = _Flight()
+        return batch
+
+    def _has_landed(self, name: str, flight: _Flight, view: PodView | None, now: float) -> bool:
+        if view is None:
+            return True  # somebody removed it
+        ended_badly = view.phase is Phase.EXITED and not view.succeeded
+        if view.phase in _FAILED or ended_badly:
+            why = f": {view.reason}" if view.reason else ""
+            self.fail(f"{name} is {view.state}{why}")
+            return True
+        if not (view.ready or view.succeeded or view.phase is Phase.STOPPED):
+            return False
+        if flight.ready_since is None:
+            flight.ready_since = now
+        return now - flight.ready_since >= self.policy.monitor_s
