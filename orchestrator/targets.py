@@ -57,6 +57,18 @@ class Targets:
             found.update(dict.fromkeys(fit))
         return tuple(found)
 
+    def one(self, name: str) -> str:
+        """Find one pod, whether it runs or not; a service stands for its first.
+
+        Raises:
+            UnknownMemberError: there is nobody of this name.
+            TargetError: the service has no pods.
+        """
+        pods = self._roster.pods([self._roster.find(name)])
+        if not pods:
+            raise TargetError(f"service {quoted(name)} has no pods")
+        return pods[0]
+
     def named(self, names: Iterable[str]) -> tuple[str, ...]:
         """Find the pods of services and pods, in whatever phase they are.
 

@@ -20,6 +20,9 @@ from pod_node.codec import (
     dial_from_message,
     echo_to_message,
     event_to_message,
+    exec_event_to_message,
+    exec_order_from_message,
+    exec_steps,
     lines_to_message,
     names_from_message,
     network_from_message,
@@ -33,10 +36,12 @@ from pod_node.codec import (
     usage_to_message,
     wish_from_message,
 )
+from pod_node.copy_service import CopyService
 from pod_node.dialling import BrokenConnectionError, carry
 from pod_node.errors import (
     BootError,
     ImageNotPreparedError,
+    InvalidSignalError,
     NetworkConflictError,
     NetworkInUseError,
     NetworkNotAttachedError,
@@ -50,10 +55,7 @@ from pod_node.progress import Phase
 from pod_node.serving import Statuses, answering
 from pod_node.usage import NodeUsage, process_usage
 from protos.node.v1 import node_pb2 as pb
-from protos.node.v1.node_pb2_grpc import (
-    PodNodeServiceServicer,
-    add_PodNodeServiceServicer_to_server,
-)
+from protos.node.v1.node_pb2_grpc import add_PodNodeServiceServicer_to_server
 from vnet.capture import ExpressionError
 from vnet.codec import configuration_from_message, fields, statistics_to_message
 from vnet.edge import MalformedLabelError, PortInUseError
@@ -79,6 +81,7 @@ _STATUSES: Statuses = (
     (NetworkInUseError, grpc.StatusCode.FAILED_PRECONDITION),
     (NetworkConflictError, grpc.StatusCode.ALREADY_EXISTS),
     (InvalidMessageError, grpc.StatusCode.INVALID_ARGUMENT),
+    (InvalidSignalError, grpc.StatusCode.INVALID_ARGUMENT),
     (MalformedLabelError, grpc.StatusCode.INVALID_ARGUMENT),
     (ExpressionError, grpc.StatusCode.INVALID_ARGUMENT),
     (ImageNotPreparedError, grpc.StatusCode.FAILED_PRECONDITION),
@@ -91,7 +94,7 @@ _STATUSES: Statuses = (
 )
 
 
-class PodNodeService(PodNodeServiceServicer):
+class PodNodeService(CopyService):
     """Answers the calls of node.v1."""
 
     def __init__(
@@ -195,6 +198,16 @@ class PodNodeService(PodNodeServiceServicer):
         async with answering(context, _STATUSES):
             status = await self._node.stop(request.name, request.grace_ms / 1000)
         return pb.StopPodResponse(pod=pod_to_message(status))
+
+    async def SignalPod(
+        self,
+        request: pb.SignalPodRequest,
+        context: Context[pb.SignalPodRequest, pb.SignalPodResponse],
+    ) -> pb.SignalPodResponse:
+        """Send a pod's main process a signal."""
+        async with answering(context, _STATUSES):
+            status = self._node.signal(request.name, request.signal)
+        return pb.SignalPodResponse(pod=pod_to_message(status))
 
     async def RemovePod(
         self,
@@ -314,6 +327,19 @@ class PodNodeService(PodNodeServiceServicer):
         async with aclosing(self._node.read_logs(wish_from_message(request))) as chunks:
             async for lines, lost in chunks:
                 yield lines_to_message(lines, lost)
+
+    async def Exec(
+        self,
+        request_iterator: AsyncIterator[pb.ExecRequest],
+        context: Context[pb.ExecRequest, pb.ExecResponse],
+    ) -> AsyncIterator[pb.ExecResponse]:
+        """Run a program in a pod."""
+        async with answering(context, _STATUSES):
+            first = await anext(request_iterator, pb.ExecRequest())
+            order = exec_order_from_message(first)
+            async with aclosing(self._node.exec(order, exec_steps(request_iterator))) as events:
+                async for event in events:
+                    yield exec_event_to_message(event)
 
     async def Dial(
         self,

@@ -5,9 +5,10 @@ Owns the channel's options, and the way from a failed call to an error that a pe
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import asyncio
+from contextlib import contextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 import grpc
 from grpc import aio
@@ -15,10 +16,13 @@ from grpc import aio
 from orchestrator.access import RemoteAddress, read_pem, read_token
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterable, Callable, Iterator
     from pathlib import Path
 
     from orchestrator.errors import OrchestratorError
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 LOCAL_AUTHORITY = "localhost"
 """HTTP/2 wants a host name; a socket's path is none."""
@@ -116,3 +120,15 @@ def translated(
         if error.code() is grpc.StatusCode.UNAVAILABLE:
             raise lost(reason) from error
         raise refused(reason) from error
+
+
+async def sent(call: aio.StreamUnaryCall[T, R], messages: AsyncIterable[T]) -> R:
+    """Send messages and take the answer, as soon as there is one.
+
+    A call that is given an iterator goes on asking it for a while after it has failed.
+    """
+    with suppress(aio.AioRpcError, asyncio.InvalidStateError):  # awaiting the call says why
+        async for message in messages:
+            await call.write(message)
+        await call.done_writing()
+    return await call

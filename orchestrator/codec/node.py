@@ -6,11 +6,13 @@ call into an error that a person can read. Decides nothing and keeps no state.
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Self
 
-from orchestrator.codec.calls import cancelled, open_channel, translated
+from orchestrator.codec.calls import cancelled, open_channel, sent, translated
 from orchestrator.codec.connection import CarriedConnection
 from orchestrator.codec.errors import NodeLostError, NodeRefusedError
+from orchestrator.codec.executing import converse, node_requests
 from pod_node.codec import (
     backends_to_message,
     batch_from_message,
@@ -18,6 +20,7 @@ from pod_node.codec import (
     dial_to_message,
     echo_from_message,
     event_from_message,
+    exec_event_from_message,
     lines_from_message,
     names_to_message,
     network_from_message,
@@ -29,19 +32,22 @@ from pod_node.codec import (
     usage_from_message,
     wish_to_message,
 )
+from pod_node.executing import Ended
+from pod_node.files import Copied
 from pod_node.history import LogWish
 from protos.node.v1 import node_pb2 as pb
 from protos.node.v1.node_pb2_grpc import PodNodeServiceStub
 from vnet.codec import configuration_to_message, statistics_from_message
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from ipaddress import IPv4Address, IPv4Network
     from pathlib import Path
     from types import TracebackType
 
     from pod_node.dialling import Connection
+    from pod_node.executing import ExecEvent, ExecOrder, ExecStep
     from pod_node.progress import Progress
     from pod_node.records import LogLines
     from pod_node.spec import PodSpec
@@ -162,6 +168,25 @@ class NodeClient:
             async for message in call:
                 yield lines_from_message(message)
 
+    async def exec(
+        self, order: ExecOrder, steps: AsyncIterable[ExecStep]
+    ) -> AsyncGenerator[ExecEvent, None]:
+        """Run a program in a pod, to its end; when nobody listens any more it is ended."""
+        messages = converse(self._stub.Exec(), node_requests(order, steps), pb.ExecResponse)
+        with _errors():
+            async with aclosing(messages):
+                async for message in messages:
+                    event = exec_event_from_message(message)
+                    yield event
+                    if isinstance(event, Ended):
+                        return
+
+    async def signal_pod(self, name: str, number: int) -> PodStatus:
+        """Send a pod's main process a signal."""
+        with _errors():
+            response = await self._stub.SignalPod(pb.SignalPodRequest(name=name, signal=number))
+        return pod_from_message(response.pod)
+
     async def dial(self, address: IPv4Address, port: int, timeout_s: float) -> Connection:
         """Connect to a pod from the node's own endpoint; whoever asks must `abort` it at the end.
 
@@ -246,6 +271,32 @@ class NodeClient:
         with _errors():
             response = await self._stub.ResumePod(pb.ResumePodRequest(name=name))
         return pod_from_message(response.pod)
+
+    async def copy_out(self, pod: str, path: str, *, follow: bool) -> AsyncGenerator[bytes, None]:
+        """Take a file or folder of a pod as a tar stream."""
+        call = self._stub.CopyOut(pb.CopyOutRequest(pod=pod, path=path, follow=follow))
+        with _errors(), cancelled(call):
+            async for message in call:
+                yield message.chunk
+
+    async def copy_in(
+        self, pod: str, path: str, pieces: AsyncIterable[bytes], *, strip: bool
+    ) -> Copied:
+        """Put a tar stream into a pod; see `pod_node.files.copy_in`."""
+
+        async def messages() -> AsyncGenerator[pb.CopyInRequest, None]:
+            yield pb.CopyInRequest(target=pb.CopyTarget(pod=pod, path=path, strip=strip))
+            async for piece in pieces:
+                yield pb.CopyInRequest(chunk=piece)
+
+        with _errors():
+            response = await sent(self._stub.CopyIn(), messages())
+        return Copied(files=response.files, bytes=response.bytes)
+
+    async def remove_files(self, pod: str, paths: Sequence[str]) -> None:
+        """Remove files and folders of a pod."""
+        with _errors():
+            await self._stub.RemoveFiles(pb.RemoveFilesRequest(pod=pod, paths=paths))
 
     async def statistics(self) -> NodeUsage:
         """Say what the node and its pods use."""

@@ -27,3 +27,14 @@ class FolderError(PodNodeError):
 
     def __str__(self) -> str:
         return f"{self.path}: {self.reason}"
+
+
+class CopyError(PodNodeError):
+    """Something cannot be copied into or out of a pod."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"

@@ -12,14 +12,14 @@ import asyncio
 import hashlib
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Network
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pod_node.files import beneath
-from pod_node.files.errors import FolderError
+from pod_node.files.errors import DiskFullError, FolderError
 from pod_node.files.values import BLOCK_BYTES, DiskFolder, DiskUsage, PodFolders, blocks_of
 from vnet.addresses import gateway_of
 
@@ -57,6 +57,36 @@ def remove_roots(state: Path, memory: Path = MEMORY) -> None:
     """Remove what the pods of a deployment wrote, none of which runs."""
     for folder in (state / _ROOTS, memory_folder(state, memory)):
         shutil.rmtree(folder, ignore_errors=True)
+
+
+class KeptBook:
+    """Counts what the node puts into the root of a pod that does not run."""
+
+    def __init__(self, kept: dict[str, _Kept], name: str) -> None:
+        self._kept = kept
+        self._name = name
+
+    def take(self, target: str, blocks: int) -> None:
+        """Count what is about to be put there.
+
+        Raises:
+            DiskFullError: there is no room for it.
+        """
+        kept = self._kept[self._name]
+        used = kept.used_bytes + blocks * BLOCK_BYTES
+        if used > kept.spec.limits.disk_bytes:
+            raise DiskFullError(target, of_pod=True)
+        self._kept[self._name] = replace(kept, used_bytes=used)
+
+    def give(self, target: str, blocks: int) -> None:
+        """Count no longer what was taken away."""
+        kept = self._kept[self._name]
+        used = max(0, kept.used_bytes - blocks * BLOCK_BYTES)
+        self._kept[self._name] = replace(kept, used_bytes=used)
+
+    def linked(self, target: str) -> None:
+        """Have the kernel look for symbolic links when the pod runs again."""
+        self._kept[self._name] = replace(self._kept[self._name], linked=True)
 
 
 class Roots:
@@ -108,10 +138,12 @@ class Roots:
         if usages:
             root, *others = usages
             used = root.used_bytes - sum(usage.used_bytes for usage in others)
-            self._kept[name] = _Kept(
-                spec=kept.spec, mounts=kept.mounts, used_bytes=used, linked=root.linked
-            )
+            self._kept[name] = replace(kept, used_bytes=used, linked=root.linked)
         self._put_aside(self._memory / name, self._memory)
+
+    def book(self, name: str) -> KeptBook:
+        """Give what counts for a pod that does not run."""
+        return KeptBook(self._kept, name)
 
     def discard(self, name: str) -> None:
         """Remove all that a pod had that does not run."""
