@@ -29,6 +29,7 @@ from orchestrator.declaration import (
 from orchestrator.errors import OrchestratorError
 from orchestrator.events import EventLog
 from orchestrator.launch import Launch, Order
+from orchestrator.lifecycle.rollout import RolloutState
 from orchestrator.planning import NO_WISHES, Wishes, prepare, recreated_pods
 from orchestrator.progress import (
     ImageAdvanced,
@@ -41,7 +42,6 @@ from orchestrator.progress import (
     Started,
     StepsPlanned,
 )
-from orchestrator.rollout import RolloutState
 from orchestrator.steps import step_view
 from orchestrator.topology.loader import read_source
 from orchestrator.topology.members import Roster
@@ -57,11 +57,11 @@ if TYPE_CHECKING:
     from orchestrator.backends.backend import Backend
     from orchestrator.codec import NodeClient
     from orchestrator.declaration import NetworkMemory
+    from orchestrator.lifecycle.restart import RestartRecord
+    from orchestrator.lifecycle.rollout import RolloutView
     from orchestrator.phases import PodView
     from orchestrator.planning import Prepared
     from orchestrator.progress import Screen
-    from orchestrator.restart import RestartRecord
-    from orchestrator.rollout import RolloutView
     from orchestrator.state import DeploymentFolder
     from orchestrator.steps import Step
     from orchestrator.store import Store
