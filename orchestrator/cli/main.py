@@ -52,6 +52,7 @@ VERBS = {
     "top": "Show what pods use, live.",
     "up": "Boot a topology, or change a running one.",
     "validate": "Check a topology file.",
+    "watch": "Put changed files into pods, or restart them.",
 }
 """Each with the line that `podnet --help` shows."""
 NOT_YET = {
