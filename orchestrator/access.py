@@ -169,3 +169,47 @@ def _is_ipv6(host: str) -> bool:
         return ipaddress.ip_address(host).version == 6
     except ValueError:
         return False
+
+
+def listen_arguments(address: ListenAddress) -> list[str]:
+    """Write an address as the options of `podnet up`; paths become absolute."""
+    tls = address.tls
+    options = {
+        "--listen": join_host(address.host, address.port),
+        "--tls-cert": None if tls is None else tls.certificate,
+        "--tls-key": None if tls is None else tls.key,
+        "--tls-client-ca": address.client_ca,
+        "--token-file": address.token_file,
+    }
+    words: list[str] = []
+    for option, value in options.items():
+        if value is not None:
+            words += [option, str(value.absolute() if isinstance(value, Path) else value)]
+    return words
+
+
+def listen_address(
+    listen: str | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    tls_client_ca: Path | None,
+    token_file: Path | None,
+) -> ListenAddress | None:
+    """Make an address of options; None when nobody asked for one.
+
+    Raises:
+        AccessError: it would let anybody in, or the options do not fit together.
+    """
+    if listen is None:
+        if any((tls_cert, tls_key, tls_client_ca, token_file)):
+            raise AccessError("certificates and tokens are for --listen HOST:PORT; give that, too")
+        return None
+    if (tls_cert is None) is not (tls_key is None):
+        raise AccessError("give --tls-cert and --tls-key, or neither")
+    host, port = split_host(listen)
+    own = None
+    if tls_cert is not None and tls_key is not None:
+        own = Certificate(certificate=tls_cert, key=tls_key)
+    return ListenAddress(
+        host=host, port=port, tls=own, client_ca=tls_client_ca, token_file=token_file
+    )

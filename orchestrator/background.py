@@ -18,8 +18,10 @@ import signal
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator.access import listen_address
 from orchestrator.backends.embedded import EmbeddedBackend
 from orchestrator.declaration import Wanted
 from orchestrator.errors import OrchestratorError
@@ -34,6 +36,7 @@ from vnet.errors import VnetError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from orchestrator.access import ListenAddress
     from orchestrator.phases import PodView
     from pod_node.progress import Progress
     from pod_node.records import LogLines
@@ -80,8 +83,15 @@ def main() -> None:
     _log.setLevel(logging.INFO)
     folder = DeploymentFolder(state_root(os.environ), arguments.name)
     try:
+        listen = listen_address(
+            arguments.listen,
+            arguments.tls_cert,
+            arguments.tls_key,
+            arguments.tls_client_ca,
+            arguments.token_file,
+        )
         with folder.hold(), Store.open(folder.database) as store:
-            asyncio.run(_run(folder, store, until_eof=arguments.until_eof))
+            asyncio.run(_run(folder, store, listen, until_eof=arguments.until_eof))
     except (OrchestratorError, PodNodeError, VnetError) as error:
         sys.exit(f"error: {error}")
 
@@ -90,10 +100,15 @@ def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m orchestrator.background", description=__doc__)
     parser.add_argument("name", help="the deployment")
     parser.add_argument("--until-eof", action="store_true", help="end when standard input ends")
+    parser.add_argument("--listen", help="HOST:PORT for requests from elsewhere")
+    for option in ("--tls-cert", "--tls-key", "--tls-client-ca", "--token-file"):
+        parser.add_argument(option, type=Path, help="as of podnet up")
     return parser.parse_args()
 
 
-async def _run(folder: DeploymentFolder, store: Store, *, until_eof: bool) -> None:
+async def _run(
+    folder: DeploymentFolder, store: Store, listen: ListenAddress | None, *, until_eof: bool
+) -> None:
     loop = asyncio.get_running_loop()
     backend = EmbeddedBackend(folder)
     orchestrator = Orchestrator(
@@ -105,7 +120,10 @@ async def _run(folder: DeploymentFolder, store: Store, *, until_eof: bool) -> No
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    async with asyncio.TaskGroup() as group, serve_control(orchestrator, folder.control_socket):
+    async with (
+        asyncio.TaskGroup() as group,
+        serve_control(orchestrator, folder.control_socket, listen),
+    ):
         helper = group.create_task(_begin(orchestrator), name="begin")
         if until_eof:
             _watch_input(lambda: loop.call_soon_threadsafe(stop))

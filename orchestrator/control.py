@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import Counter
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,15 @@ from orchestrator.phases import PodView
 from orchestrator.schedule import Schedule
 from orchestrator.shaping import Shaping
 from orchestrator.targets import ALIVE, RUNNING, TargetError, Targets
-from orchestrator.views import DeploymentView, LinkAim, PodDropped, PodShown, Remarked
-from orchestrator.wording import action_text, egress_text
+from orchestrator.views import (
+    DeploymentView,
+    LinkAim,
+    PodDropped,
+    PodShown,
+    Remarked,
+    ServiceView,
+)
+from orchestrator.wording import action_text, egress_text, signal_text
 from vnet.capture import CaptureWish, InterfacePlace
 
 if TYPE_CHECKING:
@@ -240,6 +248,17 @@ class Control:
             await self._keep()
         return pods
 
+    async def signal(self, names: Sequence[str], number: int) -> tuple[str, ...]:
+        """Send the main processes of pods a signal; name the pods.
+
+        Raises:
+            OrchestratorError: there is nobody of a name, nobody runs, or pods have no such signal.
+        """
+        pods = self._targets.pods(names, self._views, ALIVE)
+        await _all([self.client.signal_pod(pod, number) for pod in pods])
+        self.events.tell(signal_text(number, pods), Remarked())
+        return pods
+
     def one_pod(self, name: str) -> str:
         """Find the pod that a name means; a service means its first.
 
@@ -280,6 +299,18 @@ class Control:
             async for batch in batches:
                 yield batch
 
+    def services(self) -> tuple[ServiceView, ...]:
+        """Say what is declared of each service."""
+        desired = Counter(pod.spec.service for pod in self._plan.pods)
+        return tuple(
+            ServiceView(
+                name=name,
+                desired_pods=desired[name],
+                ports=tuple(port.target for port in section.ports),
+            )
+            for name, section in self._topology.services.items()
+        )
+
     def find(self, names: Sequence[str]) -> tuple[str, ...]:
         """Name the pods that services and pods stand for; none stand for all.
 
@@ -300,6 +331,7 @@ class Control:
             portals=self._portals,
             configuration=self.shaping.configuration,
             faults=tuple(self.shaping.faults()),
+            services=self.services(),
         )
 
     def _ordered_views(self) -> Iterator[PodView]:

@@ -45,6 +45,11 @@ class PortalMemory:
     labels: Mapping[tuple[str, int], str] = field(default_factory=dict)
     """By service and port."""
     shared_host_port: int = 0
+    opened: Mapping[tuple[str, int], int] = field(default_factory=dict)
+    """Those that somebody opened beside the topology's, by service and port, with the port of this
+    machine; 0 shares the node's."""
+    closed: frozenset[tuple[str, int]] = frozenset()
+    """Those of the topology that somebody closed; they open again with the next topology."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +129,26 @@ def with_topology(
         stopped=_left_alone(before, topology, selected) if selected else frozenset(),
         surges={},
         standing={},
+        portals=replace(before.portals, closed=frozenset()),
     )
+
+
+def with_portal(before: Declaration, service: str, port: int, host_port: int) -> Declaration:
+    """Declare a portal beside those of the topology."""
+    key = (service, port)
+    memory = before.portals
+    portals = replace(
+        memory, opened={**memory.opened, key: host_port}, closed=memory.closed - {key}
+    )
+    return replace(before, portals=portals)
+
+
+def without_portals(before: Declaration, keys: Iterable[tuple[str, int]]) -> Declaration:
+    """Declare that portals are not to be open."""
+    closed = frozenset(keys)
+    memory = before.portals
+    opened = {key: host for key, host in memory.opened.items() if key not in closed}
+    return replace(before, portals=replace(memory, opened=opened, closed=memory.closed | closed))
 
 
 def with_scale(before: Declaration, topology: Topology, replicas: Mapping[str, int]) -> Declaration:

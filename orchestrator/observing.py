@@ -1,4 +1,4 @@
-"""The part of a deployment's gRPC face that only looks: logs, events, and connections to pods.
+"""The part of a deployment's gRPC face for those who look in: logs, connections, programs, portals.
 
 Owns the mapping of these calls; `service.py` has the others, and the server.
 """
@@ -12,6 +12,8 @@ import grpc
 
 from orchestrator.codec import NodeLostError
 from orchestrator.codec.deployment import event_to_message
+from orchestrator.codec.executing import event_to_message as exec_event_to_message
+from orchestrator.codec.executing import order_from_message, steps_from_messages
 from orchestrator.codec.watching import (
     dial_from_message,
     event_order_from_message,
@@ -22,12 +24,15 @@ from orchestrator.codec.watching import (
     received_to_message,
 )
 from orchestrator.errors import OrchestratorError
+from orchestrator.executing import run_program
 from orchestrator.reading import dial, read_logs, standing
 from orchestrator.topology.members import UnknownMemberError
+from pod_node.codec import portal_to_message
 from pod_node.dialling import BrokenConnectionError, carry
 from pod_node.serving import Statuses, answering
 from protos.orchestrator.v1 import orchestrator_pb2 as pb
 from protos.orchestrator.v1.orchestrator_pb2_grpc import DeploymentServiceServicer
+from vnet.codec import fields
 from vnet.errors import InvalidMessageError
 from vnet.tasks import TaskOwner
 
@@ -49,7 +54,7 @@ _STATUSES: Statuses = (
 
 
 class ObservingService(DeploymentServiceServicer):
-    """Answers the calls of orchestrator.v1 that change nothing and go on for long."""
+    """Answers the calls of orchestrator.v1 that go on for long."""
 
     def __init__(self, orchestrator: Orchestrator) -> None:
         self._orchestrator = orchestrator
@@ -91,6 +96,20 @@ class ObservingService(DeploymentServiceServicer):
             async for event in events:
                 yield event_to_message(event)
 
+    async def Exec(
+        self,
+        request_iterator: AsyncIterator[pb.ExecRequest],
+        context: aio.ServicerContext[pb.ExecRequest, pb.ExecResponse],
+    ) -> AsyncIterator[pb.ExecResponse]:
+        """Run a program in a pod."""
+        async with answering(context, _STATUSES):
+            first = await anext(request_iterator, pb.ExecRequest())
+            order, index = order_from_message(first)
+            steps = steps_from_messages(request_iterator)
+            async with aclosing(run_program(self._control, order, index, steps)) as events:
+                async for pod, event in events:
+                    yield exec_event_to_message(pod, event)
+
     async def Dial(
         self,
         request_iterator: AsyncIterator[pb.DialRequest],
@@ -107,3 +126,38 @@ class ObservingService(DeploymentServiceServicer):
             async with aclosing(carry(connection, sent, self._dials)) as received:
                 async for data in received:
                     yield received_to_message(data)
+
+    async def ListPortals(
+        self,
+        request: pb.ListPortalsRequest,
+        context: aio.ServicerContext[pb.ListPortalsRequest, pb.ListPortalsResponse],
+    ) -> pb.ListPortalsResponse:
+        """List the open portals."""
+        async with answering(context, _STATUSES):
+            portals = self._control.describe().portals
+        return pb.ListPortalsResponse(portals=[portal_to_message(portal) for portal in portals])
+
+    async def OpenPortal(
+        self,
+        request: pb.OpenPortalRequest,
+        context: aio.ServicerContext[pb.OpenPortalRequest, pb.OpenPortalResponse],
+    ) -> pb.OpenPortalResponse:
+        """Open a portal."""
+        async with answering(context, _STATUSES):
+            portal = await self._orchestrator.open_portal(
+                request.service,
+                fields.port("port", request.port),
+                fields.port("host_port", request.host_port, least=0),
+            )
+        return pb.OpenPortalResponse(portal=portal_to_message(portal))
+
+    async def ClosePortals(
+        self,
+        request: pb.ClosePortalsRequest,
+        context: aio.ServicerContext[pb.ClosePortalsRequest, pb.ClosePortalsResponse],
+    ) -> pb.ClosePortalsResponse:
+        """Close portals."""
+        async with answering(context, _STATUSES):
+            port = fields.port("port", request.port, least=0)
+            closed = await self._orchestrator.close_portals(request.service, port)
+        return pb.ClosePortalsResponse(portals=[portal_to_message(portal) for portal in closed])

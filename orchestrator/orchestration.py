@@ -19,10 +19,12 @@ from orchestrator.declaration import (
     PortalMemory,
     Wanted,
     at_end,
+    with_portal,
     with_scale,
     with_started,
     with_stopped,
     with_topology,
+    without_portals,
 )
 from orchestrator.errors import OrchestratorError
 from orchestrator.events import EventLog
@@ -93,6 +95,10 @@ class DeploymentFailedError(OrchestratorError):
 
 class TopologyRefusedError(OrchestratorError):
     """A topology that somebody sent has errors, or is for another deployment."""
+
+
+class NoPortalError(OrchestratorError):
+    """There is no portal that could be closed."""
 
 
 class NothingDeclaredError(OrchestratorError):
@@ -414,6 +420,50 @@ class Orchestrator:
         async for progress in self._changed(change, Wishes(restarted=pods), grace_s=grace_s):
             yield progress
 
+    async def open_portal(self, service: str, port: int, host_port: int) -> OpenPortal:
+        """Open a portal to a port of a service; one that is open already stays.
+
+        Args:
+            service: The service.
+            port: The port in its pods.
+            host_port: The port of this machine; 0 shares the node's.
+
+        Raises:
+            OrchestratorError: there is no such service, or the port cannot be had.
+        """
+        self._roster().find_service(service)
+        await self._declared_anew(lambda now: with_portal(now, service, port, host_port))
+        return next(
+            portal
+            for portal in self._launch.portals
+            if (portal.service, portal.port) == (service, port)
+        )
+
+    async def close_portals(self, service: str, port: int) -> tuple[OpenPortal, ...]:
+        """Close the portals to a port of a service, or with 0 to all of its ports; say which.
+
+        Raises:
+            OrchestratorError: there is no such service, or no such portal.
+        """
+        self._roster().find_service(service)
+        closing = tuple(
+            portal
+            for portal in self._launch.portals
+            if portal.service == service and port in (0, portal.port)
+        )
+        if not closing:
+            where = f"port {port} of {service}" if port else service
+            raise NoPortalError(f"no portal leads to {where}; see podnet portal ls")
+        keys = [(portal.service, portal.port) for portal in closing]
+        await self._declared_anew(lambda now: without_portals(now, keys))
+        return closing
+
+    async def _declared_anew(self, change: Callable[[Declaration], Declaration]) -> None:
+        """Keep and make real what changes nothing about pods."""
+        async with self._deciding:
+            topology = self._declared_topology()
+            await self._declare(change(self._declaration), topology)
+
     async def take_down(self, grace_s: float | None) -> AsyncGenerator[Progress, None]:
         """End everything."""
         with self._progress.subscribe() as subscription:
@@ -565,13 +615,16 @@ class Orchestrator:
         self.control.portals_opened(portals)
         labels = {(portal.service, portal.port): portal.label for portal in portals}
         shared = next((portal.host_port for portal in portals if not portal.pinned), 0)
-        memory = PortalMemory(labels=labels, shared_host_port=shared)
+        before = self._declaration.portals
+        memory = replace(before, labels=labels, shared_host_port=shared)
         if memory != self._declaration.portals:
             self._work.put_nowait(self._remember_portals(memory))
 
     async def _remember_portals(self, memory: PortalMemory) -> None:
         if self._declaration.wanted is Wanted.UP:
-            await self._save(replace(self._declaration, portals=memory))
+            now = self._declaration.portals
+            portals = replace(now, labels=memory.labels, shared_host_port=memory.shared_host_port)
+            await self._save(replace(self._declaration, portals=portals))
 
     def pod_changed(self, view: PodView) -> None:
         """Tell that a pod changed."""

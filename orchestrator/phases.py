@@ -71,6 +71,12 @@ class PodView:
     restarts: int = 0
     paused: bool = False
     """Whether it is kept from running."""
+    booted_at_s: float | None = None
+    """When it was last booted, in seconds since the epoch; None while that is not known."""
+    exited_at_s: float | None = None
+    """When it ended, in seconds since the epoch; None while it has not."""
+    machine: str = ""
+    """Where it is; empty while that is not known."""
     outdated: bool = False
     """Whether it still runs what an earlier topology said."""
 

@@ -312,6 +312,7 @@ def _pod(
             tmpfs=_tmpfs(section),
             limits=_limits(section),
             healthcheck=_healthcheck(section.healthcheck),
+            stop_signal=section.stop_signal,
         ),
         replica=replica,
         names=tuple(published_names(service, name, interfaces, networks)),
@@ -326,9 +327,13 @@ def _pod(
 
 def _limits(section: ServiceSection) -> Limits:
     disk, limits = section.storage_opt.size, section.deploy.resources.limits
-    if limits.memory is None:
-        return Limits(cpus=limits.cpus, disk_bytes=disk)
-    return Limits(memory_bytes=limits.memory, cpus=limits.cpus, disk_bytes=disk)
+    default = Limits()
+    return Limits(
+        memory_bytes=default.memory_bytes if limits.memory is None else limits.memory,
+        cpus=limits.cpus,
+        processes=limits.pids or default.processes,
+        disk_bytes=disk,
+    )
 
 
 def _mounts(section: ServiceSection, folder: Path) -> tuple[Mount, ...]:
@@ -356,18 +361,21 @@ def _tmpfs(section: ServiceSection) -> tuple[Tmpfs, ...]:
 
 
 def _healthcheck(section: HealthcheckSection | None) -> HealthCheck | None:
-    if section is None or section.disable:
+    if section is None or section.is_off:
         return None
     if section.http is not None:
         kind, port, path = ProbeKind.HTTP, section.http.port, section.http.path
     elif section.tcp is not None:
         kind, port, path = ProbeKind.TCP, section.tcp, "/"
+    elif section.test:
+        kind, port, path = ProbeKind.COMMAND, 0, "/"
     else:
         raise AssertionError("the schema refuses a healthcheck without a probe")
     return HealthCheck(
         kind=kind,
         port=port,
         path=path,
+        command=section.test,
         interval_s=section.interval,
         timeout_s=section.timeout,
         retries=section.retries,

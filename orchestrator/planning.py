@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.declaration import effective, needed_surges, surge_pods
-from orchestrator.plan import make_plan
+from orchestrator.plan import PlannedPortal, make_plan
 from orchestrator.reconcile import Desired, Observed, reconcile
 from orchestrator.steps import Replace
 from orchestrator.topology.members import Roster, UnknownMemberError
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Address
     from pathlib import Path
 
-    from orchestrator.declaration import Declaration
+    from orchestrator.declaration import Declaration, PortalMemory
     from orchestrator.plan import Plan
     from orchestrator.steps import Step
     from orchestrator.topology.schema import Topology
@@ -114,6 +114,7 @@ def _prepare(
         leases={**declaration.leases, **held},
         subnets=declaration.subnets,
     )
+    plan = replace(plan, portals=_portals(full, plan, declaration.portals))
     desired = Desired(
         plan=plan,
         stopped=stopped_pods(full, declaration.stopped),
@@ -138,6 +139,21 @@ def _prepare(
         policies=plan.rollbacks if declaration.rolled_back else plan.updates,
         surges=surge_pods(topology, declaration),
     )
+
+
+def _portals(topology: Topology, plan: Plan, memory: PortalMemory) -> tuple[PlannedPortal, ...]:
+    """The topology's portals as somebody changed them: without some, and with others."""
+    declared = {(portal.service, portal.port): portal for portal in plan.portals}
+    roster = Roster(topology)
+    for (service, port), host_port in memory.opened.items():
+        if service in topology.services:
+            declared[service, port] = PlannedPortal(
+                service=service,
+                port=port,
+                host_port=host_port or None,
+                pods=roster.pods([roster.find(service)]),
+            )
+    return tuple(portal for key, portal in declared.items() if key not in memory.closed)
 
 
 def _held_addresses(observed: Observed) -> dict[tuple[str, str], IPv4Address]:

@@ -6,10 +6,13 @@ connection for one that is ready.
 
 from __future__ import annotations
 
+import asyncio
+import platform
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from orchestrator.codec import NodeRefusedError
+from orchestrator.codec import NodeLostError, NodeRefusedError
 from orchestrator.errors import OrchestratorError
 from orchestrator.reachable import ready_pods
 from orchestrator.targets import RUNNING
@@ -29,6 +32,12 @@ if TYPE_CHECKING:
     from pod_node.records import LogLines
 
 
+RETRY_S = 0.2
+"""How soon a follower of logs looks for the next node; whoever starts it tells nobody."""
+_TICK_S = 1e-6
+"""What times of logs differ by at least."""
+
+
 class DialRefusedError(OrchestratorError):
     """Nobody takes a connection."""
 
@@ -45,24 +54,38 @@ async def read_logs(
 ) -> AsyncGenerator[tuple[LogLines, int], None]:
     """Read lines, the kept ones in the order of time; with each, how many were lost before it.
 
+    A follower goes on with the next node when one is lost.
+
     Raises:
         UnknownMemberError: there is nobody of a name.
-        OrchestratorError: the node is gone.
+        OrchestratorError: the node is gone, and nobody follows.
     """
-    view = control.describe()
+    view = await with_times(control, control.describe())
     services, pods = _chosen(view, order.targets)
-    chunks = control.client.logs(
-        follow=order.follow,
-        pods=pods,
-        services=services,
-        tail=order.tail,
-        since_s=view.started_at_s if order.since_s is None else order.since_s,
-        until_s=order.until_s,
-    )
-    async with aclosing(chunks):
-        async for lines, lost in chunks:
-            if lines.lines or lost:
-                yield lines, lost
+    began = (pod.booted_at_s for pod in view.pods if pod.booted_at_s is not None)
+    since_s = min([view.started_at_s, *began]) if order.since_s is None else order.since_s
+    tail = order.tail
+    while True:
+        try:
+            chunks = control.client.logs(
+                follow=order.follow,
+                pods=pods,
+                services=services,
+                tail=tail,
+                since_s=since_s,
+                until_s=order.until_s,
+            )
+            async with aclosing(chunks):
+                async for lines, lost in chunks:
+                    since_s = max(since_s, lines.time_s + _TICK_S)
+                    if lines.lines or lost:
+                        yield lines, lost
+            return
+        except (NodeLostError, asyncio.CancelledError) as error:
+            if not order.follow or (_is_cancelled() and not isinstance(error, NodeLostError)):
+                raise
+            tail = None
+            await asyncio.sleep(RETRY_S)
 
 
 async def dial(
@@ -91,6 +114,12 @@ async def dial(
         raise DialRefusedError(pod.spec.name, port, error.reason) from error
 
 
+def _is_cancelled() -> bool:
+    """Tell whether somebody cancels us; a call whose channel was closed also says that it was."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
+
+
 def _chosen(view: DeploymentView, targets: tuple[str, ...]) -> tuple[set[str], set[str]]:
     """Tell services from pods; a pod of a known service may be one that is gone or to come."""
     known = {pod.spec.service: None for pod in view.pods}
@@ -105,6 +134,30 @@ def _chosen(view: DeploymentView, targets: tuple[str, ...]) -> tuple[set[str], s
             names = [*known, *(pod.spec.name for pod in view.pods)]
             raise UnknownMemberError(target, suggestion(target, names, what="services and pods"))
     return services, pods
+
+
+async def with_times(control: Control, view: DeploymentView) -> DeploymentView:
+    """Say in a view when pods began and ended, and where they are: the node knows.
+
+    While there is no node, the view stays as it is.
+    """
+    try:
+        statuses = {pod.spec.name: pod for pod in await control.client.list_pods()}
+    except NodeLostError:
+        return view
+    machine = platform.node()
+    pods = []
+    for pod in view.pods:
+        status = statuses.get(pod.spec.name)
+        if status is not None:
+            pod = replace(
+                pod,
+                booted_at_s=status.booted_at_s or None,
+                exited_at_s=status.exited_at_s or None,
+                machine=machine,
+            )
+        pods.append(pod)
+    return replace(view, pods=tuple(pods))
 
 
 def standing(control: Control) -> Iterator[tuple[str, Existing]]:

@@ -6,13 +6,16 @@ nothing is decided here. A text that goes out with a status is fit to be shown t
 
 from __future__ import annotations
 
+import asyncio
 import os
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import grpc
 from grpc import aio
 
+from orchestrator.access import join_host
 from orchestrator.changes import PodVerb
 from orchestrator.codec import NodeLostError
 from orchestrator.codec.changes import (
@@ -34,8 +37,11 @@ from orchestrator.declaring import DeclaringService
 from orchestrator.errors import OrchestratorError
 from orchestrator.impairments import ImpairmentError
 from orchestrator.observing import ObservingService
+from orchestrator.reading import with_times
+from orchestrator.remote import serve_remote
 from orchestrator.topology.link_change import LinkChangeError
 from orchestrator.topology.members import UnknownMemberError
+from orchestrator.views import Remarked
 from pod_node.codec import plan_from_message
 from pod_node.serving import Statuses, answering, bind_private
 from protos.orchestrator.v1 import orchestrator_pb2 as pb
@@ -49,6 +55,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
     from pathlib import Path
 
+    from orchestrator.access import ListenAddress
     from orchestrator.changes import Part
     from orchestrator.orchestration import Orchestrator
     from orchestrator.views import FaultView
@@ -79,7 +86,7 @@ class DeploymentService(ObservingService, DeclaringService, CopyingService):
     ) -> pb.DescribeResponse:
         """Say what runs."""
         async with answering(context, _STATUSES):
-            view = self._orchestrator.describe()
+            view = await with_times(self._control, self._orchestrator.describe())
         return deployment_to_message(view)
 
     async def ShowLinks(
@@ -182,6 +189,16 @@ class DeploymentService(ObservingService, DeclaringService, CopyingService):
             pods = await self._control.act(PodVerb.RESUME, request.targets)
         return pb.ResumePodsResponse(pods=pods)
 
+    async def SignalPods(
+        self,
+        request: pb.SignalPodsRequest,
+        context: Context[pb.SignalPodsRequest, pb.SignalPodsResponse],
+    ) -> pb.SignalPodsResponse:
+        """Send pods a signal."""
+        async with answering(context, _STATUSES):
+            pods = await self._control.signal(request.targets, request.signal)
+        return pb.SignalPodsResponse(pods=pods)
+
     async def KillPods(
         self,
         request: pb.KillPodsRequest,
@@ -244,18 +261,29 @@ def register(server: aio.Server, orchestrator: Orchestrator) -> None:
 
 
 @asynccontextmanager
-async def serve_control(orchestrator: Orchestrator, socket: Path) -> AsyncGenerator[None, None]:
-    """Serve the control socket while the block lasts.
+async def serve_control(
+    orchestrator: Orchestrator, socket: Path, listen: ListenAddress | None = None
+) -> AsyncGenerator[None, None]:
+    """Serve the control socket, and another address for those elsewhere, while the block lasts.
 
     Raises:
         StateFolderError: the socket cannot be bound.
+        AccessError: the other address cannot be had, or its files cannot be used.
     """
     server = aio.server()
     register(server, orchestrator)
     bind_private(server, socket)
     await server.start()
     try:
-        yield
+        async with AsyncExitStack() as stack:
+            if listen is not None:
+                clock = asyncio.get_running_loop().time
+                add = partial(register, orchestrator=orchestrator)
+                serving = serve_remote(add, listen, orchestrator.events, clock)
+                port = await stack.enter_async_context(serving)
+                where = join_host(listen.host, port)
+                orchestrator.events.tell(f"listening on {where}", Remarked())
+            yield
     finally:
         orchestrator.events.close()
         await server.stop(grace=LAST_ANSWERS_S)

@@ -13,12 +13,14 @@ import sys
 from subprocess import DEVNULL, PIPE, Popen
 from typing import TYPE_CHECKING
 
+from orchestrator.access import listen_arguments
 from orchestrator.errors import OrchestratorError
 from orchestrator.state import StateFolderError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from orchestrator.access import ListenAddress
     from orchestrator.state import DeploymentFolder
 
 START_S = 60.0
@@ -45,13 +47,16 @@ class OrchestratorDiedError(OrchestratorError):
         )
 
 
-def start_background(folder: DeploymentFolder, *, until_eof: bool = False) -> Popen[bytes]:
+def start_background(
+    folder: DeploymentFolder, *, until_eof: bool = False, listen: ListenAddress | None = None
+) -> Popen[bytes]:
     """Start a background orchestrator; it waits for a topology.
 
     Args:
         folder: The deployment's folder.
         until_eof: Whether it takes everything down when its standard input ends, which is a pipe
             then.
+        listen: Where else it takes requests.
 
     Raises:
         StateFolderError: the folder cannot be used.
@@ -59,13 +64,14 @@ def start_background(folder: DeploymentFolder, *, until_eof: bool = False) -> Po
     folder.make()
     # -P: what lies in the current folder must not stand in for a module of ours.
     command = [sys.executable, "-P", "-m", "orchestrator.background", folder.name]
+    command += ["--until-eof"] * until_eof + ([] if listen is None else listen_arguments(listen))
     try:
         log = folder.log.open("ab")
     except OSError as error:
         raise StateFolderError(str(folder.path), error.strerror or str(error)) from error
     with log:
         return Popen(
-            command + ["--until-eof"] * until_eof,
+            command,
             stdin=PIPE if until_eof else DEVNULL,
             stdout=DEVNULL,
             stderr=log,

@@ -42,6 +42,8 @@ def declaration_to_row(declaration: Declaration) -> Row:
             {
                 "labels": [[s, p, label] for (s, p), label in portals.labels.items()],
                 "shared_host_port": portals.shared_host_port,
+                "opened": [[s, p, host] for (s, p), host in portals.opened.items()],
+                "closed": sorted(portals.closed),
             }
         ),
         "network": _json(
@@ -136,7 +138,12 @@ def _source(row: sqlite3.Row) -> TopologySource:
 def _portals(text: str) -> PortalMemory:
     value = json.loads(text)
     labels = {(str(s), int(p)): str(label) for s, p, label in value["labels"]}
-    return PortalMemory(labels=labels, shared_host_port=int(value["shared_host_port"]))
+    return PortalMemory(
+        labels=labels,
+        shared_host_port=int(value["shared_host_port"]),
+        opened={(str(s), int(p)): int(host) for s, p, host in value.get("opened", [])},
+        closed=frozenset((str(s), int(p)) for s, p in value.get("closed", [])),
+    )
 
 
 def _network(text: str) -> NetworkMemory:

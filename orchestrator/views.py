@@ -59,6 +59,16 @@ class FaultView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceView:
+    """A service as it is declared."""
+
+    name: str
+    desired_pods: int
+    ports: tuple[int, ...] = ()
+    """For which it declares portals, in its order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeploymentView:
     """A deployment as it stands."""
 
@@ -74,6 +84,8 @@ class DeploymentView:
     portals: tuple[OpenPortal, ...]
     configuration: NetworkConfiguration
     faults: tuple[FaultView, ...]
+    services: tuple[ServiceView, ...] = ()
+    """In the topology's order."""
     revision: int = 0
     """Grows by one with each topology that is applied."""
     rollouts: tuple[RolloutView, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 from orchestrator.topology.link_text import summary
@@ -49,6 +50,11 @@ def ended_text(name: str, kind: FaultKind) -> str:
 def action_text(verb: PodVerb, pods: Sequence[str], duration_s: float | None = None) -> str:
     """Say what was done to pods."""
     return f"{_PAST[verb.value]}: {', '.join(pods)}{_for(duration_s)}"
+
+
+def signal_text(number: int, pods: Sequence[str]) -> str:
+    """Say that pods were sent a signal."""
+    return f"sent {signal.Signals(number).name[3:]} to {', '.join(pods)}"
 
 
 def egress_text(happening: EgressHappening) -> str:

@@ -129,6 +129,29 @@ class BootError(PodNodeError):
         return f"pod {self.pod} could not boot: {self.reason}"
 
 
+class ExecError(PodNodeError):
+    """A program could not be run in a pod."""
+
+    def __init__(self, pod: str, program: str, reason: str) -> None:
+        super().__init__(pod, program, reason)
+        self.pod, self.program, self.reason = pod, program, reason
+
+    def __str__(self) -> str:
+        what = f" {self.program}" if self.program else ""
+        return f"pod {self.pod} cannot run{what}: {self.reason}"
+
+
+class InvalidSignalError(PodNodeError):
+    """Pods do not have such a signal."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+    def __str__(self) -> str:
+        return f"pods do not have the signal {self.number}; for example 15 (TERM) or 9 (KILL)"
+
+
 class UnknownPortalError(PodNodeError):
     """No portal of that id is open on this node."""
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 from pod_node.dialling import dial
 from pod_node.errors import (
     ImageNotPreparedError,
+    InvalidSignalError,
     NetworkConflictError,
     NetworkInUseError,
     NetworkNotAttachedError,
@@ -26,13 +27,17 @@ from pod_node.errors import (
     PodNotRunningError,
     UnknownPodError,
 )
+from pod_node.executing import Ended, ExecOrder, Output
 from pod_node.fanout import Fanout
 from pod_node.files import PodTree
 from pod_node.health import Health, HealthChanged
+from pod_node.launching import program_call, refusal
 from pod_node.logs import LogBook, LogTrouble
 from pod_node.pinging import ping
 from pod_node.portals import Portals
 from pod_node.probe import watch
+from pod_node.sessions import no_steps, run_session
+from pod_node.spec import ProbeKind
 from pod_node.status import (
     EventsLost,
     Happening,
@@ -48,19 +53,21 @@ from pod_node.status import (
     Synced,
 )
 from vnet.capture import CaptureBatch, Filter
+from vnet.tasks import TaskOwner
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping, Sequence
     from ipaddress import IPv4Address, IPv4Network
     from pathlib import Path
     from types import TracebackType
 
     from pod_node.dialling import PodConnection
+    from pod_node.executing import ExecEvent, ExecStep
     from pod_node.files import Book, PodFolders, Roots
     from pod_node.history import LogWish
     from pod_node.images import CompiledImage
     from pod_node.records import LogLines
-    from pod_node.runtime import Pod, Runtime
+    from pod_node.runtime import OnExit, OnOutput, Pod, Process, Runtime
     from pod_node.spec import Mount, PodExit, PodSpec
     from pod_node.usage import PodUsage
     from vnet.capture import CaptureWish
@@ -70,6 +77,10 @@ if TYPE_CHECKING:
 
 WATCHER_EVENTS = 8192
 """Events that a slow watcher may have waiting: several for each of a thousand pods."""
+LAST_LINE_BYTES = 1024
+"""What is kept of a health check's output."""
+LAST_GRACE_S = 1.0
+"""How long pods have to end when the node does: whoever has pressed Ctrl-C waits for it."""
 CLOSE_S = 1.0
 """How long closing waits for guests that were killed; the runtime promises a tenth of it."""
 
@@ -111,6 +122,7 @@ class Node:
         self._wall = wall
         self._tasks = asyncio.TaskGroup()
         self._lives: dict[str, _Life] = {}
+        self._executions = TaskOwner()
         self._images = images
         self._networks: dict[str, IPv4Network] = {}
         self._events: Fanout[NodeEvent] = Fanout(WATCHER_EVENTS)
@@ -131,6 +143,7 @@ class Node:
         try:
             await self.portals.stop()
             await self._end_all()
+            await self._executions.cancel_all()
             self.logs.close()
             # A group would wrap an error of the block's own; only a failed task is to be wrapped.
             cancelled = isinstance(error, asyncio.CancelledError)
@@ -269,7 +282,9 @@ class Node:
         self._sweep()
 
     async def stop(self, name: str, grace_s: float) -> PodStatus:
-        """Ask a pod to end, give it time, then kill it; return when it has ended.
+        """Send a pod its stop signal, give it time, then kill it; return when it has ended.
+
+        A program that does not handle the signal ends at once.
 
         Raises:
             UnknownPodError: no pod of that name was booted.
@@ -282,11 +297,42 @@ class Node:
             generation = life.status.generation
             self._tell(PodStateChanged(pod=name, generation=generation, state=PodState.STOPPING))
         if not life.ended.is_set() and grace_s > 0:
-            life.pod.terminate()
+            life.pod.signal(life.status.spec.stop_signal)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(grace_s):
                     await life.ended.wait()
         return await self.kill(name)
+
+    def signal(self, name: str, number: int) -> PodStatus:
+        """Send a pod's main process a signal; one that has ended hears nothing.
+
+        Raises:
+            UnknownPodError: no pod of that name was booted.
+            InvalidSignalError: pods do not have that signal.
+        """
+        life = self._life(name)
+        if not life.ended.is_set():
+            try:
+                life.pod.signal(number)
+            except OSError as error:
+                raise InvalidSignalError(number) from error
+        return life.status
+
+    def exec(
+        self, order: ExecOrder, steps: AsyncIterable[ExecStep]
+    ) -> AsyncGenerator[ExecEvent, None]:
+        """Run a program in a pod, beside its own; see `run_session`.
+
+        Raises:
+            UnknownPodError: no pod of that name was booted.
+            PodNotRunningError: it does not run, or is paused.
+            ExecError: it cannot run the program.
+        """
+
+        def start(on_output: OnOutput, on_exit: OnExit) -> Process:
+            return self._start_program(order, on_output, on_exit)
+
+        return run_session(start, steps, self._executions, terminal=order.window is not None)
 
     async def kill(self, name: str) -> PodStatus:
         """End a pod at once; return when it has ended.
@@ -368,6 +414,34 @@ class Node:
             for interface in status.spec.interfaces
         ]
 
+    def _start_program(self, order: ExecOrder, on_output: OnOutput, on_exit: OnExit) -> Process:
+        life = self._life(order.pod)
+        spec, state = life.status.spec, life.status.state
+        if state is not PodState.RUNNING or life.status.paused:
+            raise PodNotRunningError(order.pod, "paused" if life.status.paused else state.value)
+        image = self._images.find(spec.image)
+        if image is None:
+            raise ImageNotPreparedError(spec.name, spec.image)
+        call = program_call(order, spec, image)
+        try:
+            return life.pod.exec(call, on_output, on_exit, order.window)
+        except OSError as error:
+            raise refusal(spec.name, call.arguments[0], error) from error
+
+    async def _run_command(self, pod: str, command: tuple[str, ...]) -> tuple[int, str]:
+        """Run a health check's command: its exit status and the last line that it wrote."""
+        written = b""
+        events = self.exec(ExecOrder(pod=pod, command=command), no_steps())
+        async with aclosing(events):
+            async for event in events:
+                if isinstance(event, Output):
+                    written = (written + event.data)[-LAST_LINE_BYTES:]
+                elif isinstance(event, Ended):
+                    lines = written.decode("utf-8", "replace").split("\n")
+                    line = next((line.strip() for line in reversed(lines) if line.strip()), "")
+                    return event.exit.status, line
+        raise AssertionError("a session ends with how its program ended")
+
     def _set_paused(self, name: str, *, paused: bool) -> PodStatus:
         life = self._life(name)
         status = life.status
@@ -412,12 +486,14 @@ class Node:
 
     def _start_checks(self, life: _Life) -> None:
         spec = life.status.spec
-        if spec.healthcheck is None or not spec.interfaces:
+        check = spec.healthcheck
+        if check is None or (not spec.interfaces and check.kind is not ProbeKind.COMMAND):
             return
         checking = watch(
-            spec.healthcheck,
-            spec.interfaces[0].address,
+            check,
+            spec.interfaces[0].address if spec.interfaces else None,
             self._runtime.endpoint.open_connection,
+            lambda command: self._run_command(spec.name, command),
             lambda change: self._on_health(life, change),
         )
         life.checks = self._tasks.create_task(checking, name=f"health of {spec.name}")
@@ -481,12 +557,19 @@ class Node:
     async def _end_all(self) -> None:
         living = [life for life in self._lives.values() if not life.ended.is_set()]
         for life in living:
-            life.pod.kill()
             _cancel_checks(life)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE_S):
-                for life in living:
-                    await life.ended.wait()
+            life.pod.signal(life.status.spec.stop_signal)
+        await _ends_of(living, LAST_GRACE_S)
+        for life in living:
+            life.pod.kill()
+        await _ends_of(living, CLOSE_S)
+
+
+async def _ends_of(lives: Sequence[_Life], within_s: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(within_s):
+            for life in lives:
+                await life.ended.wait()
 
 
 def _cancel_checks(life: _Life) -> None:

@@ -1,18 +1,20 @@
 """Run one pod's health check: dial, ask, tell the state machine.
 
-Owns the two ways to ask (a TCP connection that opens; an HTTP GET answered 2xx or 3xx) and the loop
-that keeps a `HealthMonitor`'s timers. What the outcomes mean is decided in `health.py`. The dialler
-and the clock are arguments, so that the same code runs over real sockets and over a fabric.
+Owns the three ways to ask (a TCP connection that opens; an HTTP GET answered 2xx or 3xx; a command
+in the pod that ends with status 0) and the loop that keeps a `HealthMonitor`'s timers. What the
+outcomes mean is decided in `health.py`. The dialler, who runs commands and the clock are arguments,
+so that the same code runs over real sockets and over a fabric.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, assert_never
 from urllib.parse import quote
 
+from pod_node.errors import PodNodeError
 from pod_node.health import (
     HealthChanged,
     HealthEvent,
@@ -33,12 +35,17 @@ TARGET_SAFE = "!$%&'()*+,/:;=?@~"
 """Characters of a request target that go out as they are (RFC 3986 section 3.3)."""
 
 OnHealth = Callable[[HealthChanged], None]
+RunCommand = Callable[[tuple[str, ...]], Awaitable[tuple[int, str]]]
+"""Runs a command in the pod: its exit status and the last line that it wrote. It is ended when
+whoever waits for it is cancelled."""
 
 
 async def probe(
-    check: HealthCheck, address: IPv4Address, dial: Dial
+    check: HealthCheck, address: IPv4Address | None, dial: Dial, run: RunCommand
 ) -> ProbeSucceeded | ProbeFailed:
     """Ask the pod once, within the check's timeout."""
+    if check.kind is ProbeKind.COMMAND:
+        return await _run(check, run)
     where = f"{address}:{check.port}"
     try:
         async with asyncio.timeout(check.timeout_s):
@@ -49,7 +56,13 @@ async def probe(
         return ProbeFailed(f"{where}: {error.strerror or error}")
 
 
-async def watch(check: HealthCheck, address: IPv4Address, dial: Dial, on_health: OnHealth) -> None:
+async def watch(
+    check: HealthCheck,
+    address: IPv4Address | None,
+    dial: Dial,
+    run: RunCommand,
+    on_health: OnHealth,
+) -> None:
     """Probe a pod until cancelled and report each change of its health."""
     clock = asyncio.get_running_loop().time
     monitor = HealthMonitor(check, clock())
@@ -58,7 +71,7 @@ async def watch(check: HealthCheck, address: IPv4Address, dial: Dial, on_health:
         for command in monitor.handle(event, clock()):
             match command:
                 case StartProbe():
-                    await step(await probe(check, address, dial))
+                    await step(await probe(check, address, dial, run))
                 case HealthChanged():
                     on_health(command)
                 case _:
@@ -67,6 +80,20 @@ async def watch(check: HealthCheck, address: IPv4Address, dial: Dial, on_health:
     while True:
         await asyncio.sleep(max(0.0, (monitor.poll_at() or 0.0) - clock()))
         await step(TimerFired())
+
+
+async def _run(check: HealthCheck, run: RunCommand) -> ProbeSucceeded | ProbeFailed:
+    what = " ".join(check.command)
+    try:
+        async with asyncio.timeout(check.timeout_s):
+            status, line = await run(check.command)
+    except TimeoutError:
+        return ProbeFailed(f"{what}: did not end in {check.timeout_s:g} s")
+    except PodNodeError as error:
+        return ProbeFailed(str(error))
+    if status == 0:
+        return ProbeSucceeded()
+    return ProbeFailed(f"{what}: ended with status {status}" + (f": {line}" if line else ""))
 
 
 async def _ask(
@@ -79,6 +106,8 @@ async def _ask(
                 return ProbeSucceeded()
             case ProbeKind.HTTP:
                 return await _ask_http(check.path, where, reader, writer)
+            case ProbeKind.COMMAND:
+                raise AssertionError("a command is not asked over a connection")
     finally:
         writer.close()
         with contextlib.suppress(OSError):

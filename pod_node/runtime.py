@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     import asyncio
     from ipaddress import IPv4Address, IPv4Network
 
+    from pod_node.executing import ProgramCall, WindowSize
     from pod_node.files import DiskBook, PodFolders
     from pod_node.images import CompiledImage
+    from pod_node.terminal import Modes
     from pod_node.usage import PodUsage
     from vnet.capture import CaptureBatch, CapturePlace
     from vnet.configuration import NetworkConfiguration
@@ -44,8 +46,25 @@ class Pod(Protocol):
     def kill(self) -> None:
         """Ask the guest to end, and return at once; `on_exit` follows within 100 ms."""
 
-    def terminate(self) -> None:
-        """Ask the guest to end by itself, as SIGTERM does, and return at once."""
+    def signal(self, number: int) -> None:
+        """Send its main process a signal.
+
+        Raises:
+            OSError: there is no such signal (EINVAL).
+        """
+
+    def exec(
+        self,
+        call: ProgramCall,
+        on_output: OnOutput,
+        on_exit: OnExit,
+        window: WindowSize | None = None,
+    ) -> Process:
+        """Run another program in the pod, with a terminal if there is a window.
+
+        Raises:
+            OSError: it cannot be: no such program (ENOENT), too many processes (EAGAIN), no room.
+        """
 
     def pause(self) -> None:
         """Stop the guest where it is, and return at once; its sockets stay. Repeating is idle."""
@@ -58,6 +77,48 @@ class Pod(Protocol):
 
     def disks(self) -> DiskBook:
         """What its root and its tmpfs have; good until `on_exit` and within it."""
+
+
+class Process(Protocol):
+    """A program that the node runs in a pod, beside the pod's own."""
+
+    @property
+    def pid(self) -> int:
+        """Its number in the pod."""
+
+    async def write(self, data: bytes) -> None:
+        """Give it bytes to read; returns when all are taken, or when it reads no more."""
+
+    def write_nowait(self, data: bytes) -> None:
+        """Give it bytes to read; what finds no room is lost."""
+
+    def end_input(self) -> None:
+        """Let it read the end of its input."""
+
+    def type_end(self) -> None:
+        """Let one read of its terminal find the end."""
+
+    def modes(self) -> Modes:
+        """Say how its terminal is to treat keys."""
+
+    def resize(self, window: WindowSize) -> None:
+        """Give its terminal's window another size."""
+
+    def hold_output(self) -> None:
+        """Pass on no output for now, so that it waits when its pipes are full."""
+
+    def go_on_with_output(self) -> None:
+        """Pass on output again."""
+
+    def signal(self, number: int) -> None:
+        """Send it and its descendants a signal; nothing happens when it has ended.
+
+        Raises:
+            OSError: there is no such signal (EINVAL).
+        """
+
+    def kill(self) -> None:
+        """End it and its descendants at once; nothing happens when it has ended."""
 
 
 class Endpoint(Protocol):

@@ -20,6 +20,9 @@ from pod_node.codec import (
     dial_from_message,
     echo_to_message,
     event_to_message,
+    exec_event_to_message,
+    exec_order_from_message,
+    exec_steps,
     lines_to_message,
     names_from_message,
     network_from_message,
@@ -38,6 +41,7 @@ from pod_node.dialling import BrokenConnectionError, carry
 from pod_node.errors import (
     BootError,
     ImageNotPreparedError,
+    InvalidSignalError,
     NetworkConflictError,
     NetworkInUseError,
     NetworkNotAttachedError,
@@ -77,6 +81,7 @@ _STATUSES: Statuses = (
     (NetworkInUseError, grpc.StatusCode.FAILED_PRECONDITION),
     (NetworkConflictError, grpc.StatusCode.ALREADY_EXISTS),
     (InvalidMessageError, grpc.StatusCode.INVALID_ARGUMENT),
+    (InvalidSignalError, grpc.StatusCode.INVALID_ARGUMENT),
     (MalformedLabelError, grpc.StatusCode.INVALID_ARGUMENT),
     (ExpressionError, grpc.StatusCode.INVALID_ARGUMENT),
     (ImageNotPreparedError, grpc.StatusCode.FAILED_PRECONDITION),
@@ -193,6 +198,16 @@ class PodNodeService(CopyService):
         async with answering(context, _STATUSES):
             status = await self._node.stop(request.name, request.grace_ms / 1000)
         return pb.StopPodResponse(pod=pod_to_message(status))
+
+    async def SignalPod(
+        self,
+        request: pb.SignalPodRequest,
+        context: Context[pb.SignalPodRequest, pb.SignalPodResponse],
+    ) -> pb.SignalPodResponse:
+        """Send a pod's main process a signal."""
+        async with answering(context, _STATUSES):
+            status = self._node.signal(request.name, request.signal)
+        return pb.SignalPodResponse(pod=pod_to_message(status))
 
     async def RemovePod(
         self,
@@ -312,6 +327,19 @@ class PodNodeService(CopyService):
         async with aclosing(self._node.read_logs(wish_from_message(request))) as chunks:
             async for lines, lost in chunks:
                 yield lines_to_message(lines, lost)
+
+    async def Exec(
+        self,
+        request_iterator: AsyncIterator[pb.ExecRequest],
+        context: Context[pb.ExecRequest, pb.ExecResponse],
+    ) -> AsyncIterator[pb.ExecResponse]:
+        """Run a program in a pod."""
+        async with answering(context, _STATUSES):
+            first = await anext(request_iterator, pb.ExecRequest())
+            order = exec_order_from_message(first)
+            async with aclosing(self._node.exec(order, exec_steps(request_iterator))) as events:
+                async for event in events:
+                    yield exec_event_to_message(event)
 
     async def Dial(
         self,

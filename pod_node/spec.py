@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+DEFAULT_STOP_SIGNAL = 15
+"""TERM, as Compose has it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interface:
     """A pod's attachment to one network."""
@@ -73,6 +77,7 @@ class ProbeKind(Enum):
 
     TCP = "tcp"
     HTTP = "http"
+    COMMAND = "command"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,9 +85,12 @@ class HealthCheck:
     """When a pod counts as healthy; the words and defaults are Compose's."""
 
     kind: ProbeKind
-    port: int
+    port: int = 0
+    """Unused for a command."""
     path: str = "/"
-    """Request target of an HTTP probe; unused for TCP."""
+    """Request target of an HTTP probe; unused otherwise."""
+    command: tuple[str, ...] = ()
+    """Program and arguments that are run in the pod; unused for the others."""
     interval_s: float = 30.0
     timeout_s: float = 30.0
     retries: int = 3
@@ -107,6 +115,8 @@ class PodSpec:
     interfaces: tuple[Interface, ...] = ()
     limits: Limits = field(default_factory=Limits)
     healthcheck: HealthCheck | None = None
+    stop_signal: int = DEFAULT_STOP_SIGNAL
+    """What asks its main process to end, by its number on Linux."""
 
 
 class ExitKind(Enum):

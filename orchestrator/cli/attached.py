@@ -13,6 +13,7 @@ import time
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
+from orchestrator.access import AccessError
 from orchestrator.cli.printer import Printer
 from orchestrator.codec import DeploymentClient, DeploymentLostError
 from orchestrator.errors import OrchestratorError
@@ -106,8 +107,14 @@ class Attached:
         return 0
 
     async def _run(self) -> None:
-        if not answers(self._folder.control_socket):
-            process = start_background(self._folder)
+        if answers(self._folder.control_socket):
+            if self._options.listen is not None:
+                raise AccessError(
+                    f'deployment "{self._folder.name}" runs already; it can only be told to listen '
+                    "when it starts"
+                )
+        else:
+            process = start_background(self._folder, listen=self._options.listen)
             await wait_for_control(self._folder, process)
         since_s = time.time()
         async with DeploymentClient(self._folder.control_socket) as client:

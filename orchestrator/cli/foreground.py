@@ -132,9 +132,11 @@ class _Session:
         """Take requests, once there is something that they can be about."""
         await orchestrator.declared()
         try:
-            async with serve_control(orchestrator, self._folder.control_socket):
+            async with serve_control(
+                orchestrator, self._folder.control_socket, self._options.listen
+            ):
                 await asyncio.Event().wait()
-        except PodNodeError as error:
+        except (OrchestratorError, PodNodeError) as error:
             orchestrator.fail(error)
 
     async def _apply(self, orchestrator: Orchestrator) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from orchestrator.cli.counters import rule_text, section_text
 from orchestrator.cli.figures import size_text
 from orchestrator.cli.pictures import seconds, state_text
+from orchestrator.moments import moment_text
 from orchestrator.topology.link_text import summary
 from orchestrator.wording import fault_text, rounded_duration
 from orchestrator.wording import link_text as link_line
@@ -71,13 +72,26 @@ def _pod_facts(pod: PodView) -> list[tuple[str, str]]:
         ("command", " ".join(spec.command) or "the image's own"),
         ("state", state_text(pod)),
         ("boot", seconds(pod.boot_s)),
+        ("restarts", str(pod.restarts)),
     ]
+    if pod.booted_at_s is not None:
+        facts.append(("started", moment_text(pod.booted_at_s)))
+    if pod.exited_at_s is not None:
+        facts.append(("ended", moment_text(pod.exited_at_s)))
+    if pod.machine:
+        facts.append(("machine", pod.machine))
     facts += [("address", f"{i.address}/{i.prefix} on {i.network}") for i in spec.interfaces]
     facts += [
         ("mount", f"{mount.source} at {mount.target}{', read-only' if mount.read_only else ''}")
         for mount in spec.mounts
     ]
-    facts.append(("memory", f"at most {size_text(spec.limits.memory_bytes)}"))
+    facts += [("variable", f"{name}={value}") for name, value in spec.environment]
+    limits = spec.limits
+    facts.append(("memory", f"at most {size_text(limits.memory_bytes)}"))
+    facts.append(("sockets", f"at most {limits.sockets}, with {size_text(limits.fabric_bytes)}"))
+    facts.append(("files", f"at most {limits.descriptors}"))
+    if limits.cpus is not None:
+        facts.append(("processors", f"at most {limits.cpus:g}"))
     if spec.healthcheck is not None:
         facts.append(("healthcheck", _check_text(spec.healthcheck)))
     return facts

@@ -28,6 +28,7 @@ VERBS = {
     "capture": "Show or record packets of a pod or a link.",
     "cp": "Copy files and folders into and out of pods.",
     "down": "End a deployment.",
+    "exec": "Run a program in a pod, beside its own.",
     "events": "Report what happens to a deployment.",
     "graph": "Draw a topology, or a deployment.",
     "heal": "End partitions.",
@@ -42,23 +43,24 @@ VERBS = {
     "partition": "Cut all traffic between groups of pods.",
     "pause": "Keep pods from running for a while.",
     "ping": "Send echo requests from one pod to another.",
+    "port": "Say where a port of a service is on this machine.",
+    "portal": "List, open and close portals.",
     "ps": "List the pods of running deployments.",
     "release": "Let traffic go that was held.",
     "restart": "End pods and start them again.",
     "resume": "Let paused pods go on.",
     "scale": "Change numbers of replicas.",
     "start": "Start pods that were stopped.",
+    "stats": "Show what pods use, live.",
     "stop": "End pods until they are started again.",
     "top": "Show what pods use, live.",
+    "shell": "Open the shell of a pod's image.",
     "up": "Boot a topology, or change a running one.",
     "validate": "Check a topology file.",
     "watch": "Put changed files into pods, or restart them.",
 }
 """Each with the line that `podnet --help` shows."""
-NOT_YET = {
-    "exec": "a pod runs one process, and no other can be put beside it",
-    "shell": "a pod runs one process, and no other can be put beside it",
-}
+NOT_YET: dict[str, str] = {}
 """Verbs that people will try, each with what there is instead."""
 INTERRUPTED = 130
 DEBUG = "PODNET_DEBUG"

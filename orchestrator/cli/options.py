@@ -36,6 +36,18 @@ def read_duration(
     return seconds
 
 
+def read_signal(context: click.Context, parameter: click.Parameter, text: str | None) -> int | None:
+    """Read an option such as `TERM`, `SIGHUP` or `10`; a click callback."""
+    from pod_node.launching import signal_number
+
+    if text is None:
+        return None
+    try:
+        return signal_number(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error), context, parameter) from error
+
+
 duration_option = click.option(
     "--duration",
     "duration_s",

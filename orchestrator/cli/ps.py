@@ -1,25 +1,34 @@
-"""`podnet ps`: the pods of running deployments.
+"""`podnet ps`: the pods of running deployments, how each is, and why.
 
-Owns the verb's options and layout. Asks the node of each deployment; a folder without a node that
-answers is a deployment that does not run.
+Owns the verb's options and layout. Asks the orchestrator of each deployment; a folder in which
+nobody answers is a deployment that does not run.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import time
 from typing import TYPE_CHECKING
 
 import click
 
+from orchestrator.cli.listing import age_text, chosen_pods, read_filters, service_rows, uptime_s
 from orchestrator.cli.options import format_option, print_json
+from orchestrator.cli.remoting import remote_address
 
 if TYPE_CHECKING:
-    from orchestrator.state import DeploymentFolder
-    from pod_node.status import PodStatus
+    from pathlib import Path
+
+    from orchestrator.access import RemoteAddress
+    from orchestrator.cli.listing import Filters
+    from orchestrator.phases import PodView
+    from orchestrator.views import DeploymentView
 
 ANSWER_S = 5.0
-"""How long a node may take to list its pods."""
+"""How long an orchestrator may take to say how its pods are."""
+
+Views = dict[str, "DeploymentView"]
 
 
 @click.command("ps", short_help="List the pods of running deployments.")
@@ -32,91 +41,159 @@ ANSWER_S = 5.0
     metavar="NAME",
     help="The same as an argument, for those who know it from other commands.",
 )
+@click.option("-a", "--all", "every", is_flag=True, help="Also those that ended well or on demand.")
+@click.option("-q", "--quiet", is_flag=True, help="Only the names of the pods.")
+@click.option("--services", is_flag=True, help="Services: pods that are wanted, there and ready.")
+@click.option(
+    "--filter",
+    "filters",
+    multiple=True,
+    callback=read_filters,
+    metavar="KEY=VALUE",
+    help="Only pods with a status (as shown, or ready, not-ready, paused), a service or a name.",
+)
 @format_option
 @click.pass_context
 def command(
-    context: click.Context, deployments: tuple[str, ...], chosen: tuple[str, ...], form: str
+    context: click.Context,
+    deployments: tuple[str, ...],
+    chosen: tuple[str, ...],
+    every: bool,
+    quiet: bool,
+    services: bool,
+    filters: Filters,
+    form: str,
 ) -> None:
     """List the pods of running deployments, or of the named ones only.
 
-    The exit status is 1 if a named deployment does not run.
+    The exit status is 1 if a named deployment does not run. Pods that ended well, or because
+    somebody stopped them, are left out unless -a or a filter asks for them.
     """
-    from orchestrator.state import DeploymentFolder, known_deployments, state_root
-
-    root = state_root(os.environ)
-    deployments += chosen
-    names = deployments or known_deployments(root)
-    folders = [DeploymentFolder(root, name) for name in names]
-    found = {folder.name: asyncio.run(_pods(folder)) for folder in folders}
-    running = {name: pods for name, pods in found.items() if pods is not None}
-    if form == "json":
-        print_json(_rows(running))
-    elif running or not deployments:
-        _print_table(running)
-    absent = [name for name in deployments if name not in running]
+    names = deployments + chosen
+    running = asyncio.run(_ask(names))
+    pods = {name: chosen_pods(view, filters, every=every) for name, view in running.items()}
+    if services:
+        _show_services(running, form)
+    elif form == "json":
+        print_json([_row(name, pod, running[name]) for name in pods for pod in pods[name]])
+    elif quiet:
+        for name in pods:
+            click.echo("".join(f"{pod.spec.name}\n" for pod in pods[name]), nl=False)
+    elif running or not names:
+        _print_table(running, pods)
+    absent = [name for name in names if name not in running]
     for name in absent:
         click.echo(f'error: no deployment "{name}" runs; start it with "podnet up FILE"', err=True)
     context.exit(1 if absent else 0)
 
 
-async def _pods(folder: DeploymentFolder) -> list[PodStatus] | None:
-    from orchestrator.codec import NodeClient, NodeLostError
+async def _ask(names: tuple[str, ...]) -> Views:
+    """Ask all deployments at once; those that do not answer do not run."""
+    from orchestrator.state import DeploymentFolder, known_deployments, state_root
 
-    if not folder.socket.exists():
-        return None
+    remote = remote_address()
+    if remote is not None:
+        view = await _view(remote)
+        return {} if view is None else {view.name: view}
+    root = state_root(os.environ)
+    known = names or tuple(known_deployments(root))
+    sockets = {name: DeploymentFolder(root, name).control_socket for name in known}
+    there = {name: socket for name, socket in sockets.items() if socket.exists()}
+    views = await asyncio.gather(*map(_view, there.values()))
+    return {name: view for name, view in zip(there, views, strict=True) if view is not None}
+
+
+async def _view(where: Path | RemoteAddress) -> DeploymentView | None:
+    from orchestrator.access import RemoteAddress
+    from orchestrator.codec import DeploymentClient, DeploymentLostError
+    from vnet.errors import InvalidMessageError
+
     try:
-        async with asyncio.timeout(ANSWER_S), NodeClient(folder.socket) as client:
-            return await client.list_pods()
-    except (NodeLostError, TimeoutError):
+        async with asyncio.timeout(ANSWER_S), DeploymentClient(where) as client:
+            return await client.describe()
+    except (DeploymentLostError, TimeoutError):
+        if isinstance(where, RemoteAddress):
+            raise
+        return None
+    except InvalidMessageError as error:
+        click.echo(f"podnet: what {where} says is of another version of podnet: {error}", err=True)
         return None
 
 
-def _rows(running: dict[str, list[PodStatus]]) -> list[dict[str, object]]:
-    return [
-        {
-            "deployment": name,
-            "name": pod.spec.name,
-            "service": pod.spec.service,
-            "image": pod.spec.image,
-            "addresses": {i.network: str(i.address) for i in pod.spec.interfaces},
-            "state": pod.state.value,
-            "health": pod.health.value if pod.health else None,
-            "paused": pod.paused,
-            "exit_status": pod.exit.status if pod.exit else None,
-            "reason": pod.exit.reason if pod.exit else pod.health_reason,
-            "boot_s": pod.boot_s or None,
-            "boots": pod.generation,
-        }
-        for name, pods in running.items()
-        for pod in pods
+def _row(deployment: str, pod: PodView, view: DeploymentView) -> dict[str, object]:
+    from orchestrator.moments import moment_text
+
+    began = pod.booted_at_s
+    return {
+        "deployment": deployment,
+        "name": pod.spec.name,
+        "service": pod.spec.service,
+        "image": pod.spec.image,
+        "addresses": {i.network: str(i.address) for i in pod.spec.interfaces},
+        "status": pod.phase.value,
+        "ready": pod.ready,
+        "paused": pod.paused,
+        "exit_status": pod.exit.status if pod.exit else None,
+        "reason": pod.reason,
+        "boot_s": pod.boot_s,
+        "restarts": pod.restarts,
+        "started_at": None if began is None else moment_text(began),
+        "uptime_s": uptime_s(pod, time.time()),
+        "machine": pod.machine or None,
+        "portals": [portal.url for portal in view.portals if portal.service == pod.spec.service],
+    }
+
+
+def _show_services(running: Views, form: str) -> None:
+    from orchestrator.cli.pictures import table
+
+    rows = [row for name, view in running.items() for row in service_rows(name, view)]
+    if form == "json":
+        print_json(rows)
+        return
+    lines: list[tuple[str, ...]] = [
+        ("DEPLOYMENT", "SERVICE", "DESIRED", "PODS", "READY", "RESTARTS", "PORTALS")
     ]
+    lines.extend(
+        (
+            row.deployment,
+            row.service,
+            str(row.desired),
+            str(row.pods),
+            str(row.ready),
+            str(row.restarts),
+            ", ".join(row.portals) or "-",
+        )
+        for row in rows
+    )
+    click.echo(table(lines, colours=False), nl=False)
 
 
-def _print_table(running: dict[str, list[PodStatus]]) -> None:
+def _print_table(running: Views, pods: dict[str, list[PodView]]) -> None:
     from orchestrator.cli.pictures import seconds, table
 
+    now_s = time.time()
     rows: list[tuple[str, ...]] = [
-        ("DEPLOYMENT", "NAME", "IMAGE", "ADDRESS", "STATE", "BOOT", "BOOTS")
+        ("DEPLOYMENT", "NAME", "STATUS", "AGE", "BOOT", "RESTARTS", "ADDRESS", "PORTS", "MACHINE")
     ]
     rows.extend(
         (
             name,
             pod.spec.name,
-            pod.spec.image.rpartition("/")[2],
+            f"{pod.state}: {pod.reason}" if pod.reason else pod.state,
+            age_text(pod, now_s),
+            seconds(pod.boot_s),
+            str(pod.restarts),
             ", ".join(str(interface.address) for interface in pod.spec.interfaces) or "-",
-            _state(pod),
-            seconds(pod.boot_s or None),
-            str(pod.generation),
+            _ports(pod, running[name]),
+            pod.machine or "-",
         )
-        for name, pods in running.items()
-        for pod in pods
+        for name in pods
+        for pod in pods[name]
     )
     click.echo(table(rows, colours=False), nl=False)
 
 
-def _state(pod: PodStatus) -> str:
-    if pod.exit is not None:
-        text = f"{pod.exit.kind.value} ({pod.exit.status})"
-        return f"{text}: {pod.exit.reason}" if pod.exit.reason else text
-    words = [pod.state.value, pod.health.value if pod.health else "", "paused" * pod.paused]
-    return ", ".join(word for word in words if word)
+def _ports(pod: PodView, view: DeploymentView) -> str:
+    own = [portal for portal in view.portals if portal.service == pod.spec.service]
+    return ", ".join(f"{portal.host_port}->{portal.port}" for portal in own) or "-"

@@ -39,7 +39,7 @@ def node_cpu(before: Sample, now: Sample) -> float:
 def pod_rates(before: Sample, now: Sample) -> dict[str, PodRates]:
     """What each pod did between two samples; one that was started anew counts from its start."""
     cpu_before, cpu_now = _cpu(before), _cpu(now)
-    moved_before, moved_now = _moved(before), _moved(now)
+    moved_before, moved_now = moved_bytes(before), moved_bytes(now)
     cpu_s = now.usage.process.time_s - before.usage.process.time_s
     network_s = now.network.time_s - before.network.time_s
     rates: dict[str, PodRates] = {}
@@ -62,7 +62,7 @@ def _cpu(sample: Sample) -> dict[str, float]:
     return {pod.pod: pod.cpu_time_s for pod in sample.usage.pods}
 
 
-def _moved(sample: Sample) -> dict[str, tuple[int, int]]:
+def moved_bytes(sample: Sample) -> dict[str, tuple[int, int]]:
     """Bytes received and sent by each pod, over all of its interfaces."""
     moved: dict[str, tuple[int, int]] = {}
     for interface in sample.network.interfaces:

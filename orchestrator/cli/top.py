@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.options import read_duration
+from orchestrator.cli.options import format_option, json_line, read_duration
 from orchestrator.cli.reaching import reaching
 
 if TYPE_CHECKING:
@@ -25,9 +25,8 @@ if TYPE_CHECKING:
     from orchestrator.codec import DeploymentClient
     from orchestrator.views import DeploymentView
 
-Row = tuple[str, ...]
-
-_HEADINGS = ("NAME", "STATE", "CPU", "RECEIVES", "SENDS", "RESTARTS")
+_SHORT_S = 0.2
+"""Between the two samples of a single table, whose rates are of this time."""
 
 
 @click.command("top", short_help="Show what pods use, live.")
@@ -41,16 +40,22 @@ _HEADINGS = ("NAME", "STATE", "CPU", "RECEIVES", "SENDS", "RESTARTS")
     help="Time between two tables.",
 )
 @click.option("-n", "count", type=click.IntRange(1), metavar="N", help="Stop after so many tables.")
+@click.option("--no-stream", is_flag=True, help="Show one table at once and stop.")
+@format_option
 @reaching
-def command(reach: Reach, interval_s: float, count: int | None) -> None:
-    """Show each pod's state, its CPU and its traffic, until Ctrl-C or -n.
+def command(reach: Reach, interval_s: float, count: int | None, no_stream: bool, form: str) -> None:
+    """Show what each pod uses, until Ctrl-C or -n.
 
-    CPU is a share of one core. Away from a terminal and without -n, one table is shown.
+    CPU is a share of one core; memory is the pod's linear memory and its limit, "network" what its
+    sockets hold of the node's memory. Away from a terminal and without -n, one table is shown. JSON
+    is one object a line for each table.
     """
-    live = sys.stdout.isatty()
-    limit = count or (None if live else 1)
+    live = sys.stdout.isatty() and form == "table" and not no_stream
+    limit = 1 if no_stream else count or (None if live else 1)
+    interval_s = min(interval_s, _SHORT_S) if no_stream else interval_s
+    write = _json if form == "json" else _text
     with _display(live=live) as show:
-        reach.follow(lambda client: _watch(client, interval_s, limit, show))
+        reach.follow(lambda client: _watch(client, interval_s, limit, write, show))
 
 
 def _display(*, live: bool) -> AbstractContextManager[Callable[[str], None]]:
@@ -62,7 +67,11 @@ def _display(*, live: bool) -> AbstractContextManager[Callable[[str], None]]:
 
 
 async def _watch(
-    client: DeploymentClient, interval_s: float, count: int | None, show: Callable[[str], None]
+    client: DeploymentClient,
+    interval_s: float,
+    count: int | None,
+    write: Callable[[DeploymentView, Sample, Sample], str],
+    show: Callable[[str], None],
 ) -> None:
     with suppress(asyncio.CancelledError):  # Ctrl-C is how it is meant to end
         before = await _sample(client)
@@ -70,7 +79,7 @@ async def _watch(
         while count is None or shown < count:
             await asyncio.sleep(interval_s)
             now = await _sample(client)
-            show(_text(await client.describe(), before, now))
+            show(write(await client.describe(), before, now))
             before = now
             shown += 1
 
@@ -86,6 +95,7 @@ def _text(view: DeploymentView, before: Sample, now: Sample) -> str:
     from orchestrator.cli.figures import size_text
     from orchestrator.cli.pictures import table
     from orchestrator.cli.rates import node_cpu
+    from orchestrator.cli.use import HEADINGS, table_rows, uses
 
     usage = now.usage
     head = (
@@ -93,25 +103,28 @@ def _text(view: DeploymentView, before: Sample, now: Sample) -> str:
         f"{node_cpu(before, now):.0%} of a core, {size_text(usage.process.resident_bytes)} of "
         f"memory, {size_text(usage.fabric_used_bytes)} of them for the network\n"
     )
-    return head + table([_HEADINGS, *_rows(view, before, now)], colours=False)
+    return head + table([HEADINGS, *table_rows(uses(view, before, now))], colours=False)
 
 
-def _rows(view: DeploymentView, before: Sample, now: Sample) -> list[Row]:
-    from orchestrator.cli.figures import rate_text
-    from orchestrator.cli.rates import PodRates, pod_rates
+def _json(view: DeploymentView, before: Sample, now: Sample) -> str:
+    from orchestrator.cli.rates import node_cpu
+    from orchestrator.cli.use import uses
+    from orchestrator.moments import moment_text
 
-    rates = pod_rates(before, now)
-    rows: list[Row] = []
-    for pod in view.pods:
-        rate = rates.get(pod.spec.name, PodRates())
-        rows.append(
-            (
-                pod.spec.name,
-                pod.state,
-                f"{rate.cpu:.1%}",
-                rate_text(rate.received_bytes_s),
-                rate_text(rate.sent_bytes_s),
-                str(pod.restarts),
-            )
-        )
-    return rows
+    usage = now.usage
+    return json_line(
+        {
+            "time": moment_text(usage.process.time_s),
+            "deployment": view.name,
+            "node": {
+                "cpu_cores": node_cpu(before, now),
+                "cpu_time_s": usage.process.cpu_time_s,
+                "resident_bytes": usage.process.resident_bytes,
+                "fabric_used_bytes": usage.fabric_used_bytes,
+                "fabric_limit_bytes": usage.fabric_limit_bytes,
+                "memory_maps": usage.process.memory_maps,
+                "running_pods": usage.running_pods,
+            },
+            "pods": uses(view, before, now),
+        }
+    )

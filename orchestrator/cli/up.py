@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -21,6 +22,7 @@ from orchestrator.cli.options import read_duration
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from orchestrator.access import ListenAddress
     from orchestrator.cli.printer import Printer
     from orchestrator.cli.screen import Steps, UpScreen
     from orchestrator.state import DeploymentFolder
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from orchestrator.topology.schema import Topology
     from orchestrator.topology.source import TopologySource
 
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 QR_MARGIN = 4
 """Lines of a terminal that a QR code leaves for what belongs to it."""
 TURN_S = 30.0
@@ -46,6 +49,8 @@ class UpOptions:
     services: tuple[str, ...] = ()
     qr: bool | None = None
     watch: bool = False
+    listen: ListenAddress | None = None
+    """Where else to take requests."""
 
 
 @click.command("up", short_help="Boot a topology, or change a running one.")
@@ -70,6 +75,22 @@ class UpOptions:
     default=None,
     help="Show the first portal's URL as a QR code; by default on a terminal with room for it.",
 )
+@click.option(
+    "--listen",
+    metavar="HOST:PORT",
+    help='Take requests over the network, too: "podnet --connect HOST:PORT".',
+)
+@click.option("--tls-cert", metavar="FILE", type=_FILE, help="The certificate to show there.")
+@click.option("--tls-key", metavar="FILE", type=_FILE, help="Its key.")
+@click.option(
+    "--tls-client-ca",
+    metavar="FILE",
+    type=_FILE,
+    help="Let in who has a certificate of this authority.",
+)
+@click.option(
+    "--token-file", metavar="FILE", type=_FILE, help="Let in who has the token in this file."
+)
 @click.pass_context
 def command(
     context: click.Context,
@@ -82,6 +103,11 @@ def command(
     force_recreate: bool,
     qr: bool | None,
     watch: bool,
+    listen: str | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    tls_client_ca: Path | None,
+    token_file: Path | None,
 ) -> None:
     """Boot the topology FILE and show its logs until Ctrl-C takes everything down.
 
@@ -90,6 +116,9 @@ def command(
     alone, with those that they depend on. FILE may be - for standard input. The exit status is 0
     when all went well, 1 after an error, 130 after Ctrl-C.
     """
+    from orchestrator.access import listen_address
+
+    address = listen_address(listen, tls_cert, tls_key, tls_client_ca, token_file)
     reading = _load(file)
     if reading.topology is None or reading.source is None:
         context.exit(1)
@@ -102,6 +131,7 @@ def command(
         services=services,
         qr=qr,
         watch=watch,
+        listen=address,
     )
     if watch and (options.detach or dry_run):
         raise click.UsageError("--watch goes on as long as the command does; run podnet watch")

@@ -155,7 +155,12 @@ def _folders(paths: Iterable[str]) -> dict[str, bool]:
 
 
 def _existing(paths: Iterable[str]) -> set[str]:
-    return {path for path in paths if os.path.lexists(path)}
+    """Find what is there, and all that came into new folders before they were seen."""
+    found = {path for path in paths if os.path.lexists(path)}
+    for path in list(found):
+        for folder, folders, files in os.walk(path):
+            found.update(f"{folder}/{name}" for name in (*folders, *files))
+    return found
 
 
 async def _sync_first(

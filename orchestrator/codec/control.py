@@ -5,6 +5,7 @@ Owns the client: each method is one call of the contract. Decides nothing and ke
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Protocol, Self
 
 from orchestrator.changes import PodVerb
@@ -24,6 +25,8 @@ from orchestrator.codec.deployment import (
     link_from_message,
 )
 from orchestrator.codec.errors import DeploymentLostError, DeploymentRefusedError
+from orchestrator.codec.executing import converse, requests
+from orchestrator.codec.executing import event_from_message as exec_event_from_message
 from orchestrator.codec.looking import (
     batch_from_message,
     order_to_message,
@@ -39,7 +42,8 @@ from orchestrator.codec.watching import (
     tallies_from_message,
 )
 from orchestrator.views import EventOrder
-from pod_node.codec import plan_to_message, usage_from_message
+from pod_node.codec import plan_to_message, portal_from_message, usage_from_message
+from pod_node.executing import Ended
 from pod_node.files import Copied
 from protos.orchestrator.v1 import orchestrator_pb2 as pb
 from protos.orchestrator.v1.orchestrator_pb2_grpc import DeploymentServiceStub
@@ -74,7 +78,9 @@ if TYPE_CHECKING:
         PingStep,
     )
     from pod_node.dialling import Connection
+    from pod_node.executing import ExecEvent, ExecOrder, ExecStep
     from pod_node.records import LogLines
+    from pod_node.status import OpenPortal
     from pod_node.usage import NodeUsage
     from vnet.capture import CaptureBatch
     from vnet.ping import PingPlan
@@ -290,6 +296,25 @@ class DeploymentClient:
             response = await self._stub.NetworkStatistics(request)
         return statistics_from_message(response.statistics)
 
+    async def exec(
+        self, order: ExecOrder, index: int, steps: AsyncIterable[ExecStep]
+    ) -> AsyncGenerator[ExecEvent, None]:
+        """Run a program in a pod, or in a replica of a service; see `run_program`."""
+        messages = converse(self._stub.Exec(), requests(order, index, steps), pb.ExecResponse)
+        with _errors():
+            async with aclosing(messages):
+                async for message in messages:
+                    event = exec_event_from_message(message)
+                    yield event
+                    if isinstance(event, Ended):
+                        return
+
+    async def signal_pods(self, targets: Sequence[str], number: int) -> list[str]:
+        """Send the main processes of services or pods a signal; name the pods."""
+        request = pb.SignalPodsRequest(targets=targets, signal=number)
+        with _errors():
+            return list((await self._stub.SignalPods(request)).pods)
+
     async def dial(
         self, name: str, port: int, timeout_s: float | None = None
     ) -> tuple[str, Connection]:
@@ -309,6 +334,25 @@ class DeploymentClient:
         )
         opened = await carried.open(dial_to_message(name, port, timeout_s))
         return opened.opened.pod, carried
+
+    async def portals(self) -> list[OpenPortal]:
+        """List the open portals."""
+        with _errors():
+            response = await self._stub.ListPortals(pb.ListPortalsRequest())
+        return [portal_from_message(portal) for portal in response.portals]
+
+    async def open_portal(self, service: str, port: int, host_port: int = 0) -> OpenPortal:
+        """Open a portal; host port 0 shares the node's."""
+        request = pb.OpenPortalRequest(service=service, port=port, host_port=host_port)
+        with _errors():
+            return portal_from_message((await self._stub.OpenPortal(request)).portal)
+
+    async def close_portals(self, service: str, port: int = 0) -> list[OpenPortal]:
+        """Close the portals to a service's port, or with 0 all of the service's; say which."""
+        request = pb.ClosePortalsRequest(service=service, port=port)
+        with _errors():
+            response = await self._stub.ClosePortals(request)
+        return [portal_from_message(portal) for portal in response.portals]
 
     async def logs(self, order: LogOrder) -> AsyncGenerator[tuple[LogLines, int], None]:
         """Read what pods wrote; with lines comes how many were lost before them."""

@@ -29,6 +29,7 @@ from orchestrator.views import (
     Refused,
     Remarked,
     RolloutShown,
+    ServiceView,
 )
 from pod_node.codec import (
     exit_from_message,
@@ -88,6 +89,12 @@ def deployment_to_message(view: DeploymentView) -> pb.DescribeResponse:
         portals=[portal_to_message(portal) for portal in view.portals],
         configuration=configuration_to_message(view.configuration),
         faults=[fault_to_message(fault) for fault in view.faults],
+        services=[
+            pb.DeployedService(
+                name=service.name, desired_pods=service.desired_pods, ports=service.ports
+            )
+            for service in view.services
+        ],
         revision=view.revision,
         rollouts=[rollout_to_message(rollout) for rollout in view.rollouts],
         node_process_id=view.node_process_id,
@@ -107,6 +114,14 @@ def deployment_from_message(message: pb.DescribeResponse) -> DeploymentView:
         portals=tuple(portal_from_message(portal) for portal in message.portals),
         configuration=configuration_from_message(message.configuration),
         faults=tuple(fault_from_message(fault) for fault in message.faults),
+        services=tuple(
+            ServiceView(
+                name=service.name,
+                desired_pods=service.desired_pods,
+                ports=tuple(service.ports),
+            )
+            for service in message.services
+        ),
         revision=message.revision,
         rollouts=tuple(rollout_from_message(rollout) for rollout in message.rollouts),
         node_process_id=message.node_process_id,
@@ -125,12 +140,16 @@ def pod_to_message(view: PodView) -> pb.DeployedPod:
         ready_duration_us=None if view.ready_s is None else round(view.ready_s * US),
         restarts=view.restarts,
         paused=view.paused,
+        booted_at_unix_us=None if view.booted_at_s is None else round(view.booted_at_s * US),
+        exited_at_unix_us=None if view.exited_at_s is None else round(view.exited_at_s * US),
+        machine=view.machine,
         outdated=view.outdated,
     )
 
 
 def pod_from_message(message: pb.DeployedPod) -> PodView:
     """Read a pod as a table shows it."""
+    begun, ended = message.HasField("booted_at_unix_us"), message.HasField("exited_at_unix_us")
     booted, ready = message.HasField("boot_duration_us"), message.HasField("ready_duration_us")
     return PodView(
         spec=pod_spec_from_message(message.spec),
@@ -141,6 +160,9 @@ def pod_from_message(message: pb.DeployedPod) -> PodView:
         ready_s=message.ready_duration_us / US if ready else None,
         restarts=message.restarts,
         paused=message.paused,
+        booted_at_s=message.booted_at_unix_us / US if begun else None,
+        exited_at_s=message.exited_at_unix_us / US if ended else None,
+        machine=message.machine,
         outdated=message.outdated,
     )
 

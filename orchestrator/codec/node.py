@@ -6,11 +6,13 @@ call into an error that a person can read. Decides nothing and keeps no state.
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Self
 
 from orchestrator.codec.calls import cancelled, open_channel, sent, translated
 from orchestrator.codec.connection import CarriedConnection
 from orchestrator.codec.errors import NodeLostError, NodeRefusedError
+from orchestrator.codec.executing import converse, node_requests
 from pod_node.codec import (
     backends_to_message,
     batch_from_message,
@@ -18,6 +20,7 @@ from pod_node.codec import (
     dial_to_message,
     echo_from_message,
     event_from_message,
+    exec_event_from_message,
     lines_from_message,
     names_to_message,
     network_from_message,
@@ -29,6 +32,7 @@ from pod_node.codec import (
     usage_from_message,
     wish_to_message,
 )
+from pod_node.executing import Ended
 from pod_node.files import Copied
 from pod_node.history import LogWish
 from protos.node.v1 import node_pb2 as pb
@@ -43,6 +47,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from pod_node.dialling import Connection
+    from pod_node.executing import ExecEvent, ExecOrder, ExecStep
     from pod_node.progress import Progress
     from pod_node.records import LogLines
     from pod_node.spec import PodSpec
@@ -162,6 +167,25 @@ class NodeClient:
         with _errors(), cancelled(call):
             async for message in call:
                 yield lines_from_message(message)
+
+    async def exec(
+        self, order: ExecOrder, steps: AsyncIterable[ExecStep]
+    ) -> AsyncGenerator[ExecEvent, None]:
+        """Run a program in a pod, to its end; when nobody listens any more it is ended."""
+        messages = converse(self._stub.Exec(), node_requests(order, steps), pb.ExecResponse)
+        with _errors():
+            async with aclosing(messages):
+                async for message in messages:
+                    event = exec_event_from_message(message)
+                    yield event
+                    if isinstance(event, Ended):
+                        return
+
+    async def signal_pod(self, name: str, number: int) -> PodStatus:
+        """Send a pod's main process a signal."""
+        with _errors():
+            response = await self._stub.SignalPod(pb.SignalPodRequest(name=name, signal=number))
+        return pod_from_message(response.pod)
 
     async def dial(self, address: IPv4Address, port: int, timeout_s: float) -> Connection:
         """Connect to a pod from the node's own endpoint; whoever asks must `abort` it at the end.

@@ -70,6 +70,8 @@ MAX_DISK = 1024**5
 """A petabyte; more would not fit into a disk but into a slip of the keyboard."""
 MIN_DISK = 64 * 1024
 """Room for what every pod's root begins with."""
+MAX_PIDS = 4096
+"""Each process is a thread of the node, and a dozen of its memory maps."""
 MAX_SEED = 2**64 - 1
 
 LABEL_PATTERN = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
@@ -191,6 +193,16 @@ Replicas: TypeAlias = Annotated[
     _between(0, MAX_REPLICAS, "{:,}".format),
     _integer(minimum=0, maximum=MAX_REPLICAS),
 ]
+Pids: TypeAlias = Annotated[
+    int, _between(1, MAX_PIDS, "{:,}".format), _integer(minimum=1, maximum=MAX_PIDS)
+]
+"""Processes of one pod at once."""
+StopSignal: TypeAlias = Annotated[
+    int,
+    BeforeValidator(forms.signal_from_name),
+    WithJsonSchema({"type": ["string", "integer"]}),
+]
+"""A signal by its number; written by its name, too."""
 Retries: TypeAlias = Annotated[int, _between(1, 1_000_000, "{:,}".format), _integer(minimum=1)]
 Flag: TypeAlias = Annotated[bool, WithJsonSchema({"type": ["boolean", "string"]})]
 GuestPath: TypeAlias = Annotated[str, AfterValidator(forms.guest_path), _word("^/")]

@@ -18,6 +18,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from orchestrator.topology.link_values import split_bursts
 from orchestrator.topology.problems import quoted
 from orchestrator.topology.values import FailureAction, parse_port
+from pod_node.launching import signal_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,6 +38,52 @@ def split_command(value: object) -> object:
     except ValueError as error:
         reason = str(error).lower()
         raise ValueError(f"the command line cannot be split: {reason}; or write a list") from None
+
+
+def signal_from_name(value: object) -> object:
+    """Turn a signal's name or number into its number."""
+    if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
+        return signal_number(str(value))
+    return value
+
+
+_SHELL_CHARACTERS = frozenset("|&;<>()$`\\\n*?[]#~%!{}")
+"""What means something to a shell beyond words and quotes."""
+
+
+def health_test(value: object) -> object:
+    """Turn Compose's `test` into the words of a command; NONE alone is no check.
+
+    Images have no shell, so a command line for one is split into words, if that means the same.
+    """
+    if isinstance(value, str):
+        return _shell_words(value)
+    if not isinstance(value, list) or not value or not all(isinstance(w, str) for w in value):
+        return value
+    first, *rest = value
+    match first:
+        case "NONE" if not rest:
+            return ["NONE"]
+        case "CMD" if rest:
+            return rest
+        case "CMD-SHELL" if len(rest) == 1:
+            return _shell_words(rest[0])
+    raise ValueError(
+        'it begins with "CMD" and the words of a command, "CMD-SHELL" and a command line, or is '
+        "[NONE]"
+    )
+
+
+def _shell_words(line: str) -> object:
+    odd = next((character for character in line if character in _SHELL_CHARACTERS), None)
+    if odd is not None:
+        raise ValueError(
+            f"images have no shell, which {odd!r} is for; write [CMD, program, argument, ...]"
+        )
+    words = split_command(line)
+    if not words:
+        raise ValueError("the command is empty")
+    return words
 
 
 def one_or_many(value: object) -> object:

@@ -58,12 +58,13 @@ SERVICE = _refuse(
     " dns_search domainname egress expose extends external_links extra_hosts gpus group_add"
     " hostname init ipc isolation label_file labels link links logging mac_address"
     " mem_reservation mem_swappiness memswap_limit models network_mode oom_kill_disable"
-    " oom_score_adj pid pids_limit platform policies post_start pre_stop privileged profiles"
+    " oom_score_adj pid platform policies post_start pre_stop privileged profiles"
     " provider pull_policy read_only requests requirements runtime secrets security_opt shm_size"
-    " stdin_open stop_signal sysctls tty ulimits"
+    " stdin_open sysctls tty ulimits"
     " use_api_socket user userns_mode uts volumes_from",
     entrypoint='write the whole command line as "command"',
     mem_limit='write "deploy: {resources: {limits: {memory: 128M}}}"',
+    pids_limit='write "deploy: {resources: {limits: {pids: 64}}}"',
     scale='write "deploy: {replicas: 2}"',
 )
 
@@ -98,16 +99,14 @@ UPDATE = _refuse("max_failure_ratio")
 RESOURCES = _refuse("reservations")
 
 LIMITS = _refuse(
-    "descriptors devices pids processes sockets",
+    "descriptors devices sockets",
+    processes='write "pids: 64"',
     disk='write "storage_opt: {size: 1G}" in the service',
 )
 
 DEPENDENCY = _refuse("required restart")
 
-HEALTHCHECK = _refuse(
-    "",
-    test='use "http: http://:8080/health" or "tcp: :9000" instead of a command',
-)
+HEALTHCHECK = _refuse("")
 
 
 def unknown_key(key: str, known: Iterable[str], refusals: Refusals) -> str:

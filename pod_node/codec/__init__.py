@@ -18,6 +18,14 @@ from pod_node.codec.dialling import (
     received_to_message,
 )
 from pod_node.codec.events import event_from_message, event_to_message
+from pod_node.codec.executing import (
+    exec_event_from_message,
+    exec_event_to_message,
+    exec_order_from_message,
+    exec_order_to_message,
+    exec_step_to_message,
+    exec_steps,
+)
 from pod_node.codec.images import progress_from_message, progress_to_message
 from pod_node.codec.logs import (
     lines_from_message,
@@ -67,6 +75,12 @@ __all__ = [
     "echo_to_message",
     "event_from_message",
     "event_to_message",
+    "exec_event_from_message",
+    "exec_event_to_message",
+    "exec_order_from_message",
+    "exec_order_to_message",
+    "exec_step_to_message",
+    "exec_steps",
     "exit_from_message",
     "exit_to_message",
     "lines_from_message",

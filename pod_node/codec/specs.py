@@ -6,7 +6,16 @@ import re
 from pathlib import Path
 
 from pod_node.codec.times import to_ms
-from pod_node.spec import HealthCheck, Interface, Limits, Mount, PodSpec, ProbeKind, Tmpfs
+from pod_node.spec import (
+    DEFAULT_STOP_SIGNAL,
+    HealthCheck,
+    Interface,
+    Limits,
+    Mount,
+    PodSpec,
+    ProbeKind,
+    Tmpfs,
+)
 from protos.node.v1 import node_pb2 as pb
 from vnet.codec import fields
 from vnet.errors import InvalidMessageError
@@ -14,7 +23,11 @@ from vnet.errors import InvalidMessageError
 POD_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 """One DNS label (RFC 1123); it is also the name of a file."""
 
-_PROBES = {ProbeKind.TCP: pb.PROBE_KIND_TCP, ProbeKind.HTTP: pb.PROBE_KIND_HTTP}
+_PROBES = {
+    ProbeKind.TCP: pb.PROBE_KIND_TCP,
+    ProbeKind.HTTP: pb.PROBE_KIND_HTTP,
+    ProbeKind.COMMAND: pb.PROBE_KIND_COMMAND,
+}
 
 
 def pod_spec_to_message(spec: PodSpec) -> pb.PodSpec:
@@ -49,9 +62,11 @@ def pod_spec_to_message(spec: PodSpec) -> pb.PodSpec:
             max_sockets=limits.sockets,
             fabric_bytes=limits.fabric_bytes,
             disk_bytes=limits.disk_bytes,
+            max_processes=limits.processes,
             milli_cpus=0 if limits.cpus is None else round(limits.cpus * 1000),
         ),
         healthcheck=None if check is None else _check_to_message(check),
+        stop_signal=spec.stop_signal,
     )
 
 
@@ -60,6 +75,7 @@ def _check_to_message(check: HealthCheck) -> pb.HealthCheck:
         kind=_PROBES[check.kind],
         port=check.port,
         path=check.path,
+        command=check.command,
         interval_ms=to_ms(check.interval_s),
         timeout_ms=to_ms(check.timeout_s),
         retries=check.retries,
@@ -82,17 +98,27 @@ def pod_spec_from_message(message: pb.PodSpec) -> PodSpec:
         service=fields.filled("service", message.service),
         image=fields.filled("image", message.image),
         command=tuple(fields.plain("command", word) for word in message.command),
-        environment=tuple(_variable(variable) for variable in message.environment),
+        environment=tuple(variable_from_message(variable) for variable in message.environment),
         working_dir=fields.absolute("working_dir", working_dir),
         mounts=tuple(_mount(mount) for mount in message.mounts),
         tmpfs=tuple(_tmpfs(tmpfs) for tmpfs in message.tmpfs),
         interfaces=tuple(_interface(interface) for interface in message.interfaces),
         limits=_limits(message.limits),
         healthcheck=_check(message.healthcheck) if message.HasField("healthcheck") else None,
+        stop_signal=_stop_signal(message.stop_signal),
     )
 
 
-def _variable(message: pb.EnvironmentVariable) -> tuple[str, str]:
+def _stop_signal(number: int) -> int:
+    return fields.within("stop_signal", number, 1, 31) if number else DEFAULT_STOP_SIGNAL
+
+
+def variable_from_message(message: pb.EnvironmentVariable) -> tuple[str, str]:
+    """Read one variable.
+
+    Raises:
+        InvalidMessageError: it cannot be one.
+    """
     if "=" in message.name:
         raise InvalidMessageError("environment", f"name {message.name!r} contains '='")
     name = fields.plain("environment", fields.filled("environment", message.name))
@@ -127,6 +153,7 @@ def _limits(message: pb.Limits) -> Limits:
         sockets=message.max_sockets or default.sockets,
         fabric_bytes=message.fabric_bytes or default.fabric_bytes,
         disk_bytes=message.disk_bytes or default.disk_bytes,
+        processes=message.max_processes or default.processes,
         cpus=message.milli_cpus / 1000 if message.milli_cpus else None,
     )
 
@@ -134,10 +161,15 @@ def _limits(message: pb.Limits) -> Limits:
 def _check(message: pb.HealthCheck) -> HealthCheck:
     if not message.interval_ms or not message.timeout_ms or not message.retries:
         raise InvalidMessageError("healthcheck", "interval, timeout and retries are at least 1")
+    kind = fields.named("healthcheck.kind", _PROBES, message.kind)
+    is_command = kind is ProbeKind.COMMAND
+    if is_command and not message.command:
+        raise InvalidMessageError("healthcheck.command", "must name a program")
     return HealthCheck(
-        kind=fields.named("healthcheck.kind", _PROBES, message.kind),
-        port=fields.port("healthcheck.port", message.port),
+        kind=kind,
+        port=0 if is_command else fields.port("healthcheck.port", message.port),
         path=message.path or "/",
+        command=tuple(fields.plain("healthcheck.command", word) for word in message.command),
         interval_s=message.interval_ms / 1000,
         timeout_s=message.timeout_ms / 1000,
         retries=message.retries,

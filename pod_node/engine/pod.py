@@ -9,47 +9,40 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from pod_node.engine.disks import FabricDisks
-from pod_node.engine.process import exec_process, reap_pod, reap_process
+from pod_node.engine.executed import EngineProcess
+from pod_node.engine.process import (
+    ProcessUse,
+    exec_process,
+    process_usage,
+    reap_pod,
+    reap_process,
+)
 from pod_node.engine.share import Share
-from pod_node.engine.stdio import HostInput, HostOutput
+from pod_node.engine.stdio import HostOutput
 from pod_node.errors import BootError
 from pod_node.spec import ExitKind, PodExit
 from pod_node.usage import PodUsage
 
 if TYPE_CHECKING:
-    from pod_node.engine.fabric import Fabric
     from pod_node.engine.guest import Guest
     from pod_node.engine.process import KernelProcess
-    from pod_node.engine.signals import Signals
-    from pod_node.engine.spawn_request import SpawnRequest
+    from pod_node.engine.surroundings import Surroundings
+    from pod_node.executing import ProgramCall, WindowSize
     from pod_node.runtime import OnExit, OnOutput, OnRunning
     from pod_node.spec import PodSpec
-    from vnet.host import Watches
 
-MakeGuest = Callable[["KernelProcess", "SpawnRequest"], "Guest"]
+MakeGuest = Callable[["KernelProcess", "ProgramCall"], "Guest"]
 """Prepares a guest for another process of the pod; an `OSError` says why not."""
 
 
 _NEVER_RAN = PodExit(kind=ExitKind.KILLED, status=137)
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What all pods of a runtime share."""
-
-    fabric: Fabric
-    watches: Watches
-    signals: Signals
-    loop: asyncio.AbstractEventLoop
 
 
 class EnginePod:
@@ -112,11 +105,7 @@ class EnginePod:
                 self.spec.name, f"its thread could not be started ({error}); run fewer pods"
             ) from error
 
-    def terminate(self) -> None:
-        """Ask the main process to end by itself; its own handler or the default action does it."""
-        self.signal(signal.SIGTERM)
-
-    def spawn(self, process: KernelProcess, request: SpawnRequest) -> None:
+    def spawn(self, process: KernelProcess, request: ProgramCall) -> None:
         """Start a guest for a process that one of the pod's asked for.
 
         Raises:
@@ -124,18 +113,24 @@ class EnginePod:
         """
         self._start(process, request, lambda outcome: None)
 
-    def exec(self, request: SpawnRequest, on_output: OnOutput, on_exit: OnExit) -> EngineProcess:
-        """Run another program in the pod, as a process of the node's.
+    def exec(
+        self,
+        call: ProgramCall,
+        on_output: OnOutput,
+        on_exit: OnExit,
+        window: WindowSize | None = None,
+    ) -> EngineProcess:
+        """Run another program in the pod, as a process of the node's; see `runtime.Pod.exec`.
 
         Raises:
             OSError: it cannot be: no such program (ENOENT), too many processes (EAGAIN), no room.
         """
         if self._outcome is not None:
             raise OSError(errno.ESRCH, "the pod is ending")
-        process = exec_process(self._around.fabric, self.process)
+        process = exec_process(self._around.fabric, self.process, window)
         executed = EngineProcess(self._around, process, on_output, on_exit)
         try:
-            self._start(process, request, executed.ended)
+            self._start(process, call, executed.ended)
         except OSError as error:
             executed.give_back()
             reap_process(self._around.fabric, process, _NEVER_RAN)
@@ -176,10 +171,21 @@ class EnginePod:
         """Say what the pod uses right now."""
         guests = self._guests.values()
         signals = self._around.signals
+        used = [process_usage(self._around.fabric, process) for process in self._guests]
+        whole = used[0] if used else ProcessUse(0, 0, 0, 0, 0, 0, 0)
         return PodUsage(
             pod=self.spec.name,
             cpu_time_s=self._ended_cpu_s + sum(guest.cpu_time_s() for guest in guests),
             throttled_s=sum(signals.throttled_s(process) for process in self._guests),
+            memory_bytes=sum(one.memory_bytes for one in used),
+            memory_limit_bytes=self.spec.limits.memory_bytes,
+            fabric_bytes=whole.fabric_bytes,
+            fabric_limit_bytes=whole.fabric_limit_bytes,
+            sockets=whole.sockets,
+            sockets_limit=whole.sockets_limit,
+            descriptors=sum(one.descriptors for one in used),
+            descriptors_limit=whole.descriptors_limit,
+            processes=len(used),
         )
 
     def disks(self) -> FabricDisks:
@@ -199,7 +205,7 @@ class EnginePod:
     def _start(
         self,
         process: KernelProcess,
-        request: SpawnRequest,
+        request: ProgramCall,
         on_end: Callable[[PodExit], None],
     ) -> None:
         guest = self._make_guest(process, request)
@@ -289,69 +295,3 @@ class EnginePod:
             for output in self._outputs:
                 output.close()
         return seen
-
-
-class EngineProcess:
-    """A process that the node runs in a pod: its standard streams, signals, and how it ends."""
-
-    def __init__(
-        self,
-        around: Surroundings,
-        process: KernelProcess,
-        on_output: OnOutput,
-        on_exit: OnExit,
-    ) -> None:
-        self._around = around
-        self._process = process
-        self._on_exit = on_exit
-        self._input = HostInput(around, process.input)
-        self._outputs = [
-            HostOutput(around, descriptor, partial(on_output, number))
-            for number, descriptor in ((1, process.output), (2, process.error))
-        ]
-
-    @property
-    def pid(self) -> int:
-        """Its number in the pod."""
-        return self._process.pid
-
-    def listen(self) -> None:
-        """Pass on its output from now on."""
-        for output in self._outputs:
-            output.arm()
-
-    async def write(self, data: bytes) -> None:
-        """Give it bytes to read; returns when all are taken, or when it reads no more."""
-        await self._input.write(data)
-
-    def end_input(self) -> None:
-        """Let it read the end of its input."""
-        self._input.close()
-
-    def signal(self, number: int) -> None:
-        """Send it and its descendants a signal; nothing happens when it has ended.
-
-        Raises:
-            OSError: there is no such signal (EINVAL).
-        """
-        self._around.signals.send(self._process, number, session=True)
-
-    def kill(self) -> None:
-        """End it and its descendants at once."""
-        with suppress(OSError):
-            self._around.signals.send(self._process, signal.SIGKILL, session=True)
-
-    def ended(self, outcome: PodExit) -> None:
-        """Take how it ended; what it started may still hold its streams, and loses them."""
-        try:
-            for output in self._outputs:
-                output.drain()
-        finally:
-            self.give_back()
-            self._on_exit(outcome)
-
-    def give_back(self) -> None:
-        """Close the host's ends of its streams."""
-        self._input.close()
-        for output in self._outputs:
-            output.close()

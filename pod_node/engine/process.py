@@ -11,7 +11,7 @@ import signal
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pod_node.errors import BootError, NetworkNotAttachedError
 from pod_node.spec import ExitKind, PodExit
@@ -19,6 +19,7 @@ from pod_node.spec import ExitKind, PodExit
 if TYPE_CHECKING:
     from pod_node.engine.fabric import Fabric
     from pod_node.engine.mounts import MountTable
+    from pod_node.executing import WindowSize
     from pod_node.spec import PodSpec
 
 _INTERFACES_MOST = 8
@@ -32,12 +33,27 @@ HOST_FILES_MOST = 1024
 """Open files of the host for one pod (EMFILE), its mounts included: each takes a descriptor of the
 node's process. Linux gives a process as many by default."""
 _ALIGNMENT = 8
+_USAGE = struct.Struct("<QQQIIII")
 _MIB = 1 << 20
 _BY_SIGNAL = 128
 """Added to a signal's number, as shells do."""
 _U32_MOST, _U64_MOST = (1 << 32) - 1, (1 << 64) - 1
 _ARGUMENTS_MOST = 2 << 20
 """Bytes of arguments and environment together: Linux's ARG_MAX for the default stack of 8 MiB."""
+
+
+class ProcessUse(NamedTuple):
+    """What a process uses, in the order in which the kernel has it (`host_usage.c`)."""
+
+    memory_bytes: int
+    """Linear memory, as of its latest call into the kernel."""
+    fabric_bytes: int
+    """Of its pod, as all below but the descriptors."""
+    fabric_limit_bytes: int
+    sockets: int
+    sockets_limit: int
+    descriptors: int
+    descriptors_limit: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,14 +194,15 @@ def create_process(
     return KernelProcess(*_REPLY.unpack_from(fabric.view, at + fabric.reply_offset))
 
 
-def exec_process(fabric: Fabric, main: KernelProcess) -> KernelProcess:
-    """Make another process of the node's in a pod.
+def exec_process(fabric: Fabric, main: KernelProcess, window: WindowSize | None) -> KernelProcess:
+    """Make another process of the node's in a pod, with a terminal if there is a window.
 
     Raises:
         OSError: the pod's main process has ended (ENOENT), it has as many processes as it may
             (EAGAIN), or there is no room.
     """
-    fabric.call("host_process_exec", main.number, fabric.staging)
+    rows, columns = (window.rows, window.columns) if window else (0, 0)
+    fabric.call("host_process_exec", main.number, rows, columns, fabric.staging)
     return KernelProcess(*_STARTED.unpack_from(fabric.view, fabric.staging))
 
 
@@ -209,6 +226,13 @@ def take_spawned(fabric: Fabric) -> SpawnedProcess | None:
     parent, main, at, size = fields[_STARTED.size // 4 :]
     process = KernelProcess(*fields[: _STARTED.size // 4])
     return SpawnedProcess(process, parent, main, bytes(fabric.view[at : at + size]))
+
+
+def process_usage(fabric: Fabric, process: KernelProcess) -> ProcessUse:
+    """Say what a process that has not been reaped uses, and its pod as a whole."""
+    at = fabric.staging
+    fabric.call("host_process_usage", process.number, at)
+    return ProcessUse(*_USAGE.unpack_from(fabric.view, at))
 
 
 def reap_process(fabric: Fabric, process: KernelProcess, outcome: PodExit) -> PodExit:

@@ -23,12 +23,13 @@ from pod_node.engine.gateway import FabricGateway
 from pod_node.engine.guest import Guest
 from pod_node.engine.mounts import mount_table
 from pod_node.engine.network import FabricNetwork
-from pod_node.engine.pod import EnginePod, Surroundings
+from pod_node.engine.pod import EnginePod
 from pod_node.engine.process import check_bootable, check_memory, create_process
 from pod_node.engine.program import Program
 from pod_node.engine.signals import Signals
 from pod_node.engine.spawned import spawned_spec
 from pod_node.engine.spawning import Spawning
+from pod_node.engine.surroundings import Surroundings
 from pod_node.errors import BootError
 from pod_node.gateway import PodGateway
 from vnet.egress import EgressHappening
@@ -38,7 +39,7 @@ from vnet.statistics import NetworkStatistics
 
 if TYPE_CHECKING:
     from pod_node.engine.process import KernelProcess
-    from pod_node.engine.spawn_request import SpawnRequest
+    from pod_node.executing import ProgramCall
     from pod_node.files import PodFolders
     from pod_node.images import CompiledImage
     from pod_node.runtime import OnExit, OnOutput, OnRunning
@@ -213,7 +214,7 @@ class EngineRuntime:
         process = create_process(self.fabric, spec, self._network.numbers, mounts)
         guest = Guest(self.fabric, program, spec, argv, process, mounts, self._signals, self._epoch)
 
-        def make_guest(process: KernelProcess, request: SpawnRequest) -> Guest:
+        def make_guest(process: KernelProcess, request: ProgramCall) -> Guest:
             own, argv = spawned_spec(spec, image, request)
             return Guest(
                 self.fabric, program, own, argv, process, mounts, self._signals, self._epoch

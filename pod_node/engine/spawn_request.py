@@ -6,26 +6,14 @@ texts are the guest's and may be anything.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from pod_node.executing import ProgramCall
 
 
 class InvalidSpawnError(Exception):
     """A request has a text that no guest can be given."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpawnRequest:
-    """A program to run in a pod."""
-
-    arguments: tuple[str, ...]
-    """The first is the program."""
-    environment: tuple[tuple[str, str], ...] | None = None
-    """None: the pod's own."""
-    working_dir: str | None = None
-    """None: the pod's own."""
-
-
-def parse_spawn_request(request: bytes) -> SpawnRequest:
+def parse_spawn_request(request: bytes) -> ProgramCall:
     """Read the records of a request.
 
     Raises:
@@ -50,7 +38,7 @@ def parse_spawn_request(request: bytes) -> SpawnRequest:
                 pass
     if not arguments or not arguments[0]:
         raise InvalidSpawnError("there is no program")
-    return SpawnRequest(
+    return ProgramCall(
         arguments=tuple(arguments),
         environment=tuple(environment) if has_environment else None,
         working_dir=working_dir,

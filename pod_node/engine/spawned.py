@@ -16,13 +16,13 @@ from pod_node.errors import BootError
 from pod_node.images.errors import UnknownProgramError
 
 if TYPE_CHECKING:
-    from pod_node.engine.spawn_request import SpawnRequest
+    from pod_node.executing import ProgramCall
     from pod_node.images import CompiledImage
     from pod_node.spec import PodSpec
 
 
 def spawned_spec(
-    spec: PodSpec, image: CompiledImage | None, request: SpawnRequest
+    spec: PodSpec, image: CompiledImage | None, request: ProgramCall
 ) -> tuple[PodSpec, list[str]]:
     """Return the specification of one process, and its `argv`.
 

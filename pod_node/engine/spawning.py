@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from pod_node.engine.process import take_spawned
 from pod_node.engine.spawn_budget import SpawnBudget
-from pod_node.engine.spawn_request import InvalidSpawnError, SpawnRequest, parse_spawn_request
+from pod_node.engine.spawn_request import InvalidSpawnError, parse_spawn_request
 from vnet.host import Event
 
 if TYPE_CHECKING:
@@ -22,13 +22,14 @@ if TYPE_CHECKING:
     from pod_node.engine.fabric import Fabric
     from pod_node.engine.process import KernelProcess, SpawnedProcess
     from pod_node.engine.signals import Signals
+    from pod_node.executing import ProgramCall
     from vnet.host import Watches
 
 
 class Spawner(Protocol):
     """A pod, as far as spawning concerns it."""
 
-    def spawn(self, process: KernelProcess, request: SpawnRequest) -> None:
+    def spawn(self, process: KernelProcess, request: ProgramCall) -> None:
         """Start a guest for a process of the pod.
 
         Raises:

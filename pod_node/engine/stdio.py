@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from vnet.host import Event
@@ -11,7 +12,7 @@ from vnet.host import Event
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pod_node.engine.pod import Surroundings
+    from pod_node.engine.surroundings import Surroundings
 
 OUTPUT_SIZE = 64 * 1024
 """The size of a stdio pipe: one read empties it, and a flood gets one read a turn of the loop."""
@@ -26,11 +27,21 @@ class HostOutput:
         self._around = around
         self._descriptor = descriptor
         self._deliver = deliver
-        self._closed = False
+        self._closed = self._held = False
 
     def arm(self) -> None:
         """Pass on what comes next."""
         self._around.watches.watch(self._descriptor, Event.READ, self._readable)
+
+    def hold(self) -> None:
+        """Leave what comes in the pipe."""
+        self._held = True
+
+    def go_on(self) -> None:
+        """Pass on what comes again."""
+        if self._held and not self._closed:
+            self._held = False
+            self.arm()
 
     def drain(self) -> None:
         """Pass on what is there."""
@@ -46,7 +57,7 @@ class HostOutput:
 
     def _readable(self) -> None:
         """Pass on what one read gives, and go on even if whoever hears it fails."""
-        if self._closed:
+        if self._closed or self._held:
             return
         data = self._around.fabric.read(self._descriptor, OUTPUT_SIZE)
         if data != b"":
@@ -78,6 +89,17 @@ class HostInput:
                 await self._wait_for_room()
             else:
                 view = view[taken:]
+
+    def write_nowait(self, data: bytes) -> None:
+        """Write what there is room for."""
+        if not self._closed:
+            with suppress(OSError):  # nobody reads any more
+                self._around.fabric.write(self._descriptor, data)
+
+    def type_end(self) -> None:
+        """Let one read find the end, if this is a terminal's."""
+        if not self._closed:
+            self._around.fabric.try_call("host_terminal_end", self._descriptor)
 
     def close(self) -> None:
         """Let the guest read the end."""

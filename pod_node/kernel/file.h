@@ -7,6 +7,7 @@
 #define PODNET_KERNEL_FILE_H
 
 #include "pod_node/kernel/mounts.h"
+#include "pod_node/kernel/terminal.h"
 #include "vnet/fabric/captures/capture.h"
 #include "vnet/fabric/sockets/stream.h"
 #include "vnet/fabric/sockets/socket_calls.h"
@@ -24,6 +25,7 @@ enum file_kind {
 	FILE_PROC_DIRECTORY, /* /proc */
 	FILE_PROC_CONTROL,   /* /proc/ctl: a reply that the last command left */
 	FILE_SPAWN,          /* /proc/spawn: a request that is being written */
+	FILE_NULL,           /* /proc/null, as /dev/null */
 	FILE_EXIT,           /* /proc/PID/exit: readable when the process has ended */
 	FILE_SIGNALS,        /* /proc/signals: readable when a caught signal has come */
 	FILE_SPAWNS,         /* the host's: readable when there is a process to be started */
@@ -34,6 +36,7 @@ struct pipe {
 	_Atomic u32 references; /* one for each end that is open */
 	struct file *_Atomic writer; /* of a fresh pipe: the end that nobody has opened yet, held; owner */
 	struct account *account; /* held; pays for the pipe */
+	struct terminal *terminal; /* held; NULL for a plain pipe; fixed once it is handed out */
 	struct stream stream;
 };
 
@@ -78,6 +81,7 @@ struct descriptors {
 	u32 size;  /* slots in `files` */
 	u32 first; /* no slot below is free */
 	u32 limit;
+	_Atomic u32 open; /* slots in use; the node reads it at any time */
 	u32 host_files, host_limit; /* files of the host take descriptors of the whole node's */
 	struct account *account; /* the pod's; outlives the table */
 };

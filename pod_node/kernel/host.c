@@ -188,7 +188,7 @@ i32 host_pod_create(uaddr at)
 	if (result == 0)
 		result = mount_all(pids, request);
 	if (result == 0)
-		result = host_process_begin(pids, &request->started);
+		result = host_process_begin(pids, NULL, &request->started);
 	request->files = result < 0 ? 0 : (u32)(uintptr_t)mounts_hold(pids->mounts);
 	if (result < 0)
 		pod_detach_all(pids->pod);

@@ -13,8 +13,9 @@ struct process_started {
 	u32 input, output, error; /* the host's descriptors of the guest's stdio */
 };
 
-/* A process of the node's, without a parent, with pipes to the host as its stdio. 0 or a negative errno. */
-int host_process_begin(struct pids *pids, struct process_started *started);
+/* A process of the node's, without a parent, with pipes to the host as its stdio: of a terminal when there is one (its
+ * reference is consumed), whose output and errors come together. 0 or a negative errno. */
+int host_process_begin(struct pids *pids, struct terminal *terminal, struct process_started *started);
 
 /* A descriptor of the host's for `socket`, or a negative errno when the socket is closed again. */
 i32 host_install_socket(struct socket *socket);

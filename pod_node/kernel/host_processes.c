@@ -6,30 +6,49 @@
 
 #define STDIO_LIMIT (64u << 10) /* a pipe's size on Linux */
 
+/* Both ends of a pipe, one in the host's table and one as the process's `fd`. */
+static int install_pipe(struct process *process, u32 fd, u32 *host_end)
+{
+	struct file *reader, *writer;
+	int result = pipe_open(process->pod->account, STDIO_LIMIT, &reader, &writer);
+	if (result < 0)
+		return result;
+	reader->pipe->terminal = terminal_hold(process->terminal);
+	struct file *mine = fd == 0 ? writer : reader, *theirs = fd == 0 ? reader : writer;
+	mine->nonblocking = true;
+	result = descriptor_install(&host_process->descriptors, mine);
+	if (result < 0) {
+		file_release(mine);
+		file_release(theirs);
+		return result;
+	}
+	*host_end = (u32)result;
+	result = descriptor_install(&process->descriptors, theirs);
+	if (result < 0)
+		file_release(theirs);
+	return result;
+}
+
+/* Errors go where output goes. */
+static int join_errors(struct process *process)
+{
+	struct file *output = file_hold(descriptor_get(&process->descriptors, 1));
+	int result = descriptor_install(&process->descriptors, output);
+	if (result < 0)
+		file_release(output);
+	return result;
+}
+
 static int install_stdio(struct process *process, struct process_started *started)
 {
 	u32 *host_end[] = {&started->input, &started->output, &started->error};
-	for (u32 fd = 0; fd < 3; fd++) {
-		struct file *reader, *writer;
-		int result = pipe_open(process->pod->account, STDIO_LIMIT, &reader, &writer);
-		if (result < 0)
-			return result;
-		struct file *mine = fd == 0 ? writer : reader, *theirs = fd == 0 ? reader : writer;
-		mine->nonblocking = true;
-		result = descriptor_install(&host_process->descriptors, mine);
-		if (result < 0) {
-			file_release(mine);
-			file_release(theirs);
-			return result;
-		}
-		*host_end[fd] = (u32)result;
-		result = descriptor_install(&process->descriptors, theirs);
-		if (result < 0) {
-			file_release(theirs);
-			return result;
-		}
-	}
-	return 0;
+	u32 pipes = process->terminal ? 2 : 3;
+	int result = 0;
+	for (u32 fd = 0; fd < pipes && result >= 0; fd++)
+		result = install_pipe(process, fd, host_end[fd]);
+	if (result >= 0 && process->terminal)
+		result = join_errors(process);
+	return MIN(result, 0);
 }
 
 /* Close the host's ends of a stdio that was never handed out. */
@@ -52,13 +71,16 @@ static void describe(const struct process *process, struct process_started *star
 	started->stack_top = started->thread + KERNEL_STACK_SIZE - 16;
 }
 
-int host_process_begin(struct pids *pids, struct process_started *started)
+int host_process_begin(struct pids *pids, struct terminal *terminal, struct process_started *started)
 {
 	struct process *process;
 	started->input = started->output = started->error = UINT32_MAX;
 	int result = process_create(pids, NULL, true, &process);
-	if (result < 0)
+	if (result < 0) {
+		terminal_release(terminal);
 		return result;
+	}
+	process->terminal = terminal;
 	atomic_store(&process->pid->started, 1);
 	result = install_stdio(process, started);
 	if (result == 0)
@@ -71,15 +93,61 @@ int host_process_begin(struct pids *pids, struct process_started *started)
 	return result;
 }
 
-/* Another process of the node's in the pod of process `id`; a struct process_started at `at`. 0, -E_NOENT when that one
- * has ended, -E_AGAIN when the pod has as many as it may, or another negative errno. */
-EXPORT(host_process_exec) i32 host_process_exec(u32 id, uaddr at);
-i32 host_process_exec(u32 id, uaddr at)
+/* Another process of the node's in the pod of process `id`, with `rows` at a terminal; a struct process_started at `at`.
+ * 0, -E_NOENT when that one has ended, -E_AGAIN when the pod has as many as it may, or another negative errno. */
+EXPORT(host_process_exec) i32 host_process_exec(u32 id, u32 rows, u32 columns, uaddr at);
+i32 host_process_exec(u32 id, u32 rows, u32 columns, uaddr at)
 {
 	struct process *process = process_find(id);
+	struct terminal *terminal = NULL;
 	if (!process)
 		return -E_NOENT;
-	return host_process_begin(process->pid->pids, (struct process_started *)(uintptr_t)at);
+	if (rows) {
+		terminal = terminal_create(process->pod->account, rows, columns);
+		if (!terminal)
+			return -E_NOMEM;
+	}
+	return host_process_begin(process->pid->pids, terminal, (struct process_started *)(uintptr_t)at);
+}
+
+static struct terminal *terminal_of(u32 id)
+{
+	struct process *process = process_find(id);
+	return process ? process->terminal : NULL;
+}
+
+/* The window of its terminal has another size: the session hears of it. 0 or -E_NOTTY. */
+EXPORT(host_terminal_resize) i32 host_terminal_resize(u32 id, u32 rows, u32 columns);
+i32 host_terminal_resize(u32 id, u32 rows, u32 columns)
+{
+	struct terminal *terminal = terminal_of(id);
+	if (!terminal)
+		return -E_NOTTY;
+	atomic_store(&terminal->rows, rows);
+	atomic_store(&terminal->columns, columns);
+	const struct pid *pid = process_find(id)->pid;
+	pids_signal_session(pid->pids, pid->session, SIGNAL_WINCH);
+	return 0;
+}
+
+/* How its terminal treats lines, of enum terminal_flag, or -E_NOTTY. */
+EXPORT(host_terminal_flags) i32 host_terminal_flags(u32 id);
+i32 host_terminal_flags(u32 id)
+{
+	struct terminal *terminal = terminal_of(id);
+	return terminal ? (i32)atomic_load(&terminal->flags) : -E_NOTTY;
+}
+
+/* The end was typed into `input`, the host's end of a terminal's. 0 or -E_NOTTY. */
+EXPORT(host_terminal_end) i32 host_terminal_end(u32 input);
+i32 host_terminal_end(u32 input)
+{
+	struct file *file = descriptor_get(&host_process->descriptors, input);
+	if (!file || file->kind != FILE_PIPE_WRITER || !file->pipe->terminal)
+		return -E_NOTTY;
+	atomic_store(&file->pipe->terminal->ended, true);
+	waitq_wake(&file->pipe->stream.readers);
+	return 0;
 }
 
 EXPORT(host_process_kill) i32 host_process_kill(u32 id);

@@ -4,7 +4,9 @@
  *   spawn     a request is written (spawn.h); reading does it and gives the child's number
  *   pipe      a pipe's reading end; pipe/FD the writing end of the one whose reading end is FD
  *   fd/FD     another descriptor for the same open file
+ *   null      takes everything and gives nothing, as /dev/null
  *   signals   readable when caught signals have come; reading takes them, a number a line
+ *   tty       its terminal: rows, columns, whether it echoes, edits lines, and makes signals of keys
  *   self, PID {status, exit}   who it is; readable when it has ended, with its status
  */
 #include "pod_node/kernel/proc.h"
@@ -216,6 +218,28 @@ static int open_status(struct process *process, struct pid *pid, struct file **o
 	return 0;
 }
 
+static int open_terminal(struct process *process, struct file **opened)
+{
+	const struct terminal *terminal = process->terminal;
+	if (!terminal)
+		return -E_NOTTY;
+	int result = net_open_text(process, FILE_TEXT, TEXT_SIZE, opened);
+	if (result < 0)
+		return result;
+	struct writer writer = net_writer((*opened)->text);
+	u32 flags = atomic_load(&terminal->flags);
+	const u32 numbers[] = {atomic_load(&terminal->rows), atomic_load(&terminal->columns),
+			       (flags & TERMINAL_ECHO) != 0, (flags & TERMINAL_ICANON) != 0,
+			       (flags & TERMINAL_ISIG) != 0};
+	for (u32 i = 0; i < COUNT_OF(numbers); i++) {
+		write_text(&writer, i ? " " : "");
+		write_number(&writer, numbers[i]);
+	}
+	write_text(&writer, "\n");
+	net_finish((*opened)->text, &writer);
+	return 0;
+}
+
 /* `self` or a number: the process, held; NULL when there is none. */
 static struct pid *named(struct process *process, const char *name)
 {
@@ -258,6 +282,12 @@ static int open_one_word(struct process *process, const char *name, struct file 
 		return net_open_text(process, FILE_SPAWN, FIRST_REQUEST, opened);
 	if (text_equal(name, "pipe"))
 		return open_pipe(process, opened);
+	if (text_equal(name, "tty"))
+		return open_terminal(process, opened);
+	if (text_equal(name, "null")) {
+		*opened = file_create(process->pod->account, FILE_NULL);
+		return *opened ? 0 : -E_NOMEM;
+	}
 	if (text_equal(name, "signals"))
 		return open_pid(process, process->pid, FILE_SIGNALS, opened);
 	return -E_NOENT;
@@ -284,7 +314,7 @@ int proc_open(struct process *process, const char *path, bool nonblocking, struc
 
 enum wasi_filetype proc_filetype(struct process *process, const char *path)
 {
-	static const char *const files[] = {"ctl", "spawn", "pipe", "signals"};
+	static const char *const files[] = {"ctl", "spawn", "pipe", "signals", "tty", "null"};
 	struct words words;
 	int count = net_split(&words, path, text_length(path), '/');
 	if (count == 0 || (count == 1 && text_equal(words.word[0], ".")))
@@ -346,6 +376,21 @@ static int command_asked(struct process *process, struct writer *writer)
 	return 0;
 }
 
+/* tty ECHO ICANON ISIG, each 0 or 1 */
+static int command_tty(struct process *process, const struct words *words)
+{
+	u32 flags = 0, value;
+	for (u32 i = 0; i < 3; i++) {
+		if (!read_number(words->word[1 + i], 1, &value))
+			return -E_INVAL;
+		flags |= value << i;
+	}
+	if (!process->terminal)
+		return -E_NOTTY;
+	atomic_store(&process->terminal->flags, flags);
+	return 0;
+}
+
 i32 proc_control(struct process *process, struct file *file, const char *command, u32 length)
 {
 	struct words words;
@@ -362,6 +407,8 @@ i32 proc_control(struct process *process, struct file *file, const char *command
 		result = command_wait(process, &words, &writer);
 	else if (text_equal(words.word[0], "catch"))
 		result = command_catch(process, &words);
+	else if (text_equal(words.word[0], "tty"))
+		result = command_tty(process, &words);
 	else if (text_equal(words.word[0], "asked"))
 		result = command_asked(process, &writer);
 	else

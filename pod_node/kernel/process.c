@@ -93,6 +93,7 @@ void process_reap(struct process *process, u32 status)
 	thread_ended(process->thread);
 	descriptors_close(&process->descriptors);
 	mounts_release(process->mounts);
+	terminal_release(process->terminal);
 	struct thread *thread = process->thread;
 	struct pod *pod = process->pod;
 	struct pid *pid = process->pid;
@@ -145,7 +146,9 @@ int process_open_mounts(struct process *process)
 
 void kernel_enter(void)
 {
-	store_own(&current()->in_kernel, 1);
+	struct thread *thread = current();
+	store_own(&thread->in_kernel, 1);
+	store_own(&thread->process->user_pages, user_pages());
 }
 
 u32 kernel_leave(u32 result)

@@ -21,8 +21,10 @@ struct process {
 	struct pid *pid;      /* held: its number and what others know of it */
 	struct thread *thread;
 	struct descriptors descriptors;
+	_Atomic u32 user_pages; /* of its memory when it last called; the node reads it at any time */
 	u32 net_directory, proc_directory; /* descriptor numbers that `/net` and `/proc` were given at start */
 	struct mounts *mounts;             /* held; NULL until it was told of any */
+	struct terminal *terminal; /* that it may set and ask about; held; NULL for none */
 	u32 asked;                         /* descriptor whose facts the program asked for last; owner */
 	u8 *request;                       /* what it was spawned with, for the node; NULL later */
 	u32 request_size;

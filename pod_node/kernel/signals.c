@@ -24,7 +24,9 @@ static void deliver(struct pid *pid, u32 number)
 	u32 bit = SIGNAL_BIT(number);
 	if (!process || number == 0)
 		return;
-	if (atomic_load(&pid->caught) & bit) {
+	/* Whoever does not take an interrupt is interrupted by the next one. */
+	bool ignores_us = number == SIGNAL_INT && atomic_load(&pid->pending) & bit;
+	if (atomic_load(&pid->caught) & bit && !ignores_us) {
 		atomic_fetch_or(&pid->pending, bit);
 		atomic_fetch_or(&process->thread->interrupt, INTERRUPT_SIGNAL);
 		thread_unpark(process->thread);

@@ -154,6 +154,7 @@ i32 spawn(struct process *parent, u8 *request, u32 size)
 		memory_free(account, request, size);
 		return result;
 	}
+	child->terminal = terminal_hold(parent->terminal);
 	child->request = request;
 	child->request_size = size;
 	struct pid *pid = pid_hold(child->pid);

@@ -87,7 +87,12 @@ enum wasi_filetype {
 enum { WASI_FDFLAGS_APPEND = 1, WASI_FDFLAGS_NONBLOCK = 4 };
 enum { WASI_LOOKUP_FOLLOW = 1 };
 enum { WASI_OFLAGS_CREAT = 1, WASI_OFLAGS_DIRECTORY = 2, WASI_OFLAGS_EXCL = 4, WASI_OFLAGS_TRUNC = 8 };
-enum { WASI_RIGHTS_FD_WRITE = 1 << 6, WASI_RIGHTS_ALL = 0x1fffffff };
+enum {
+	WASI_RIGHTS_FD_SEEK = 1 << 2,
+	WASI_RIGHTS_FD_TELL = 1 << 5,
+	WASI_RIGHTS_FD_WRITE = 1 << 6,
+	WASI_RIGHTS_ALL = 0x1fffffff,
+};
 
 struct wasi_iovec {
 	u32 buffer, length;

@@ -139,6 +139,11 @@ WASI_CALL(fd_prestat_dir_name, (u32 fd, uaddr path, u32 size), (fd, path, size))
 	ON_HOST(fd, native_fd_prestat_dir_name(fd, path, size), WASI_BADF);
 }
 
+static bool is_terminal(const struct file *file)
+{
+	return (file->kind == FILE_PIPE_READER || file->kind == FILE_PIPE_WRITER) && file->pipe->terminal;
+}
+
 static u8 filetype_of(const struct file *file)
 {
 	switch (file->kind) {
@@ -164,6 +169,8 @@ WASI_CALL(fd_fdstat_get, (u32 fd, uaddr stat), (fd, stat))
 	fdstat.filetype = filetype_of(file);
 	fdstat.flags = file->nonblocking ? WASI_FDFLAGS_NONBLOCK : 0;
 	fdstat.rights_base = fdstat.rights_inheriting = WASI_RIGHTS_ALL;
+	if (is_terminal(file)) /* isatty of C libraries: a character device that cannot be sought in */
+		fdstat.rights_base &= ~(u64)(WASI_RIGHTS_FD_SEEK | WASI_RIGHTS_FD_TELL);
 	return guest_store(stat, &fdstat, sizeof(fdstat)) ? WASI_SUCCESS : WASI_FAULT;
 }
 

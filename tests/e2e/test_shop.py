@@ -97,7 +97,7 @@ async def test_it_says_what_it_does_and_shows_a_table_and_logs(state: Path) -> N
             assert re.search(rf"^{name} +python +{re.escape(address)}\d+ .*healthy", table, re.M)
         assert any(re.match(r"web-2: healthy after ", line) for line in up.err)
         pods = json.loads(await podnet(state, "ps", "shop", "--format", "json"))
-        assert {pod["name"]: pod["health"] for pod in pods} == dict.fromkeys(PODS, "healthy")
+        assert {pod["name"]: pod["status"] for pod in pods} == dict.fromkeys(PODS, "healthy")
         assert await up.end(signal.SIGINT) == 130
         assert not any("Traceback" in line for line in up.err + up.out)
 
@@ -117,18 +117,24 @@ async def test_a_second_up_finds_nothing_to_do_follows_the_logs_and_lets_go(stat
         await wait_gone(first.node_pids())
 
 
+async def started_at(state: Path) -> dict[str, str]:
+    pods = json.loads(await podnet(state, "ps", "shop", "--format", "json"))
+    assert {pod["name"] for pod in pods} == set(PODS)
+    return {pod["name"]: pod["started_at"] for pod in pods}
+
+
 async def test_a_killed_up_leaves_its_pods_to_the_next_one(state: Path) -> None:
     async with podnet_up(SHOP, state, ends=False) as up:
         url = await up.url()
         (node,) = up.node_pids()
+        started = await started_at(state)
         await up.end(signal.SIGKILL)
     assert runs(node)
     await curl(url)
     async with podnet_up(SHOP, state) as up:
         await up.until(lambda line: line.startswith("store-1"))
         assert await up.url() == url
-        (pods,) = [json.loads(await podnet(state, "ps", "shop", "--format", "json"))]
-        assert {pod["name"]: pod["boots"] for pod in pods} == dict.fromkeys(PODS, 1)
+        assert await started_at(state) == started, "no pod was booted again"
         assert await up.end(signal.SIGINT) == 130
         assert not runs(node)
     assert not (state / "shop" / "node.sock").exists()

@@ -85,6 +85,11 @@ void __cyg_profile_func_exit(void *function, void *caller)
 	disturb(NOISE_IN_FUNCTIONS_ONE_IN);
 }
 
+u32 user_pages(void)
+{
+	return (u32)(identity.memory_size >> 16);
+}
+
 bool user_range_ok(uaddr address, u64 size)
 {
 	if (!identity.memory)

@@ -68,10 +68,19 @@ static void pass_time(u64 *random)
 		sched_yield();
 }
 
+/* What the node shows of it may be read at any time. */
+static void look_at(const struct guest *guest)
+{
+	u64 usage[5]; /* as struct usage */
+	CHECK(host_process_usage(guest->process, (uaddr)usage) == 0);
+	CHECK(usage[1] <= usage[2]);
+}
+
 /* Stop it, see that it stays where it is, and let it go. */
 static void hold_up(struct guest *guest, u64 *random)
 {
 	struct job *job = guest->job;
+	look_at(guest);
 	CHECK(host_process_pause(guest->process) == 0);
 	for (u32 tries = 0; host_process_frozen(guest->process) == 0; tries++) {
 		if (atomic_load(&job->done) == TOTAL) /* it may be past its last call */

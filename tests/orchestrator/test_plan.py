@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from orchestrator.plan import Condition, Dependency, Plan, PlannedPortal, make_plan
 from orchestrator.topology.schema import Topology
 from orchestrator.topology.values import RestartMode, RestartPolicy
-from pod_node.spec import HealthCheck, Interface, Limits, Mount, ProbeKind, Tmpfs
+from pod_node.spec import HealthCheck, Interface, Limits, Mount, PodSpec, ProbeKind, Tmpfs
 
 calm = settings(deadline=None, suppress_health_check=[Check.too_slow])
 
@@ -286,3 +286,33 @@ def test_a_small_subnet_is_filled_to_the_last_address() -> None:
 
 def test_the_same_topology_gives_the_same_plan() -> None:
     assert all(a == b for a, b in itertools.pairwise([shop(), shop(), shop()]))
+
+
+@pytest.mark.parametrize(
+    ("test", "command"),
+    [
+        (["CMD", "python", "-c", "print(1)"], ("python", "-c", "print(1)")),
+        (["CMD-SHELL", "python /app/check.py -q"], ("python", "/app/check.py", "-q")),
+        ("python '/app/check it.py'", ("python", "/app/check it.py")),
+    ],
+)
+def test_a_health_check_can_be_a_command(test: object, command: tuple[str, ...]) -> None:
+    spec = planned_web(healthcheck={"test": test})
+    assert spec.healthcheck is not None
+    assert (spec.healthcheck.kind, spec.healthcheck.command) == (ProbeKind.COMMAND, command)
+
+
+def test_no_test_is_no_health_check() -> None:
+    assert planned_web(healthcheck={"test": ["NONE"]}).healthcheck is None
+
+
+def test_how_a_pod_is_stopped_and_how_many_processes_it_has_are_planned() -> None:
+    limits = {"resources": {"limits": {"pids": 7}}}
+    spec = planned_web(stop_signal="SIGINT", deploy=limits)
+    assert (spec.stop_signal, spec.limits.processes) == (2, 7)
+    usual = planned_web()
+    assert (usual.stop_signal, usual.limits.processes) == (15, 64)
+
+
+def planned_web(**keys: object) -> PodSpec:
+    return make_plan(topology({"web": keys}), state_dir=STATE).pods[0].spec

@@ -71,7 +71,7 @@ ports = st.integers(1, 65_535)
 
 checks = st.builds(
     HealthCheck,
-    kind=st.sampled_from(ProbeKind),
+    kind=st.sampled_from([ProbeKind.TCP, ProbeKind.HTTP]),
     port=ports,
     path=paths,
     interval_s=milliseconds,
@@ -79,6 +79,14 @@ checks = st.builds(
     retries=st.integers(1, 1000),
     start_period_s=milliseconds,
     start_interval_s=milliseconds,
+)
+commands = st.builds(
+    HealthCheck,
+    kind=st.just(ProbeKind.COMMAND),
+    command=st.lists(text, min_size=1, max_size=3).map(tuple),
+    interval_s=milliseconds,
+    timeout_s=milliseconds,
+    retries=st.integers(1, 1000),
 )
 specs = st.builds(
     PodSpec,
@@ -109,7 +117,7 @@ specs = st.builds(
         disk_bytes=st.integers(1, 2**40),
         cpus=st.none() | st.integers(1, 2**20).map(lambda thousandths: thousandths / 1000),
     ),
-    healthcheck=st.none() | checks,
+    healthcheck=st.none() | checks | commands,
 )
 ends = st.builds(PodExit, kind=st.sampled_from(ExitKind), status=st.integers(0, 255), reason=text)
 statuses = st.builds(

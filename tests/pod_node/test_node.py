@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from contextlib import aclosing
+from dataclasses import replace
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
@@ -178,13 +180,33 @@ async def test_a_stop_gives_a_pod_time_to_end_by_itself(node: Node, runtime: Fak
     assert runtime.pods["web-1"].killed == 0
 
 
+async def test_a_stop_sends_the_pod_its_stop_signal(node: Node, runtime: FakeRuntime) -> None:
+    node.boot(replace(make_spec("web-1"), stop_signal=signal.SIGINT))
+    pod = runtime.pods["web-1"]
+    status = await node.stop("web-1", 60.0)
+    assert pod.signals == [signal.SIGINT]
+    assert pod.killed == 0
+    assert status.exit is not None
+    assert status.exit.status == 130
+    assert node.signal("web-1", signal.SIGTERM) == status, "the dead hear nothing"
+
+
+async def test_a_signal_goes_to_a_pod_that_lives(node: Node, runtime: FakeRuntime) -> None:
+    node.boot(make_spec("web-1"))
+    runtime.pods["web-1"].polite = False
+    node.signal("web-1", signal.SIGHUP)
+    assert runtime.pods["web-1"].signals == [signal.SIGHUP]
+    with pytest.raises(UnknownPodError):
+        node.signal("web-9", signal.SIGHUP)
+
+
 async def test_a_stop_asks_and_kills_after_the_grace_period(
     node: Node, runtime: FakeRuntime
 ) -> None:
     node.boot(make_spec("web-1"))
     runtime.pods["web-1"].polite = False
     status = await node.stop("web-1", 0.01)
-    assert runtime.pods["web-1"].terminated == 1
+    assert runtime.pods["web-1"].signals == [signal.SIGTERM]
     assert status.exit is not None
     assert status.exit.kind is ExitKind.KILLED
 

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck as Suppress
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pod_node.errors import ExecError
 from pod_node.health import Health, HealthChanged, ProbeFailed, ProbeSucceeded
 from pod_node.probe import probe, watch
 from pod_node.spec import HealthCheck, ProbeKind
@@ -59,6 +60,10 @@ def answering(answer: bytes, seen: list[bytes] | None = None) -> Serve:
     return serve
 
 
+async def no_program(command: tuple[str, ...]) -> tuple[int, str]:
+    raise AssertionError("a probe over a connection runs no command")
+
+
 async def until_closed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     await reader.read()
 
@@ -69,14 +74,14 @@ def http_check(port: int, path: str = "/health", timeout_s: float = 5.0) -> Heal
 
 async def test_a_tcp_probe_succeeds_when_the_connection_opens() -> None:
     async with server(until_closed) as port:
-        outcome = await probe(tcp_check(port), LOOPBACK, asyncio.open_connection)
+        outcome = await probe(tcp_check(port), LOOPBACK, asyncio.open_connection, no_program)
     assert outcome == ProbeSucceeded()
 
 
 async def test_a_tcp_probe_fails_when_nobody_listens() -> None:
     async with server(until_closed) as port:
         pass
-    outcome = await probe(tcp_check(port), LOOPBACK, asyncio.open_connection)
+    outcome = await probe(tcp_check(port), LOOPBACK, asyncio.open_connection, no_program)
     assert isinstance(outcome, ProbeFailed)
     assert f"127.0.0.1:{port}" in outcome.reason
 
@@ -85,7 +90,7 @@ async def test_a_tcp_probe_fails_when_nobody_listens() -> None:
 async def test_an_http_probe_takes_2xx_and_3xx(status: int) -> None:
     seen: list[bytes] = []
     async with server(answering(f"HTTP/1.1 {status} X\r\n\r\n".encode(), seen)) as port:
-        outcome = await probe(http_check(port), LOOPBACK, asyncio.open_connection)
+        outcome = await probe(http_check(port), LOOPBACK, asyncio.open_connection, no_program)
     assert outcome == ProbeSucceeded()
     assert seen[0].startswith(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1:")
 
@@ -106,14 +111,14 @@ async def test_an_http_probe_takes_2xx_and_3xx(status: int) -> None:
 )
 async def test_an_http_probe_refuses_everything_else(answer: bytes) -> None:
     async with server(answering(answer)) as port:
-        outcome = await probe(http_check(port), LOOPBACK, asyncio.open_connection)
+        outcome = await probe(http_check(port), LOOPBACK, asyncio.open_connection, no_program)
     assert isinstance(outcome, ProbeFailed)
 
 
 async def test_a_probe_without_an_answer_fails_after_its_timeout() -> None:
     async with server(until_closed) as port:
         check = http_check(port, timeout_s=0.02)
-        outcome = await probe(check, LOOPBACK, asyncio.open_connection)
+        outcome = await probe(check, LOOPBACK, asyncio.open_connection, no_program)
     assert outcome == ProbeFailed(f"127.0.0.1:{port}: no answer in 0.02 s")
 
 
@@ -124,7 +129,7 @@ def test_no_path_can_break_the_request(path: str) -> None:
 
     async def ask() -> None:
         async with server(answering(b"HTTP/1.1 200 OK\r\n\r\n", seen)) as port:
-            await probe(http_check(port, "/" + path), LOOPBACK, asyncio.open_connection)
+            await probe(http_check(port, "/" + path), LOOPBACK, asyncio.open_connection, no_program)
 
     asyncio.run(ask())
     assert seen[0].count(b"\r\n") == 4
@@ -136,7 +141,7 @@ def test_no_path_can_break_the_request(path: str) -> None:
 def test_no_answer_can_break_the_probe(answer: bytes) -> None:
     async def ask() -> None:
         async with server(answering(answer)) as port:
-            outcome = await probe(http_check(port), LOOPBACK, asyncio.open_connection)
+            outcome = await probe(http_check(port), LOOPBACK, asyncio.open_connection, no_program)
             assert isinstance(outcome, ProbeSucceeded | ProbeFailed)
 
     asyncio.run(ask())
@@ -152,7 +157,7 @@ async def test_watching_tells_each_change_of_health() -> None:
     async with server(serve) as port, asyncio.TaskGroup() as group:
         check = replace(http_check(port), interval_s=0.005, retries=2)
         watching = group.create_task(
-            watch(check, LOOPBACK, asyncio.open_connection, changes.put_nowait)
+            watch(check, LOOPBACK, asyncio.open_connection, no_program, changes.put_nowait)
         )
         assert (await changes.get()).health is Health.HEALTHY
         answer[0] = b"HTTP/1.1 500 Oh\r\n\r\n"
@@ -162,3 +167,48 @@ async def test_watching_tells_each_change_of_health() -> None:
         answer[0] = b"HTTP/1.1 200 OK\r\n\r\n"
         assert (await changes.get()).health is Health.HEALTHY
         watching.cancel()
+
+
+def command_check(timeout_s: float = 5.0) -> HealthCheck:
+    return HealthCheck(kind=ProbeKind.COMMAND, command=("python", "-c", "x"), timeout_s=timeout_s)
+
+
+@pytest.mark.parametrize(
+    ("status", "line", "outcome"),
+    [
+        (0, "all is well", ProbeSucceeded()),
+        (3, "no disk", ProbeFailed("python -c x: ended with status 3: no disk")),
+        (3, "", ProbeFailed("python -c x: ended with status 3")),
+    ],
+)
+async def test_a_command_says_how_the_pod_is_by_its_status_and_its_last_line(
+    status: int, line: str, outcome: ProbeSucceeded | ProbeFailed
+) -> None:
+    async def run(command: tuple[str, ...]) -> tuple[int, str]:
+        assert command == ("python", "-c", "x")
+        return status, line
+
+    assert await probe(command_check(), None, asyncio.open_connection, run) == outcome
+
+
+async def test_a_command_that_does_not_end_is_ended_and_has_failed() -> None:
+    ended = asyncio.Event()
+
+    async def run(command: tuple[str, ...]) -> tuple[int, str]:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        raise AssertionError("it waits for ever")
+
+    outcome = await probe(command_check(0.01), None, asyncio.open_connection, run)
+    assert outcome == ProbeFailed("python -c x: did not end in 0.01 s")
+    assert ended.is_set()
+
+
+async def test_a_command_that_cannot_be_run_has_failed() -> None:
+    async def run(command: tuple[str, ...]) -> tuple[int, str]:
+        raise ExecError("web-1", "python", "the pod is ending")
+
+    outcome = await probe(command_check(), None, asyncio.open_connection, run)
+    assert outcome == ProbeFailed("pod web-1 cannot run python: the pod is ending")

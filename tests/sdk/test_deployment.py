@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -122,6 +124,50 @@ async def test_a_port_that_nobody_listens_on_is_a_connect_error(pair: sdk.Deploy
         await pair.http.get("https://api:8000/")
 
 
+async def test_a_program_runs_beside_a_pods_own(pair: sdk.Deployment) -> None:
+    code = "import os, socket, sys; print(socket.gethostname(), os.environ['X'], os.getcwd())"
+    done = await pair.service("web").exec(
+        "python", "-c", code, environment={"X": "1"}, working_dir="/app", index=2
+    )
+    assert (done.status, done.text, done.stderr) == (0, "web-2 1 /app\n", b"")
+    assert done.check() is done
+
+
+async def test_a_programs_input_may_be_larger_than_any_buffer(pair: sdk.Deployment) -> None:
+    code = "import sys; sys.stdout.buffer.write(sys.stdin.buffer.read()[::-1])"
+    data = bytes(range(256)) * 4096
+    done = await pair.pod("api-1").exec("python", "-c", code, input=data)
+    assert done.stdout == data[::-1]
+
+
+async def test_a_program_need_not_read_its_input(pair: sdk.Deployment) -> None:
+    done = await pair.pod("api-1").exec("python", "-c", "print(1)", input=bytes(1 << 20))
+    assert (done.status, done.text) == (0, "1\n")
+
+
+async def test_a_program_that_fails_says_how(pair: sdk.Deployment) -> None:
+    done = await pair.pod("api-1").exec("python", "-c", "1/0")
+    assert done.status == 1
+    with pytest.raises(sdk.ExecError, match=r"ended with status 1: ZeroDivisionError"):
+        done.check()
+    with pytest.raises(sdk.RefusedError, match='unknown service or pod "nobody"'):
+        await pair.exec("nobody", "python")
+
+
+async def test_a_program_that_takes_too_long_is_ended(pair: sdk.Deployment) -> None:
+    forever = "import time\nwhile True: time.sleep(1)"
+    with pytest.raises(TimeoutError):
+        await pair.pod("api-1").exec("python", "-c", forever, timeout="300ms")
+    await eventually_alone(pair)
+
+
+async def eventually_alone(pair: sdk.Deployment) -> None:
+    """Wait until no pod has a process beside its own."""
+    async with asyncio.timeout(10):
+        while any(pod.processes > 1 for pod in (await pair.statistics()).pods):
+            pass  # asked again at once: an answer takes its time
+
+
 async def test_a_partition_lasts_as_long_as_its_block(pair: sdk.Deployment) -> None:
     web = pair.service("web").http
     async with pair.partition("web", ["api"]) as cut:
@@ -184,7 +230,8 @@ async def test_logs_come_in_the_order_of_time_and_go_on(pair: sdk.Deployment) ->
 
 async def test_events_say_what_happened_and_what_happens(pair: sdk.Deployment) -> None:
     past = [event async for event in pair.events("api", types=["pod"], since="1h", until="0s")]
-    assert [event.action for event in past[:3]] == ["starting", "running", "healthy"]
+    actions = [event.action for event in past]
+    assert actions.index("starting") < actions.index("running") < actions.index("healthy")
     standing = pair.events(initial_state=True, types=["pod"])
     names = []
     async for event in standing:
@@ -214,6 +261,31 @@ async def test_use_of_resources_is_told(pair: sdk.Deployment) -> None:
     assert {pod.pod for pod in usage.pods} == {"api-1", "web-1", "web-2"}
     counted = await pair.network_statistics()
     assert {interface.pod for interface in counted.interfaces} >= {"api-1", "web-1"}
+
+
+async def test_a_service_is_scaled_and_shrinks_again(pair: sdk.Deployment) -> None:
+    await pair.scale(web=3)
+    assert [pod.name for pod in pair.service("web").replicas] == ["web-1", "web-2", "web-3"]
+    assert (await pair.http.get("http://web-3:8000/")).text == "hello from frontend"
+    await pair.scale(web=2)
+    assert [pod.name for pod in pair.service("web").replicas] == ["web-1", "web-2"]
+
+
+async def test_a_service_is_stopped_and_started(pair: sdk.Deployment) -> None:
+    await pair.stop("web-2", grace=0)
+    assert pair.pod("web-2").phase == "stopped"
+    assert (await pair.service("web").http.get("/")).status_code == 200
+    await pair.start("web-2")
+    await pair.wait_ready("web")
+
+
+async def test_another_topology_is_taken_up_while_it_runs(
+    pair: sdk.Deployment, folder: Path
+) -> None:
+    await pair.apply(TOPOLOGY, directory=folder, variables={"NAME": "shopfront"})
+    await pair.wait_ready("web")
+    assert (await pair.service("web").http.get("/")).text == "hello from shopfront"
+    assert (await pair.service("api").http.get("/")).text == "hello from api"
 
 
 async def test_somebody_else_can_take_part(pair: sdk.Deployment) -> None:
@@ -284,3 +356,17 @@ async def test_a_pod_that_ends_badly_is_the_reason_why_nothing_is_ready() -> Non
 async def test_what_cannot_be_started_says_why() -> None:
     with pytest.raises(sdk.PodnetError, match="no-such"):
         await started("name: none\nservices: {a: {image: ./no-such.wasm}}")
+
+
+async def test_a_follower_of_logs_goes_on_with_the_next_node() -> None:
+    program = "import time; print('alive', flush=True); time.sleep(1000)"
+    service = {"image": "python", "command": ["python", "-c", program]}
+    async with sdk.deploy({"name": "lost", "services": {"a": service}}) as deployment:
+        lines = deployment.logs(follow=True)
+        assert (await anext(lines)).text == "alive"
+        await asyncio.to_thread(os.kill, await deployment.node_process_id(), signal.SIGKILL)
+        assert (await anext(lines)).text == "alive", "of the pod's next life"
+        await lines.aclose()
+        await deployment.wait_ready()
+        lost = [event async for event in deployment.events(since="1h", until="0s", types=["node"])]
+        assert [event.action for event in lost] == ["lost"]

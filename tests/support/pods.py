@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -18,8 +19,9 @@ from vnet.statistics import NetworkStatistics
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
+    from pod_node.executing import ProgramCall, WindowSize
     from pod_node.files import DiskUsage, PodFolders
-    from pod_node.runtime import OnExit, OnOutput, OnRunning
+    from pod_node.runtime import OnExit, OnOutput, OnRunning, Process
     from vnet.capture import CaptureBatch, CapturePlace
     from vnet.configuration import NetworkConfiguration
     from vnet.egress import EgressHappening
@@ -125,16 +127,11 @@ class FakePod:
     on_exit: OnExit
     on_running: OnRunning | None = None
     killed: int = 0
-    terminated: int = 0
     polite: bool = True
-    """Whether it ends when it is asked to."""
+    """Whether it ends by signals."""
     paused: bool = False
     alive: bool = True
-
-    def terminate(self) -> None:
-        self.terminated += 1
-        if self.polite and self.alive:
-            asyncio.get_running_loop().call_soon(self.exit, 143)
+    signals: list[int] = field(default_factory=list)
 
     def kill(self) -> None:
         self.killed += 1
@@ -146,6 +143,22 @@ class FakePod:
 
     def resume(self) -> None:
         self.paused = False
+
+    def signal(self, number: int) -> None:
+        """Note a signal; a polite pod ends by it."""
+        self.signals.append(number)
+        if self.polite and self.alive:
+            asyncio.get_running_loop().call_soon(self.exit, 128 + number)
+
+    def exec(
+        self,
+        call: ProgramCall,
+        on_output: OnOutput,
+        on_exit: OnExit,
+        window: WindowSize | None = None,
+    ) -> Process:
+        """Run nothing: fake pods have no programs."""
+        raise FileNotFoundError(errno.ENOENT, call.arguments[0])
 
     def usage(self) -> PodUsage:
         return PodUsage(pod=self.spec.name, cpu_time_s=1.5)

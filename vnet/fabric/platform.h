@@ -117,6 +117,7 @@ typedef uintptr_t uaddr;
 #define EXPORT(name)
 
 bool user_range_ok(uaddr address, u64 size);
+u32 user_pages(void);
 void user_copy_in(void *to, uaddr from, u32 size);
 void user_copy_out(uaddr to, const void *from, u32 size);
 u64 clock_now(u32 clock_id);

@@ -6,7 +6,7 @@
 - `deploying.py` `deploy` and `connect`, `starting.py` the process that runs a deployment
 - `deployment.py` a running deployment; `members.py` its services and pods, `shaping.py` its links
   and faults, `records.py` log lines and events
-- `transport.py` HTTP into the virtual network, for httpx
+- `running.py` programs beside a pod's own; `transport.py` HTTP into the virtual network, for httpx
 - `errors.py` what can go wrong; `pytest_plugin.py`, `fixtures.py` the plugin for pytest
 
 Names are imported when they are first used: the plugin is loaded by every pytest where podnet is
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from podnet.deployment import Deployment
     from podnet.errors import (
         DeploymentEndedError,
+        ExecError,
         InvalidTopologyError,
         NotReadyError,
         PodnetError,
@@ -31,12 +32,15 @@ if TYPE_CHECKING:
     )
     from podnet.members import Pod, Service
     from podnet.records import Event, LogLine
+    from podnet.running import CompletedExec
     from podnet.shaping import Fault, Link
 
 _HOMES = {
+    "CompletedExec": "running",
     "Deployment": "deployment",
     "DeploymentEndedError": "errors",
     "Event": "records",
+    "ExecError": "errors",
     "Fault": "shaping",
     "InvalidTopologyError": "errors",
     "Link": "shaping",
@@ -52,9 +56,11 @@ _HOMES = {
 }
 
 __all__ = [
+    "CompletedExec",
     "Deployment",
     "DeploymentEndedError",
     "Event",
+    "ExecError",
     "Fault",
     "InvalidTopologyError",
     "Link",

@@ -9,12 +9,22 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.codec import DeploymentClient
+from orchestrator.access import Certificate, RemoteAddress, split_host
+from orchestrator.codec import DeploymentClient, DeploymentLostError
+from orchestrator.errors import OrchestratorError
+from orchestrator.spawning import answers
 from orchestrator.state import DeploymentFolder, known_deployments, state_root
 from podnet.deployment import Deployment
-from podnet.errors import DeploymentEndedError, PodnetError
+from podnet.errors import (
+    DeploymentEndedError,
+    PodnetError,
+    RefusedError,
+    StartError,
+    translated,
+)
+from podnet.records import seconds
 from podnet.source import read_source
-from podnet.starting import started
+from podnet.starting import running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -49,7 +59,7 @@ async def deploy(
         StartError: the deployment could not be started.
         NotReadyError: pods did not become ready; the message says which, and why.
     """
-    source = await asyncio.to_thread(read_source, topology, directory, variables or {})
+    name, source = await asyncio.to_thread(read_source, topology, directory, variables or {})
     async with AsyncExitStack() as stack:
         if state is None:
             # A short path: that of a socket below it has at most 107 bytes.
@@ -57,44 +67,85 @@ async def deploy(
             root = Path(stack.enter_context(folder))
         else:
             root = _root(state)
-        starting = await stack.enter_async_context(started(source, root))
-        await starting.serving()
-        client = await stack.enter_async_context(DeploymentClient(starting.control_socket))
-        deployment = Deployment(client, source.name, root)
-        await starting.unless_it_ends(_entered(stack, deployment))
+        limit_s = seconds(timeout)
+        try:
+            async with asyncio.timeout(limit_s):
+                client = await stack.enter_async_context(running(name, source, root))
+        except TimeoutError as error:
+            raise StartError(f'deployment "{name}" has not started after {limit_s:g} s') from error
+        deployment = await stack.enter_async_context(Deployment(client, name, root))
         if wait:
-            await starting.unless_it_ends(deployment.wait_ready(timeout=timeout))
+            await deployment.wait_ready(timeout=timeout)
         yield deployment
 
 
 @asynccontextmanager
 async def connect(
-    name: str | None = None, *, state: str | os.PathLike[str] | None = None
+    name: str | None = None,
+    *,
+    state: str | os.PathLike[str] | None = None,
+    host: str | None = None,
+    token_file: str | os.PathLike[str] | None = None,
+    tls_ca: str | os.PathLike[str] | None = None,
+    tls_cert: str | os.PathLike[str] | None = None,
+    tls_key: str | os.PathLike[str] | None = None,
 ) -> AsyncGenerator[Deployment, None]:
     """Take part in a deployment that runs; leaving the block leaves it running.
 
     Args:
         name: Of the deployment; None is the only one there is.
         state: The folder of all deployments; None is that of the `podnet` command.
+        host: `HOST:PORT` of a deployment on another machine, in place of both.
+        token_file: The token to show there.
+        tls_ca: The authority of its certificate.
+        tls_cert: Our certificate.
+        tls_key: Its key.
 
     Raises:
         DeploymentEndedError: it does not run.
+        RefusedError: the way to it makes no sense.
     """
-    root = _root(state)
-    chosen = _only(root) if name is None else name
-    socket = DeploymentFolder(root, chosen).control_socket
+    root = None
+    with translated():
+        if host is not None:
+            where: Path | RemoteAddress = _remote(host, token_file, tls_ca, tls_cert, tls_key)
+            chosen = host
+        else:
+            root = _root(state)
+            chosen = _only(root) if name is None else name
+            where = DeploymentFolder(root, chosen).control_socket
+        client = DeploymentClient(where)
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(DeploymentClient(socket))
-        deployment = Deployment(client, chosen, root)
+        await stack.enter_async_context(client)
         try:
-            await _entered(stack, deployment)
-        except DeploymentEndedError as error:
-            raise DeploymentEndedError(f'no deployment "{chosen}" runs in {root}') from error
+            found = (await client.describe()).name
+            deployment = await stack.enter_async_context(Deployment(client, found, root))
+        except (DeploymentLostError, DeploymentEndedError) as error:
+            place = f"at {host}" if root is None else f"in {root}"
+            raise DeploymentEndedError(f'no deployment "{chosen}" runs {place}') from error
+        except OrchestratorError as error:
+            raise RefusedError(str(error)) from error
         yield deployment
 
 
-async def _entered(stack: AsyncExitStack, deployment: Deployment) -> None:
-    await stack.enter_async_context(deployment)
+def _remote(
+    host: str,
+    token_file: str | os.PathLike[str] | None,
+    tls_ca: str | os.PathLike[str] | None,
+    tls_cert: str | os.PathLike[str] | None,
+    tls_key: str | os.PathLike[str] | None,
+) -> RemoteAddress:
+    name, port = split_host(host)
+    own = None
+    if tls_cert is not None and tls_key is not None:
+        own = Certificate(certificate=Path(tls_cert), key=Path(tls_key))
+    return RemoteAddress(
+        host=name,
+        port=port,
+        ca=None if tls_ca is None else Path(tls_ca),
+        tls=own,
+        token_file=None if token_file is None else Path(token_file),
+    )
 
 
 def _root(state: str | os.PathLike[str] | None) -> Path:
@@ -102,7 +153,8 @@ def _root(state: str | os.PathLike[str] | None) -> Path:
 
 
 def _only(root: Path) -> str:
-    names = [name for name in known_deployments(root) if (root / name / "control.sock").exists()]
+    folders = [DeploymentFolder(root, name) for name in known_deployments(root)]
+    names = [folder.name for folder in folders if answers(folder.control_socket)]
     if len(names) != 1:
         found = f"several run: {', '.join(names)}; give a name" if names else "none runs"
         raise PodnetError(f"which deployment in {root}? {found}")

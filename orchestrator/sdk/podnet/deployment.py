@@ -18,11 +18,13 @@ from orchestrator.views import (
     LinkAim,
     LogOrder,
     PodAim,
+    PodDropped,
     PodShown,
 )
 from podnet.errors import NotReadyError, PodnetError, RefusedError, translated
 from podnet.members import Pod, Service
 from podnet.records import epoch_seconds, event_of, lines_of, seconds, seconds_or_none
+from podnet.running import run
 from podnet.shaping import Fault, Link
 from podnet.waiting import hopeless, not_ready
 from vnet.configuration import FaultKind
@@ -30,7 +32,8 @@ from vnet.ping import PingPlan
 from vnet.tasks import TaskOwner
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterable
+    import os
+    from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
     from pathlib import Path
     from types import TracebackType
 
@@ -38,9 +41,12 @@ if TYPE_CHECKING:
 
     from orchestrator.codec import DeploymentClient
     from orchestrator.phases import PodView
+    from orchestrator.progress import Progress
     from orchestrator.views import DeploymentView
     from pod_node.usage import NodeUsage
     from podnet.records import Duration, Event, LogLine, Moment
+    from podnet.running import CompletedExec
+    from podnet.source import TopologyLike
     from vnet.capture import CapturedPacket
     from vnet.ping import NumberedEcho
     from vnet.statistics import NetworkStatistics
@@ -127,8 +133,8 @@ class Deployment:
 
     def declared_ports(self, service: str) -> list[int]:
         """Ports of a service that its topology gives portals to."""
-        portals = () if self._described is None else self._described.portals
-        return [portal.port for portal in portals if portal.service == service]
+        services = () if self._described is None else self._described.services
+        return [port for one in services if one.name == service for port in one.ports]
 
     # ---- waiting --------------------------------------------------------------------------------
 
@@ -204,6 +210,30 @@ class Deployment:
         client = httpx.AsyncClient(transport=transport, **options)  # type: ignore[arg-type]
         self._clients.append(client)
         return client
+
+    # ---- programs -------------------------------------------------------------------------------
+
+    async def exec(
+        self,
+        target: str,
+        *command: str,
+        input: bytes | str = b"",
+        environment: Mapping[str, str] | None = None,
+        working_dir: str = "",
+        index: int = 0,
+        timeout: Duration | None = None,  # noqa: ASYNC109 - part of the interface
+    ) -> CompletedExec:
+        """Run a program in a service's pod or a pod; see `Pod.exec`."""
+        return await run(
+            self._client,
+            target,
+            command,
+            data=input.encode() if isinstance(input, str) else input,
+            environment=environment or {},
+            working_dir=working_dir,
+            index=index,
+            limit=timeout,
+        )
 
     # ---- looking --------------------------------------------------------------------------------
 
@@ -318,6 +348,11 @@ class Deployment:
         with translated():
             return await self._client.statistics()
 
+    async def node_process_id(self) -> int:
+        """Say which process of its machine is the node, to see what happens without it."""
+        with translated():
+            return (await self._client.describe()).node_process_id
+
     async def network_statistics(self, *, flows: bool = False) -> NetworkStatistics:
         """Read the network's counters; with `flows`, every socket too."""
         with translated():
@@ -395,6 +430,43 @@ class Deployment:
         """Let paused pods go on."""
         return await self._act(PodVerb.RESUME, targets, lambda pod: not self._views[pod].paused)
 
+    async def apply(
+        self,
+        topology: TopologyLike,
+        *,
+        directory: str | os.PathLike[str] | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
+        """Make it what another topology of the same name says; pods that do not differ stay.
+
+        Raises:
+            InvalidTopologyError: the topology has mistakes.
+            RefusedError: the deployment would not.
+        """
+        from podnet.source import read_source
+
+        _, source = await asyncio.to_thread(read_source, topology, directory, variables or {})
+        await self._settle(self._client.apply(source))
+
+    async def scale(self, **replicas: int) -> None:
+        """Change numbers of replicas, for example `scale(web=3)`; returns when it is so.
+
+        Names that are no Python words go in a dict: `scale(**{"my-service": 2})`.
+        """
+        await self._settle(self._client.scale(replicas))
+
+    async def stop(self, *targets: str, grace: Duration | None = None) -> None:
+        """End services, pods or all in order, and keep them from starting again."""
+        await self._settle(self._client.stop_pods(targets, seconds_or_none(grace)))
+
+    async def start(self, *targets: str) -> None:
+        """Start services, pods or all that were stopped."""
+        await self._settle(self._client.start_pods(targets))
+
+    async def restart(self, *targets: str, grace: Duration | None = None) -> None:
+        """End services, pods or all in order and start them again."""
+        await self._settle(self._client.restart_pods(targets, seconds_or_none(grace)))
+
     # ---- inside ---------------------------------------------------------------------------------
 
     async def _act(
@@ -409,6 +481,14 @@ class Deployment:
             pods = await self._client.act_on_pods(verb, targets, duration_s)
         await self.wait_until(lambda _: all(done(pod) for pod in pods), timeout=TOLD_S)
         return pods
+
+    async def _settle(self, steps: AsyncGenerator[Progress, None]) -> None:
+        """Wait until everything has come as far as it can."""
+        with translated():
+            async with aclosing(steps):
+                async for _ in steps:
+                    pass
+        await self.refresh()
 
     async def _follow(self) -> None:
         """Keep the pods up to date until the deployment ends."""
@@ -427,6 +507,8 @@ class Deployment:
     async def _take(self, happening: object) -> None:
         if isinstance(happening, PodShown):
             await self._replace(self._views | {happening.view.spec.name: happening.view})
+        elif isinstance(happening, PodDropped):
+            await self._replace({k: v for k, v in self._views.items() if k != happening.pod})
 
     async def _replace(self, views: dict[str, PodView]) -> None:
         async with self._changed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,19 @@ class RefusedError(PodnetError):
 
 class DeploymentEndedError(PodnetError):
     """The deployment does not answer any more."""
+
+
+class ExecError(PodnetError):
+    """A program that was run in a pod failed."""
+
+    def __init__(self, command: tuple[str, ...], status: int, errors: str) -> None:
+        PodnetError.__init__(self, "")
+        self.args = (command, status, errors)
+        self.command, self.status, self.errors = command, status, errors
+
+    def __str__(self) -> str:
+        last = self.errors.strip().splitlines()[-1:] or ["it wrote no error"]
+        return f"{shlex.join(self.command)} ended with status {self.status}: {last[0]}"
 
 
 @contextmanager

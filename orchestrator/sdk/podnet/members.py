@@ -8,7 +8,7 @@ from orchestrator.reachable import ready_pods
 from podnet.errors import RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Mapping
     from ipaddress import IPv4Address
 
     import httpx
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from orchestrator.phases import PodView
     from podnet.deployment import Deployment
     from podnet.records import Duration, LogLine, Moment
+    from podnet.running import CompletedExec
 
 
 class _Member:
@@ -64,6 +65,39 @@ class _Member:
     ) -> AsyncGenerator[LogLine, None]:
         """Read what it wrote; see `Deployment.logs`."""
         return self._deployment.logs(self.name, follow=follow, tail=tail, since=since, until=until)
+
+    async def exec(
+        self,
+        *command: str,
+        input: bytes | str = b"",
+        environment: Mapping[str, str] | None = None,
+        working_dir: str = "",
+        index: int = 0,
+        timeout: Duration | None = None,  # noqa: ASYNC109
+    ) -> CompletedExec:
+        """Run a program of its image beside its own, to the end: same files, same addresses.
+
+        Args:
+            command: Program and arguments.
+            input: What it reads.
+            environment: Variables beside the pod's own.
+            working_dir: Where it starts; empty is where the pod's own did.
+            index: Which replica of a service; 0 is the first that runs.
+            timeout: After what time to end it; None is never.
+
+        Raises:
+            RefusedError: nothing runs there, or the program cannot be started.
+            TimeoutError: it took too long.
+        """
+        return await self._deployment.exec(
+            self.name,
+            *command,
+            input=input,
+            environment=environment,
+            working_dir=working_dir,
+            index=index,
+            timeout=timeout,
+        )
 
     async def wait_ready(self, timeout: Duration = 60.0) -> None:  # noqa: ASYNC109
         """Wait until it is ready; see `Deployment.wait_ready`."""

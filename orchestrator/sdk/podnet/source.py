@@ -4,36 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from podnet.errors import InvalidTopologyError
 
+if TYPE_CHECKING:
+    from orchestrator.topology.source import TopologySource
+
 TopologyLike: TypeAlias = "str | os.PathLike[str] | Mapping[str, object]"
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A topology that was found to be valid."""
-
-    name: str
-    """Of the deployment."""
-    path: str | None
-    """None for a text."""
-    text: str
-    directory: Path
-    """Where relative paths start."""
-    variables: Mapping[str, str]
-    """The environment in which it was read."""
 
 
 def read_source(
     topology: TopologyLike,
     directory: str | os.PathLike[str] | None,
     variables: Mapping[str, str],
-) -> Source:
-    """Read a topology and check it.
+) -> tuple[str, TopologySource]:
+    """Read a topology and check it; gives the deployment's name, too.
 
     Args:
         topology: A path, a text (which has more than one line), or a dict.
@@ -50,19 +37,16 @@ def read_source(
     environment = {**os.environ, **variables}
     folder = Path.cwd() if directory is None else Path(directory).absolute()
     text = _text(topology)
-    path = None
     if text is None:
         assert not isinstance(topology, Mapping), "a dict was made a text"
-        path = str(folder / topology)
-        folder = Path(path).parent
-        reading = read_topology(path, environment, absolute_reference)
+        reading = read_topology(folder / topology, environment, absolute_reference)
     else:
         reading = read_topology_bytes(
             text.encode(), "topology", folder, environment, absolute_reference
         )
-    if reading.topology is None:
+    if reading.topology is None or reading.source is None:
         raise InvalidTopologyError(render_problems(reading.errors).removeprefix("error: "))
-    return Source(reading.topology.name, path, reading.text, folder, environment)
+    return reading.topology.name, reading.source
 
 
 def _text(topology: TopologyLike) -> str | None:

@@ -1,113 +1,82 @@
-"""The process that runs a deployment for as long as somebody wants it.
+"""The orchestrator that runs a deployment for as long as somebody here wants it.
 
-Owns starting it and ending it.
+Owns starting it, sending it the topology, and ending it. It has a pipe from this process as its
+standard input: when this process ends, however that happens, the pipe ends, and the orchestrator
+takes everything down.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import sys
-from asyncio.subprocess import DEVNULL, PIPE, Process
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+import subprocess
+from contextlib import aclosing, asynccontextmanager
+from typing import TYPE_CHECKING
 
-from podnet.errors import DeploymentEndedError, StartError
+from orchestrator.codec import DeploymentClient, DeploymentLostError
+from orchestrator.errors import OrchestratorError
+from orchestrator.progress import Started
+from orchestrator.spawning import answers, last_lines, start_background, wait_for_control
+from orchestrator.state import DeploymentFolder
+from podnet.errors import StartError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Coroutine
+    from collections.abc import AsyncGenerator
     from pathlib import Path
 
-    from podnet.source import Source
+    from orchestrator.topology.source import TopologySource
 
-STOP_S = 10.0
-"""How long an orderly end may take."""
-POLL_S = 0.01
-"""Between two looks for the socket of a deployment that is starting; nobody tells of it."""
-
-T = TypeVar("T")
-
-
-class Starting:
-    """A process that runs one deployment."""
-
-    def __init__(self, process: Process, control_socket: Path) -> None:
-        self._process = process
-        self._said = bytearray()
-        self.control_socket = control_socket
-
-    async def serving(self) -> None:
-        """Wait until it takes calls.
-
-        Raises:
-            StartError: it ended instead.
-        """
-        while not self.control_socket.exists():
-            if self._process.returncode is not None:
-                await self._raise_end()
-            await asyncio.sleep(POLL_S)
-
-    async def unless_it_ends(self, work: Coroutine[None, None, T]) -> T:
-        """Do something for which it must run.
-
-        Raises:
-            StartError: it ended before.
-        """
-        loop = asyncio.get_running_loop()
-        working = loop.create_task(work)
-        ending = loop.create_task(self._process.wait())
-        try:
-            await asyncio.wait([working, ending], return_when=asyncio.FIRST_COMPLETED)
-            if not working.done():
-                await self._raise_end()
-            try:
-                return await working
-            except DeploymentEndedError:
-                async with asyncio.timeout(STOP_S):
-                    await ending  # it has more to say about its end than its socket
-                await self._raise_end()
-        finally:
-            for task in (working, ending):
-                task.cancel()
-            await asyncio.wait([working, ending])
-
-    async def _raise_end(self) -> NoReturn:
-        assert self._process.stderr is not None, "it was started with a pipe"
-        said = (await self._process.stderr.read()).decode("utf-8", "replace")
-        _, found, error = said.rpartition("error: ")
-        raise StartError(error.strip() if found else said.strip() or "the deployment ended")
+STOP_S = 15.0
+"""How long an orderly end may take; pods get two seconds of it."""
 
 
 @asynccontextmanager
-async def started(source: Source, root: Path) -> AsyncGenerator[Starting, None]:
-    """Run a deployment for as long as the block lasts."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-m", "orchestrator.cli.main", "up", "--no-qr"),
-        source.path or "-",
-        stdin=DEVNULL if source.path else PIPE,
-        stdout=DEVNULL,
-        stderr=PIPE,
-        cwd=source.directory,
-        env={**source.variables, "PODNET_STATE": os.fspath(root)},
-        start_new_session=True,
-    )
+async def running(
+    name: str, source: TopologySource, root: Path
+) -> AsyncGenerator[DeploymentClient, None]:
+    """Run a deployment for as long as the block lasts; begins when its pods have been started.
+
+    Raises:
+        StartError: it could not be started.
+    """
+    folder = DeploymentFolder(root, name)
+    if answers(folder.control_socket):
+        raise StartError(
+            f'deployment "{name}" runs already in {root}; connect to it, or give this one another '
+            "name or another state folder"
+        )
     try:
-        if process.stdin is not None:
-            process.stdin.write(source.text.encode())
-            process.stdin.close()
-        yield Starting(process, root / source.name / "control.sock")
+        process = await asyncio.to_thread(start_background, folder, until_eof=True)
+    except OrchestratorError as error:
+        raise StartError(str(error)) from error
+    try:
+        async with DeploymentClient(folder.control_socket) as client:
+            try:
+                await wait_for_control(folder, process)
+                await _apply(client, source)
+            except DeploymentLostError as error:
+                said = "".join(f"\n  | {line}" for line in last_lines(folder.log))
+                raise StartError(f"{error}; its last words:{said}") from error
+            except OrchestratorError as error:
+                raise StartError(str(error)) from error
+            yield client
     finally:
-        await _end(process)
+        await asyncio.to_thread(_end, process)
 
 
-async def _end(process: Process) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        process.terminate()
+async def _apply(client: DeploymentClient, source: TopologySource) -> None:
+    async with aclosing(client.apply(source)) as steps:
+        async for step in steps:
+            if isinstance(step, Started):
+                return
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin is not None, "it was started with a pipe"
+    process.stdin.close()
     try:
-        async with asyncio.timeout(STOP_S):
-            await process.communicate()
-    except TimeoutError:
+        process.wait(STOP_S)
+    except subprocess.TimeoutExpired:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
-        await process.wait()
+        process.wait()

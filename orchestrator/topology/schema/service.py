@@ -19,11 +19,13 @@ from orchestrator.topology.fields import (
     GuestPath,
     HttpProbe,
     Memory,
+    Pids,
     Port,
     PositiveDuration,
     Replicas,
     Restart,
     Retries,
+    StopSignal,
     TcpProbe,
     Text,
 )
@@ -31,6 +33,7 @@ from orchestrator.topology.schema.develop import DevelopSection
 from orchestrator.topology.schema.section import Section
 from orchestrator.topology.schema.storage import StorageSection, TmpfsEntry, VolumeEntry
 from orchestrator.topology.values import Condition, FailureAction, RestartPolicy, UpdateOrder
+from pod_node.spec import DEFAULT_STOP_SIGNAL
 
 DEFAULT_NETWORK = "default"
 """The network of services that name none; it needs no declaration."""
@@ -70,6 +73,8 @@ class LimitsSection(Section):
 
     memory: Memory | None = None
     cpus: Cpus | None = None
+    pids: Pids | None = None
+    """Processes at once."""
 
 
 class ResourcesSection(Section):
@@ -134,6 +139,11 @@ class HealthcheckSection(Section):
 
     http: HttpProbe | None = None
     tcp: TcpProbe | None = None
+    test: Annotated[
+        tuple[str, ...],
+        BeforeValidator(forms.health_test, json_schema_input_type=str | list[str]),
+    ] = ()
+    """The words of a command; `NONE` alone is no check."""
     disable: Flag = False
     interval: PositiveDuration = 30.0
     timeout: PositiveDuration = 30.0
@@ -143,15 +153,21 @@ class HealthcheckSection(Section):
 
     @model_validator(mode="after")
     def _has_one_probe(self) -> HealthcheckSection:
-        probes = (self.http is not None) + (self.tcp is not None)
-        if probes > 1:
-            raise ValueError('both "http" and "tcp" are given; keep one')
+        given = {"http": self.http is not None, "tcp": self.tcp is not None, "test": self.test}
+        probes = [name for name, there in given.items() if there]
+        if len(probes) > 1:
+            raise ValueError(f'both "{probes[0]}" and "{probes[1]}" are given; keep one')
         if not probes and not self.disable:
             raise ValueError(
-                'there is no probe; add "http: http://:8080/health", "tcp: :9000" '
-                'or "disable: true"'
+                'there is no probe; add "http: http://:8080/health", "tcp: :9000", '
+                '"test: [CMD, python, check.py]" or "disable: true"'
             )
         return self
+
+    @property
+    def is_off(self) -> bool:
+        """Whether nothing is asked."""
+        return self.disable or self.test == ("NONE",)
 
 
 class ServiceSection(Section):
@@ -228,6 +244,7 @@ class ServiceSection(Section):
     ] = Field(default_factory=dict)
     healthcheck: HealthcheckSection | None = None
     restart: Restart = RestartPolicy()
+    stop_signal: StopSignal = DEFAULT_STOP_SIGNAL
     stop_grace_period: Duration = 10.0
     """How long a pod that is asked to end may take before it is killed."""
     router: Flag = False
@@ -241,4 +258,4 @@ class ServiceSection(Section):
     @property
     def has_probe(self) -> bool:
         """Whether the service's pods can become healthy."""
-        return self.healthcheck is not None and not self.healthcheck.disable
+        return self.healthcheck is not None and not self.healthcheck.is_off

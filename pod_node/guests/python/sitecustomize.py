@@ -9,7 +9,9 @@ still runs.
 """
 
 import _thread
+import os
 import sys
+import time
 from _frozen_importlib import BuiltinImporter, module_from_spec
 from _frozen_importlib_external import (
     MAGIC_NUMBER,
@@ -18,7 +20,7 @@ from _frozen_importlib_external import (
     spec_from_file_location,
 )
 from marshal import loads
-from posix import O_RDONLY, _exit, chdir, close, environ, read, write
+from posix import O_RDONLY, O_RDWR, _exit, chdir, close, environ, read, write
 from posix import open as open_file
 
 TYPE_CHECKING = False
@@ -40,6 +42,7 @@ NO_THREADS = (
     "a socketserver without ThreadingMixIn, or more replicas of the service"
 )
 OURS = {
+    "_posixsubprocess": f"{PACKAGE}/posix_subprocess",
     "_socket": f"{PACKAGE}/socket_module",
     "concurrent.futures.thread": f"{PACKAGE}/thread_pool",
     PACKAGE: f"{PACKAGE}/__init__",
@@ -49,9 +52,36 @@ ADJUSTED = BUILT_IN | {
     "asyncio.base_events",
     "http.client",
     "http.server",
+    "selectors",
     "signal",
     "socketserver",
+    "subprocess",
 }
+PROCESS_CALLS = frozenset(
+    {
+        "WCONTINUED",
+        "WCOREDUMP",
+        "WEXITSTATUS",
+        "WIFCONTINUED",
+        "WIFEXITED",
+        "WIFSIGNALED",
+        "WIFSTOPPED",
+        "WNOHANG",
+        "WSTOPSIG",
+        "WTERMSIG",
+        "WUNTRACED",
+        "get_terminal_size",
+        "getppid",
+        "kill",
+        "pidfd_open",
+        "pipe",
+        "wait",
+        "waitpid",
+        "waitstatus_to_exitcode",
+    }
+)
+EXECUTABLE = "/usr/bin/python3"
+"""Where no file is: a pod's programs are those of its image, by their names."""
 BYTECODE_LIMIT = 256 * 1024
 BYTECODE_HEADER = 16
 ERRORS = 2
@@ -120,6 +150,10 @@ class BytecodeLoader:
     def __init__(self, code: "CodeType") -> None:
         self._code = code
 
+    def get_code(self, name: str) -> "CodeType":
+        """Return the code, for `python -m`."""
+        return self._code
+
     def create_module(self, spec: "ModuleSpec") -> None:
         """Leave the making of the module to the interpreter."""
 
@@ -145,15 +179,31 @@ class AdjustingLoader:
         """Give the module back its own loader, run it, and adjust it."""
         assert module.__spec__ is not None, "it was found by a spec"
         module.__loader__ = module.__spec__.loader = self._loader
-        self._loader.exec_module(module)
-        from podnet_guest.adjustments import adjust
+        from podnet_guest.adjustments import adjust, run_adjusted
 
+        run_adjusted(module, self._loader)
         adjust(module)
 
 
 def refuse_thread(*_arguments: object, **_named: object) -> "NoReturn":
     """Say why no thread starts; stands for `_thread.start_new_thread`."""
     raise RuntimeError(NO_THREADS)
+
+
+def find_in_os(name: str) -> object:
+    """Give `os` its calls for processes when the first of them is asked for."""
+    if name not in PROCESS_CALLS:
+        raise AttributeError(f"module 'os' has no attribute {name!r}")
+    from podnet_guest.processes import install
+
+    install()
+    return getattr(os, name)
+
+
+def getpid() -> int:
+    """Return the number of this process in its pod."""
+    find_in_os("getppid")  # which puts the real one in place
+    return os.getpid()
 
 
 def read_file(path: str) -> bytes:
@@ -241,9 +291,32 @@ def enter_working_folder() -> None:
         _exit(CANNOT_START)
 
 
+def sleep(secs: float, /) -> None:
+    """Delay execution for a given number of seconds; handlers of signals run meanwhile."""
+    from podnet_guest import signals
+
+    signals.install()
+    signals.sleep(secs)
+
+
+def catch_interrupts() -> None:
+    """Have the kernel keep interrupts for us: they are to be a KeyboardInterrupt."""
+    control = open_file("/proc/ctl", O_RDWR)
+    write(control, b"catch 4 0")
+    close(control)
+
+
 sys.meta_path.insert(0, GuestFinder)
+os.getpid = getpid
+vars(os)["__getattr__"] = find_in_os
+if not sys.executable:
+    sys.executable = EXECUTABLE
 _thread.start_new_thread = _thread.start_new = refuse_thread
 if sys.stdout is not None:  # a log shows lines as they come, and a killed pod keeps what it said
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a TextIOWrapper
-run_next_sitecustomize(settle_library())
+users = settle_library()
+catch_interrupts()
+vars(sleep)["c_sleep"] = time.sleep
+vars(time)["sleep"] = sleep
+run_next_sitecustomize(users)
 enter_working_folder()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from pod_node.engine.spawn_request import SpawnRequest
+from pod_node.executing import ProgramCall
 from pod_node.spec import ExitKind, Limits, PodExit
 from tests.pod_node.engine.test_leaks import Footprint
 from tests.support.lab import Lab, declare, eventually
@@ -108,7 +108,7 @@ async def test_the_node_runs_programs_in_a_pod(pods: Lab) -> None:
     heard: list[tuple[int, bytes]] = []
     ends: asyncio.Queue[PodExit] = asyncio.Queue()
     process = main.guest.pod.exec(
-        SpawnRequest(arguments=(pods.puppet_path,)),
+        ProgramCall(arguments=(pods.puppet_path,)),
         lambda descriptor, data: heard.append((descriptor, data)),
         ends.put_nowait,
     )
@@ -134,7 +134,7 @@ async def test_a_signal_to_an_executed_program_reaches_what_it_started(pods: Lab
     assert main.guest.pod is not None
     ends: asyncio.Queue[PodExit] = asyncio.Queue()
     process = main.guest.pod.exec(
-        SpawnRequest(arguments=(pods.puppet_path,)), lambda *_: None, ends.put_nowait
+        ProgramCall(arguments=(pods.puppet_path,)), lambda *_: None, ends.put_nowait
     )
     program = await pods.spawned(main, process.pid)
     child = await pods.spawn_puppet(program)

@@ -6,6 +6,7 @@ imported anyway. Programs see the same names with the same arguments.
 
 import sys
 from errno import EBADF
+from time import monotonic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     import socketserver
     from asyncio import Future
     from collections.abc import Callable, Iterable
+    from importlib.abc import Loader
     from socket import socket
     from types import ModuleType
     from typing import Protocol
@@ -35,19 +37,32 @@ if TYPE_CHECKING:
 
     FileLike = int | HasFileno
 
+LOOK_EVERY = 64
+"""A program that never waits in vain looks for signals so often."""
 SERIAL_WARNING = (
     "podnet: this Python has no threads, so {name} serves one connection after the other\n"
 )
 
 
+def run_adjusted(module: "ModuleType", loader: "Loader") -> None:
+    """Run a module's own code, under the circumstances that it needs."""
+    if module.__name__ != "subprocess":
+        loader.exec_module(module)
+        return
+    from podnet_guest.processes import adjust_subprocess
+
+    adjust_subprocess(lambda: loader.exec_module(module))
+
+
 def adjust(module: "ModuleType") -> None:
     """Change a module that has just been loaded."""
-    ADJUSTMENTS[module.__name__](module)
+    if module.__name__ in ADJUSTMENTS:
+        ADJUSTMENTS[module.__name__](module)
 
 
 def adjust_select(module: "ModuleType") -> None:
     """Free `select.select` from FD_SETSIZE: this build never uses a descriptor's number twice."""
-    c_select, poll = module.select, module.poll
+    poll = module.poll
     to_read, to_write = module.POLLIN, module.POLLOUT
     invalid = module.POLLNVAL
 
@@ -61,11 +76,11 @@ def adjust_select(module: "ModuleType") -> None:
         """Wait until one or more descriptors are ready for some kind of I/O."""
         readers = [(entry, number_of(entry)) for entry in rlist]
         writers = [(entry, number_of(entry)) for entry in wlist]
-        if not readers and not writers:
-            c_select((), (), (), timeout)
-            return [], [], []
         if timeout is not None and timeout < 0:
             raise ValueError("timeout must be non-negative")
+        if not readers and not writers:
+            wait_for_time(timeout)
+            return [], [], []
         events: dict[int, int] = {}
         for entries, event in ((readers, to_read), (writers, to_write)):
             for _, number in entries:
@@ -73,7 +88,7 @@ def adjust_select(module: "ModuleType") -> None:
         poller = poll()
         for number, event in events.items():
             poller.register(number, event)
-        ready = dict(poller.poll(None if timeout is None else timeout * 1000))
+        ready = dict(wait_for_any(poller.poll, timeout))
         if any(seen & invalid for seen in ready.values()):
             raise OSError(EBADF, "Bad file descriptor")
         return (
@@ -85,22 +100,73 @@ def adjust_select(module: "ModuleType") -> None:
     vars(module).update(select=select)
 
 
+def wait_for_time(timeout: float | None) -> None:
+    """Wait until the time is over, or for ever; handlers of signals run meanwhile."""
+    from podnet_guest.signals import sleep
+
+    while timeout is None:
+        sleep(3600)
+    sleep(timeout)
+
+
+def wait_for_any(
+    poll: "Callable[[float | None], list[tuple[int, int]]]", timeout: float | None
+) -> list[tuple[int, int]]:
+    """Wait for events or the time to be over; handlers of signals run meanwhile."""
+    from podnet_guest.signals import deliver
+
+    end = None if timeout is None else monotonic() + timeout
+    while True:
+        left = None if end is None else max(end - monotonic(), 0)
+        events = poll(None if left is None else left * 1000)
+        if events or left == 0:
+            return events
+        deliver()
+        if end is not None and monotonic() >= end:
+            return events
+
+
 def number_of(entry: "FileLike") -> int:
     """Return the descriptor that an argument of `select` stands for."""
     return entry if isinstance(entry, int) else entry.fileno()
 
 
 def adjust_signal(module: "ModuleType") -> None:
-    """Add what asyncio calls and WASI lacks; a guest gets only the signals that it raises."""
+    """Add what asyncio calls and WASI lacks, and tell the kernel of handlers."""
+    from podnet_guest.signals import pause, telling
 
     def siginterrupt(signalnum: int, flag: bool, /) -> None:
-        """Do nothing: no call of a guest is interrupted by a signal."""
+        """Do nothing: handlers run after a wait, and Python waits on."""
 
     def valid_signals() -> set["signal.Signals"]:
         """Return the signals of this system."""
         return set(module.Signals)
 
-    vars(module).update(siginterrupt=siginterrupt, valid_signals=valid_signals)
+    vars(module).update(
+        siginterrupt=siginterrupt,
+        valid_signals=valid_signals,
+        signal=telling(module.signal),
+        pause=pause,
+    )
+
+
+def adjust_selectors(module: "ModuleType") -> None:
+    """Run handlers of signals after waits."""
+    from podnet_guest.signals import deliver
+
+    select = module._PollLikeSelector.select
+    calls = 0
+
+    def looking(self: object, timeout: float | None = None) -> list[object]:
+        """Wait until some registered files are ready, the time is over, or a signal comes."""
+        nonlocal calls
+        ready: list[object] = select(self, timeout)
+        calls += 1
+        if not ready or calls % LOOK_EVERY == 0:
+            deliver()
+        return ready
+
+    module._PollLikeSelector.select = looking
 
 
 def adjust_socketserver(module: "ModuleType") -> None:
@@ -163,6 +229,7 @@ def adjust_http_server(module: "ModuleType") -> None:
 
 ADJUSTMENTS: "dict[str, Callable[[ModuleType], None]]" = {
     "select": adjust_select,
+    "selectors": adjust_selectors,
     "signal": adjust_signal,
     "socketserver": adjust_socketserver,
     "asyncio.base_events": adjust_asyncio,

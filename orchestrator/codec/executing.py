@@ -1,0 +1,117 @@
+"""Programs that are run in pods, as messages of orchestrator.v1: those of node.v1 with a target."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeVar
+
+from grpc import aio
+
+from pod_node.codec import (
+    exec_event_from_message,
+    exec_event_to_message,
+    exec_order_from_message,
+    exec_order_to_message,
+    exec_step_to_message,
+    exec_steps,
+)
+from protos.orchestrator.v1 import orchestrator_pb2 as pb
+from vnet.tasks import TaskOwner
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+
+    from pod_node.executing import ExecEvent, ExecOrder, ExecStep
+    from protos.node.v1 import node_pb2
+
+
+RequestT = TypeVar("RequestT")
+ResponseT = TypeVar("ResponseT")
+
+
+async def node_requests(
+    order: ExecOrder, steps: AsyncIterable[ExecStep]
+) -> AsyncGenerator[node_pb2.ExecRequest, None]:
+    """Write what a node is told, one message after the other."""
+    yield exec_order_to_message(order)
+    async for step in steps:
+        yield exec_step_to_message(step)
+
+
+async def requests(
+    order: ExecOrder, index: int, steps: AsyncIterable[ExecStep]
+) -> AsyncGenerator[pb.ExecRequest, None]:
+    """Write what a deployment is told; the order's pod may be a service."""
+    yield pb.ExecRequest(index=index, request=exec_order_to_message(order))
+    async for step in steps:
+        yield pb.ExecRequest(request=exec_step_to_message(step))
+
+
+def order_from_message(message: pb.ExecRequest) -> tuple[ExecOrder, int]:
+    """Read what to run, and in which replica.
+
+    Raises:
+        InvalidMessageError: it is not said first, or makes no sense.
+    """
+    return exec_order_from_message(message.request), message.index
+
+
+def steps_from_messages(
+    messages: AsyncIterator[pb.ExecRequest],
+) -> AsyncGenerator[ExecStep, None]:
+    """Read what a program is given."""
+    return exec_steps(_unwrapped(messages))
+
+
+async def _unwrapped(
+    messages: AsyncIterator[pb.ExecRequest],
+) -> AsyncGenerator[node_pb2.ExecRequest, None]:
+    async for message in messages:
+        yield message.request
+
+
+def event_to_message(pod: str, event: ExecEvent) -> pb.ExecResponse:
+    """Write what came of a program."""
+    return pb.ExecResponse(pod=pod, response=exec_event_to_message(event))
+
+
+def event_from_message(message: pb.ExecResponse) -> ExecEvent:
+    """Read what came of a program."""
+    return exec_event_from_message(message.response)
+
+
+async def converse(
+    call: aio.StreamStreamCall[RequestT, ResponseT],
+    messages: AsyncIterable[RequestT],
+    response: type[ResponseT],
+) -> AsyncGenerator[ResponseT, None]:
+    """Say one thing after the other, and yield what is answered, until the other side ends.
+
+    Nothing more is said before the first answer: a call that fails while something is being said
+    to it loses the reason.
+
+    Raises:
+        AioRpcError: the call failed.
+    """
+    tasks = TaskOwner()
+    said, begun = aiter(messages), False
+    try:
+        await call.write(await anext(said))
+        while isinstance(message := await call.read(), response):
+            if not begun:
+                begun = True
+                tasks.spawn(_say(call, said), "what a program is told")
+            yield message
+    finally:
+        tasks.cancel()
+        call.cancel()
+
+
+async def _say(
+    call: aio.StreamStreamCall[RequestT, ResponseT], messages: AsyncIterator[RequestT]
+) -> None:
+    with suppress(aio.AioRpcError, asyncio.InvalidStateError):  # whoever reads hears of it
+        async for message in messages:
+            await call.write(message)
+        await call.done_writing()

@@ -1,0 +1,78 @@
+"""A deployment in the background that takes requests over the network, and its clients."""
+
+from __future__ import annotations
+
+import json
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+
+import podnet as sdk
+from tests.support.serving import short_folder
+from tests.support.up import Outcome, podnet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+TOPOLOGY = """
+name: far
+services:
+  a:
+    image: python
+    command: [python, -c, "import time; print('here', flush=True); time.sleep(1000)"]
+"""
+
+
+@pytest.fixture
+def state() -> Iterator[Path]:
+    with short_folder() as folder:
+        yield folder
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def test_a_deployment_is_watched_and_driven_over_the_network(
+    state: Path, tmp_path: Path
+) -> None:
+    file, token, wrong = tmp_path / "far.yaml", tmp_path / "token", tmp_path / "wrong"
+    file.write_text(TOPOLOGY)
+    for path, text in ((token, "0123456789abcdef"), (wrong, "fedcba9876543210")):
+        path.write_text(text)
+        path.chmod(0o600)
+    where = f"127.0.0.1:{free_port()}"
+    refused = await podnet(state, "up", "-d", str(file), "--listen", where)
+    assert (refused.status, "would let anybody in" in refused.err) == (1, True)
+    up = await podnet(
+        state, "up", "--wait", str(file), "--listen", where, "--token-file", str(token)
+    )
+    assert up.status == 0, up.err
+
+    async def there(secret: Path, *words: str) -> Outcome:
+        return await podnet(
+            tmp_path / "nowhere", "--connect", where, "--token-file", str(secret), *words
+        )
+
+    try:
+        pods = json.loads((await there(token, "ps", "--format", "json")).out)
+        assert [(pod["name"], pod["status"]) for pod in pods] == [("a-1", "running")]
+        logs = await there(token, "logs", "--no-log-prefix")
+        assert logs.out == "here\n"
+        stranger = await there(wrong, "kill", "a")
+        assert (stranger.status, "wrong token" in stranger.err) == (1, True)
+        events = await there(token, "events", "--since", "1h", "--until", "0s", "--type", "access")
+        assert events.out.endswith(": wrong token\n")
+        async with sdk.connect(host=where, token_file=token) as far:
+            assert far.name == "far"
+            await far.kill("a")
+            assert far.pod("a-1").phase == "exited"
+    finally:
+        down = await podnet(state, "down", "far")
+    assert down.status == 0, down.err
+    gone = await there(token, "ps")
+    assert (gone.status, "does not answer" in gone.err) == (1, True)
