@@ -651,7 +651,7 @@ class Orchestrator:
     def rollout_finished(self, service: str) -> None:
         """Let go what a service borrowed for its update."""
         if service in self._declaration.surges:
-            self._has_settled = True  # not before the borrowed pods have gone
+            self._has_started = self._has_settled = True  # not before the borrowed pods have gone
             self._work.put_nowait(self._give_back(service))
 
     async def _give_back(self, service: str) -> None:
@@ -662,7 +662,7 @@ class Orchestrator:
 
     def rollout_failed(self, service: str, reason: str) -> None:
         """Go back to the topology before."""
-        self._has_settled = True  # not before the topology before holds
+        self._has_started = self._has_settled = True  # not before the topology before holds
         self._work.put_nowait(self._roll_back(service, reason))
 
     async def _roll_back(self, service: str, reason: str) -> None:
@@ -671,7 +671,7 @@ class Orchestrator:
             if previous is None:
                 text = f"{service}: there is no topology to go back to ({reason})"
                 self.events.tell(text, Remarked(failure=True))
-                self._has_settled = False
+                self._has_started = self._has_settled = False
                 self.progressed()
                 return
             topology = await self._read(previous)
