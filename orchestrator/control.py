@@ -36,13 +36,13 @@ from vnet.capture import CaptureWish, InterfacePlace
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Sequence
 
-    from orchestrator.changes import Change, Impairment
+    from orchestrator.changes import Change, Impairment, Part
     from orchestrator.codec import NodeClient
     from orchestrator.events import EventLog
     from orchestrator.plan import Plan
     from orchestrator.topology.schema import Topology
     from orchestrator.topology.source import TopologySource
-    from orchestrator.views import CaptureOrder, PingStep
+    from orchestrator.views import CaptureOrder, FaultView, PingStep
     from pod_node.status import OpenPortal
     from vnet.capture import CaptureBatch, CapturePlace
     from vnet.egress import EgressHappening
@@ -216,6 +216,19 @@ class Control:
         self._woken.set()
         await self._keep()
         return names
+
+    async def part(self, wanted: Part) -> FaultView:
+        """Begin a partition or a hold; say what it is like.
+
+        Raises:
+            OrchestratorError: it makes no sense, or the node refused.
+        """
+        (name,) = await self.shaping.change(wanted)
+        # Before anything is waited for: it may be a short one.
+        view = next(fault for fault in self.shaping.faults() if fault.name == name)
+        self._woken.set()
+        await self._keep()
+        return view
 
     async def act(
         self, verb: PodVerb, names: Sequence[str], duration_s: float | None = None

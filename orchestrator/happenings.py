@@ -30,8 +30,8 @@ from vnet.egress import EgressAttempt, EgressEnded
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from orchestrator.lifecycle.rollout import RolloutView
     from orchestrator.phases import PodView
-    from orchestrator.rollout import RolloutView
     from orchestrator.views import DeploymentHappening, FaultView, LinkView
 
 TYPES = ("access", "deployment", "egress", "fault", "link", "node", "pod", "service")
@@ -214,7 +214,7 @@ def _plan_facts(happening: PodDropped | PlanTaken | RolloutShown | NodeGone) -> 
             return EventFacts(type="pod", action="removed", service=service, pod=pod)
         case PlanTaken(steps, revision):
             attributes = {"revision": str(revision), "steps": str(len(steps))}
-            return EventFacts(type="deployment", action="applied", attributes=attributes)
+            return EventFacts(type="deployment", action="planned", attributes=attributes)
         case RolloutShown(rollout):
             return _rollout_facts(rollout)
         case NodeGone(reason):
@@ -223,8 +223,8 @@ def _plan_facts(happening: PodDropped | PlanTaken | RolloutShown | NodeGone) -> 
 
 def _rollout_facts(view: RolloutView) -> EventFacts:
     attributes = {
-        "updated": str(view.updated),
-        "total": str(view.total),
+        "updated_pods": str(view.updated),
+        "total_pods": str(view.total),
         "revision": str(view.revision),
         "reason": view.reason,
     }

@@ -1,4 +1,4 @@
-"""Keep one deployment as it is planned: the shell around `deploy.py`.
+"""Keep one deployment as it is planned: the shell around `lifecycle/`.
 
 Owns the lives of the node, one after the other, the order of the first calls in each (networks,
 portals, then everything else), the tasks that bring the node's events to the core and its commands
@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Protocol, assert_never
 
 from orchestrator.backends.backend import NodeDiedError
 from orchestrator.codec import NodeLostError, NodeRefusedError
-from orchestrator.deploy import Deployment
-from orchestrator.deploy_events import (
+from orchestrator.errors import OrchestratorError
+from orchestrator.lifecycle.deployment import Deployment
+from orchestrator.lifecycle.events import (
     BootFailed,
     BootPod,
     DropPod,
@@ -38,11 +39,10 @@ from orchestrator.deploy_events import (
     SwitchNetworks,
     TimerFired,
 )
-from orchestrator.errors import OrchestratorError
+from orchestrator.lifecycle.restart import RestartTimer
 from orchestrator.phases import Phase
 from orchestrator.publishing import Publishing
 from orchestrator.reconcile import Observed, reconcile
-from orchestrator.restart import RestartTimer
 from orchestrator.steps import AttachNetwork, ClosePortal, DetachNetwork, OpenPortal
 from orchestrator.topology.values import RestartMode, RestartPolicy
 from pod_node.progress import Phase as ImagePhase
@@ -66,12 +66,12 @@ if TYPE_CHECKING:
     from orchestrator.backends.backend import Backend
     from orchestrator.codec import NodeClient
     from orchestrator.declaration import PortalMemory
-    from orchestrator.deploy_events import Command, Event
+    from orchestrator.lifecycle.events import Command, Event
+    from orchestrator.lifecycle.restart import RestartRecord
+    from orchestrator.lifecycle.rollout import RolloutView
     from orchestrator.phases import PodView
     from orchestrator.progress import Screen
     from orchestrator.reconcile import Desired
-    from orchestrator.restart import RestartRecord
-    from orchestrator.rollout import RolloutView
     from orchestrator.steps import Step
     from orchestrator.topology.values import UpdatePolicy
     from pod_node.spec import PodSpec

@@ -29,6 +29,7 @@ from orchestrator.declaration import (
 from orchestrator.errors import OrchestratorError
 from orchestrator.events import EventLog
 from orchestrator.launch import Launch, Order
+from orchestrator.lifecycle.rollout import RolloutState
 from orchestrator.planning import NO_WISHES, Wishes, prepare, recreated_pods
 from orchestrator.progress import (
     ImageAdvanced,
@@ -41,7 +42,6 @@ from orchestrator.progress import (
     Started,
     StepsPlanned,
 )
-from orchestrator.rollout import RolloutState
 from orchestrator.steps import step_view
 from orchestrator.topology.loader import read_source
 from orchestrator.topology.members import Roster
@@ -57,11 +57,11 @@ if TYPE_CHECKING:
     from orchestrator.backends.backend import Backend
     from orchestrator.codec import NodeClient
     from orchestrator.declaration import NetworkMemory
+    from orchestrator.lifecycle.restart import RestartRecord
+    from orchestrator.lifecycle.rollout import RolloutView
     from orchestrator.phases import PodView
     from orchestrator.planning import Prepared
     from orchestrator.progress import Screen
-    from orchestrator.restart import RestartRecord
-    from orchestrator.rollout import RolloutView
     from orchestrator.state import DeploymentFolder
     from orchestrator.steps import Step
     from orchestrator.store import Store
@@ -651,7 +651,7 @@ class Orchestrator:
     def rollout_finished(self, service: str) -> None:
         """Let go what a service borrowed for its update."""
         if service in self._declaration.surges:
-            self._has_settled = True  # not before the borrowed pods have gone
+            self._has_started = self._has_settled = True  # not before the borrowed pods have gone
             self._work.put_nowait(self._give_back(service))
 
     async def _give_back(self, service: str) -> None:
@@ -662,7 +662,7 @@ class Orchestrator:
 
     def rollout_failed(self, service: str, reason: str) -> None:
         """Go back to the topology before."""
-        self._has_settled = True  # not before the topology before holds
+        self._has_started = self._has_settled = True  # not before the topology before holds
         self._work.put_nowait(self._roll_back(service, reason))
 
     async def _roll_back(self, service: str, reason: str) -> None:
@@ -671,7 +671,7 @@ class Orchestrator:
             if previous is None:
                 text = f"{service}: there is no topology to go back to ({reason})"
                 self.events.tell(text, Remarked(failure=True))
-                self._has_settled = False
+                self._has_started = self._has_settled = False
                 self.progressed()
                 return
             topology = await self._read(previous)

@@ -2,7 +2,7 @@
 
 Owns the comparison. Pure: the same two values always give the same steps, so that what a dry run
 shows is what is done. Pods that are as declared get no step. In which order pods start, and how
-many of a service are replaced at once, is the business of `deploy.py` and `rollout.py`.
+many of a service are replaced at once, is the business of `lifecycle/`.
 """
 
 from __future__ import annotations
@@ -177,15 +177,16 @@ def _pod(
 ) -> Step | None:
     name = pod.spec.name
     if name in desired.stopped:
-        is_idle = there is None or there.stopping or there.leaving
-        return None if is_idle and there is not None else Stop(pod=pod, reason="stopped")
+        if there is None or there.stopping or there.leaving or there.phase.final:
+            return None
+        return Stop(pod=pod, reason="stopped")
     if there is None:
         return Boot(pod=pod, reason="not there yet")
     if there.leaving:
         return Boot(pod=pod, reason="declared again")
     if there.spec != pod.spec and not _stands(pod, desired, there):
         affected = {i.network for spec in (there.spec, pod.spec) for i in spec.interfaces}
-        reason = f"{_difference(there.spec, pod.spec)} changes"
+        reason = _difference(there.spec, pod.spec)
         return Replace(pod=pod, reason=reason, at_once=bool(affected & moved))
     if moved and any(interface.network in moved for interface in pod.spec.interfaces):
         return Replace(pod=pod, reason="its network changes", at_once=True)
@@ -213,4 +214,6 @@ def _difference(old: PodSpec, new: PodSpec) -> str:
         for one in fields(new)
         if getattr(old, one.name) != getattr(new, one.name)
     ]
-    return " and ".join((", ".join(changed[:-1]), changed[-1])) if changed[1:] else changed[0]
+    if len(changed) == 1:
+        return f"{changed[0]} changes"
+    return f"{', '.join(changed[:-1])} and {changed[-1]} change"

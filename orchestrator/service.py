@@ -145,8 +145,7 @@ class DeploymentService(ObservingService, DeclaringService, CopyingService):
         return pb.HoldResponse(fault=fault_to_message(fault))
 
     async def _part(self, wanted: Part) -> FaultView:
-        (name,) = await self._control.change(wanted)
-        return next(fault for fault in self._control.shaping.faults() if fault.name == name)
+        return await self._control.part(wanted)
 
     async def Heal(
         self,

@@ -34,6 +34,7 @@ MEASURES = (
     "pacing",
     "serving",
     "cli_start",
+    "control_plane",
 )
 RESULT = ROOT / "build" / "bench.json"
 

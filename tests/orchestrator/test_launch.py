@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
     from orchestrator.codec import NodeClient
     from orchestrator.launch import Order
+    from orchestrator.lifecycle.restart import RestartRecord
+    from orchestrator.lifecycle.rollout import RolloutView
     from orchestrator.phases import PodView
     from orchestrator.plan import Plan
-    from orchestrator.restart import RestartRecord
-    from orchestrator.rollout import RolloutView
     from pod_node.progress import Progress
     from pod_node.records import LogLines
     from pod_node.status import OpenPortal
