@@ -2,7 +2,7 @@
 
 Owns the declaration, the topology and the plan that hold now, that one declaration is taken up
 after the other, and that nothing is done that was not kept before. Plans are worked out by
-`planning.py`, kept by `store.py`, made real by `launch.py`. Who wants which declaration is not
+`planning.py`, kept by `store.py`, made real by `launch/`. Who wants which declaration is not
 known here.
 """
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.control import Control
 from orchestrator.errors import OrchestratorError
-from orchestrator.launch import Order
+from orchestrator.launch.order import Order
 from orchestrator.orchestration.errors import NothingDeclaredError, TopologyRefusedError
 from orchestrator.planning import NO_WISHES, Wishes, prepare
 from orchestrator.steps import step_view
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from orchestrator.declaration import Declaration, NetworkMemory
     from orchestrator.events import EventLog
-    from orchestrator.launch import Launch
+    from orchestrator.launch.launch import Launch
     from orchestrator.orchestration.milestones import Milestones
     from orchestrator.planning import Prepared
     from orchestrator.state import DeploymentFolder

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
     from orchestrator.codec import NodeClient
     from orchestrator.events import EventLog
-    from orchestrator.launch import Launch, Order
+    from orchestrator.launch.launch import Launch
+    from orchestrator.launch.order import Order
     from orchestrator.lifecycle.restart import RestartRecord
     from orchestrator.lifecycle.rollout import RolloutView
     from orchestrator.orchestration.declared import Declared

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from orchestrator.declaration import Wanted, at_end
 from orchestrator.errors import OrchestratorError
 from orchestrator.events import EventLog
-from orchestrator.launch import Launch
+from orchestrator.launch.launch import Launch
 from orchestrator.orchestration.declared import Declared, order_of
 from orchestrator.orchestration.following import Follower
 from orchestrator.orchestration.milestones import Milestones

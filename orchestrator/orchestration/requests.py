@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
     from orchestrator.declaration import Declaration
-    from orchestrator.launch import Launch
+    from orchestrator.launch.launch import Launch
     from orchestrator.orchestration.declared import Declared
     from orchestrator.steps import Step
     from orchestrator.topology.schema import Topology
