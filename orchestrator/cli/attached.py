@@ -18,7 +18,7 @@ from orchestrator.cli.printer import Printer
 from orchestrator.codec import DeploymentClient, DeploymentLostError
 from orchestrator.errors import OrchestratorError
 from orchestrator.lifecycle.rollout import RolloutState
-from orchestrator.orchestration import DeploymentFailedError
+from orchestrator.orchestration.errors import DeploymentFailedError
 from orchestrator.phases import Phase
 from orchestrator.progress import (
     ImageAdvanced,
