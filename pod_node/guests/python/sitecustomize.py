@@ -302,7 +302,10 @@ def sleep(secs: float, /) -> None:
 
 def catch_interrupts() -> None:
     """Have the kernel keep interrupts for us: they are to be a KeyboardInterrupt."""
-    control = open_file("/proc/ctl", O_RDWR)
+    try:
+        control = open_file("/proc/ctl", O_RDWR)
+    except FileNotFoundError:
+        return  # in no pod: an image's own steps run without a kernel
     write(control, b"catch 4 0")
     close(control)
 
