@@ -22,7 +22,7 @@ from orchestrator.cluster.values import NodeEnd, NodeOrder
 from orchestrator.codec import NodeClient, NodeLostError, NodeRefusedError
 from orchestrator.codec.securing import NodeAddress
 from orchestrator.errors import OrchestratorError
-from orchestrator.restart import RestartTimer
+from orchestrator.lifecycle.restart import RestartTimer
 from orchestrator.topology.values import RestartMode, RestartPolicy
 from vnet.trunk import Certificates, TrunkSettings
 

@@ -29,6 +29,7 @@ from orchestrator.topology.fields import (
     TcpProbe,
     Text,
 )
+from orchestrator.topology.schema.develop import DevelopSection
 from orchestrator.topology.schema.placement import PlacementSection, ReservationsSection
 from orchestrator.topology.schema.section import Section
 from orchestrator.topology.schema.storage import StorageSection, TmpfsEntry, VolumeEntry
@@ -205,6 +206,7 @@ class ServiceSection(Section):
         ),
     ] = ()
     storage_opt: StorageSection = StorageSection()
+    develop: DevelopSection = DevelopSection()
     environment: Annotated[
         dict[str, str | None],
         BeforeValidator(

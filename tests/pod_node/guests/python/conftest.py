@@ -15,7 +15,7 @@ import pytest
 from pod_node.engine import EngineRuntime
 from pod_node.images import CompiledImage
 from pod_node.spec import Interface, Mount, PodExit, PodSpec
-from tests.support.lab import NETWORKS, lab, python_image
+from tests.support.lab import BUILT_PYTHON, NETWORKS, built_python_image, lab, python_image
 from tests.support.nodes import twin_lab
 
 FRONT = NETWORKS["front"]
@@ -131,9 +131,14 @@ class PodNetwork:
         return self.boot("-c", textwrap.dedent(code), **options)
 
 
-@pytest.fixture
+@pytest.fixture(params=["python", pytest.param(BUILT_PYTHON, marks=pytest.mark.slow)])
 async def pods(request: pytest.FixtureRequest) -> AsyncIterator[PodNetwork]:
-    """On one node, or on two in turn where the test asks for them too."""
-    image, nodes = python_image(), getattr(request, "param", 1)
-    async with twin_lab(FABRIC_BYTES) if nodes == 2 else lab(FABRIC_BYTES) as bench:
+    """Pods of the shipped image, and of the built one where it has been built.
+
+    On one node, or on two in turn where the test asks for them too.
+    """
+    image = built_python_image() if request.param == BUILT_PYTHON else python_image()
+    if image is None:
+        pytest.skip(f"not built here: podnet image build {BUILT_PYTHON}")
+    async with twin_lab(FABRIC_BYTES) if request.param == 2 else lab(FABRIC_BYTES) as bench:
         yield PodNetwork(bench.runtime, image)
