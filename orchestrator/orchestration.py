@@ -28,6 +28,7 @@ from orchestrator.declaration import (
 )
 from orchestrator.errors import OrchestratorError
 from orchestrator.events import EventLog
+from orchestrator.failures import DeploymentFailedError
 from orchestrator.launch import Launch, Order
 from orchestrator.lifecycle.rollout import RolloutState
 from orchestrator.planning import NO_WISHES, Wishes, prepare, recreated_pods
@@ -76,21 +77,6 @@ if TYPE_CHECKING:
 
 WAITING_PROGRESS = 16384
 """What may wait for a slow reader of progress: several for each of a thousand pods."""
-
-
-class DeploymentFailedError(OrchestratorError):
-    """Pods could not start, or a pod that others wait for will never be ready."""
-
-    def __init__(self, name: str, failures: tuple[tuple[str, str, str], ...]) -> None:
-        super().__init__(name, failures)
-        self.name, self.failures = name, failures
-
-    def __str__(self) -> str:
-        pods: dict[str, list[str]] = {}
-        for pod, state, reason in self.failures:
-            pods.setdefault(f"{state}: {reason}" if reason else state, []).append(pod)
-        lines = "".join(f"\n  {', '.join(names)}: {what}" for what, names in pods.items())
-        return f'deployment "{self.name}" could not start:{lines}'
 
 
 class TopologyRefusedError(OrchestratorError):
