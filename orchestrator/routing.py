@@ -99,7 +99,7 @@ class _End(NamedTuple):
 
 
 _Ends: TypeAlias = tuple[_End, ...]
-_Paths: TypeAlias = dict[str, tuple[dict[str, int], dict[str, list[str]]]]
+_Paths: TypeAlias = dict[str, tuple[dict[str, float], dict[str, list[str]]]]
 """From each router: the cost of the way to each other, and the way."""
 
 
