@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from orchestrator.backends.embedded import EmbeddedBackend
 from orchestrator.declaration import Wanted
 from orchestrator.errors import OrchestratorError
-from orchestrator.orchestration import Orchestrator
+from orchestrator.orchestration.orchestrator import Orchestrator
 from orchestrator.service import serve_control
 from orchestrator.store import Store
 from pod_node.images import absolute_reference

@@ -17,8 +17,8 @@ from orchestrator.access import AccessError
 from orchestrator.cli.printer import Printer
 from orchestrator.codec import DeploymentClient, DeploymentLostError
 from orchestrator.errors import OrchestratorError
-from orchestrator.failures import DeploymentFailedError
 from orchestrator.lifecycle.rollout import RolloutState
+from orchestrator.orchestration.errors import DeploymentFailedError
 from orchestrator.phases import Phase
 from orchestrator.progress import (
     ImageAdvanced,

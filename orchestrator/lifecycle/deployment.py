@@ -2,7 +2,7 @@
 
 Owns the order: images first, then pods in the order that `depends_on` and its conditions allow,
 then restarts, and the same again for whatever differs when another plan comes while it runs. The
-shell in `launch.py` sends the commands to a pod node and brings back what became of them. It
+shell in `launch/` sends the commands to a pod node and brings back what became of them. It
 outlives nodes: when one is lost, its pods wait for the next.
 """
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.codec import NodeRefusedError
-from orchestrator.launch import Launch
+from orchestrator.launch.launch import Launch
 from orchestrator.plan import Condition, PlannedPortal
 from orchestrator.steps import step_view
 from orchestrator.topology.values import RestartMode, RestartPolicy
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from orchestrator.codec import NodeClient
-    from orchestrator.launch import Order
+    from orchestrator.launch.order import Order
     from orchestrator.lifecycle.restart import RestartRecord
     from orchestrator.lifecycle.rollout import RolloutView
     from orchestrator.phases import PodView
