@@ -42,6 +42,8 @@ demo: $(VENV)/.installed
 test: debian-packages lint
 	$(BIN)/python -m pytest -m "not bench" -n $(WORKERS) --dist worksteal
 
+# SQLite's sources are prepared with Tcl when the optimised Python is built.
+bench: TEST_PROGRAMS += tclsh:tcl
 bench: debian-packages $(VENV)/.developed
 	$(BIN)/python -m tests.bench
 

@@ -1,8 +1,8 @@
 """The control plane: from a topology file to running pods.
 
 - `topology/` what a person declares: schema, parsing, errors with line and column.
-- `plan.py`, `deploy.py`, `restart.py` pure cores: what should run, and the next steps towards it.
-- `launch.py` the shell around them; `codec.py` its way to a pod node.
+- `plan.py`, `lifecycle/` pure cores: what should run, and the next steps towards it.
+- `launch/` the shell around them; `codec.py` its way to a pod node.
 - `network.py` the network that a node applies, from `groups.py`, `routing.py`, `faults.py` and
   `policies.py`; `changes.py` what can be done to it at run time, `impairments.py` what comes of
   that; `schedule.py` changes that are declared.

@@ -25,7 +25,7 @@ from orchestrator.access import listen_address
 from orchestrator.backends.embedded import EmbeddedBackend
 from orchestrator.declaration import Wanted
 from orchestrator.errors import OrchestratorError
-from orchestrator.orchestration import Orchestrator
+from orchestrator.orchestration.orchestrator import Orchestrator
 from orchestrator.service import serve_control
 from orchestrator.state import DeploymentFolder, state_root
 from orchestrator.store import Store

@@ -2,7 +2,7 @@
 
 Owns what is done at a time: the schedule, the ends of temporary changes, pods that are to be
 resumed; and what is known for those who look. The network itself is `shaping.py`'s business, the
-start and the restarts of pods are `launch.py`'s, how requests get here is `service.py`'s.
+start and the restarts of pods are `launch/`'s, how requests get here is `service.py`'s.
 """
 
 from __future__ import annotations

@@ -72,6 +72,17 @@ class CopyingService(DeploymentServiceServicer):
             )
         return pb.CopyInResponse(files=copied.files, bytes=copied.bytes)
 
+    async def RemoveFiles(
+        self,
+        request: pb.RemoveFilesRequest,
+        context: aio.ServicerContext[pb.RemoveFilesRequest, pb.RemoveFilesResponse],
+    ) -> pb.RemoveFilesResponse:
+        """Remove files."""
+        async with answering(context, _STATUSES):
+            pod = self._control.one_pod(request.name)
+            await self._control.client.remove_files(pod, request.paths)
+        return pb.RemoveFilesResponse()
+
 
 async def _chunks(messages: AsyncIterator[pb.CopyInRequest]) -> AsyncIterator[bytes]:
     async for message in messages:

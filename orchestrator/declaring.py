@@ -14,7 +14,7 @@ from orchestrator.codec import NodeLostError
 from orchestrator.codec.progress import source_from_message, written_progress
 from orchestrator.codec.times import US
 from orchestrator.errors import OrchestratorError
-from orchestrator.orchestration import TopologyRefusedError
+from orchestrator.orchestration.errors import TopologyRefusedError
 from orchestrator.store import StoreError
 from orchestrator.topology.members import UnknownMemberError
 from pod_node.serving import Statuses, answering
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from grpc import aio
 
-    from orchestrator.orchestration import Orchestrator
+    from orchestrator.orchestration.orchestrator import Orchestrator
     from orchestrator.progress import Progress
 
 _STATUSES: Statuses = (
@@ -54,7 +54,7 @@ class DeclaringService(DeploymentServiceServicer):
         """Take up a topology."""
 
         def work() -> AsyncGenerator[Progress, None]:
-            return self._orchestrator.apply(
+            return self._orchestrator.requests.apply(
                 source_from_message(request.source),
                 dry_run=request.dry_run,
                 force_recreate=request.force_recreate,
@@ -73,7 +73,7 @@ class DeclaringService(DeploymentServiceServicer):
         """Change numbers of replicas."""
 
         def work() -> AsyncGenerator[Progress, None]:
-            return self._orchestrator.scale(dict(request.replicas))
+            return self._orchestrator.requests.scale(dict(request.replicas))
 
         async with answering(context, _STATUSES), aclosing(_messages(work)) as messages:
             async for message in messages:
@@ -87,7 +87,7 @@ class DeclaringService(DeploymentServiceServicer):
         """End pods and start them again."""
 
         def work() -> AsyncGenerator[Progress, None]:
-            return self._orchestrator.restart_pods(tuple(request.targets), _grace(request))
+            return self._orchestrator.requests.restart_pods(tuple(request.targets), _grace(request))
 
         async with answering(context, _STATUSES), aclosing(_messages(work)) as messages:
             async for message in messages:
@@ -101,7 +101,7 @@ class DeclaringService(DeploymentServiceServicer):
         """End pods until somebody starts them."""
 
         def work() -> AsyncGenerator[Progress, None]:
-            return self._orchestrator.stop_pods(tuple(request.targets), _grace(request))
+            return self._orchestrator.requests.stop_pods(tuple(request.targets), _grace(request))
 
         async with answering(context, _STATUSES), aclosing(_messages(work)) as messages:
             async for message in messages:
@@ -115,7 +115,7 @@ class DeclaringService(DeploymentServiceServicer):
         """Start pods that were stopped."""
 
         def work() -> AsyncGenerator[Progress, None]:
-            return self._orchestrator.start_pods(tuple(request.targets))
+            return self._orchestrator.requests.start_pods(tuple(request.targets))
 
         async with answering(context, _STATUSES), aclosing(_messages(work)) as messages:
             async for message in messages:

@@ -30,8 +30,8 @@ from vnet.egress import EgressAttempt, EgressEnded
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from orchestrator.lifecycle.rollout import RolloutView
     from orchestrator.phases import PodView
-    from orchestrator.rollout import RolloutView
     from orchestrator.views import DeploymentHappening, FaultView, LinkView
 
 TYPES = ("access", "deployment", "egress", "fault", "link", "node", "pod", "service")

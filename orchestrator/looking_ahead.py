@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from orchestrator.backends.processes import find_node
 from orchestrator.codec import NodeClient
 from orchestrator.declaration import Declaration, with_topology
-from orchestrator.deploy import Deployment
+from orchestrator.lifecycle.deployment import Deployment
 from orchestrator.planning import Wishes, prepare, recreated_pods
 from orchestrator.reconcile import Observed
 from orchestrator.steps import step_view

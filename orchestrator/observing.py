@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from grpc import aio
 
     from orchestrator.control import Control
-    from orchestrator.orchestration import Orchestrator
+    from orchestrator.orchestration.orchestrator import Orchestrator
 
 _STATUSES: Statuses = (
     (UnknownMemberError, grpc.StatusCode.NOT_FOUND),
@@ -158,7 +158,7 @@ class ObservingService(DeploymentServiceServicer):
     ) -> pb.OpenPortalResponse:
         """Open a portal."""
         async with answering(context, _STATUSES):
-            portal = await self._orchestrator.open_portal(
+            portal = await self._orchestrator.requests.open_portal(
                 request.service,
                 fields.port("port", request.port),
                 fields.port("host_port", request.host_port, least=0),
@@ -173,5 +173,5 @@ class ObservingService(DeploymentServiceServicer):
         """Close portals."""
         async with answering(context, _STATUSES):
             port = fields.port("port", request.port, least=0)
-            closed = await self._orchestrator.close_portals(request.service, port)
+            closed = await self._orchestrator.requests.close_portals(request.service, port)
         return pb.ClosePortalsResponse(portals=[portal_to_message(portal) for portal in closed])

@@ -1,7 +1,7 @@
 """Where a pod of a deployment is, as a person sees it.
 
 Owns the words and the value that tables and logs show. How a pod gets from one phase to the next is
-`deploy.py`'s business.
+`lifecycle/`'s business.
 """
 
 from __future__ import annotations

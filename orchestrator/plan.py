@@ -2,7 +2,7 @@
 
 Owns the order of the start, the names and addresses of pods, and the complete description that a
 pod node boots each one from. Pure: the same topology, folder and leases always give the same plan.
-Which step of the plan comes when is `deploy.py`'s business, finding mistakes in a topology is
+Which step of the plan comes when is `lifecycle/`'s business, finding mistakes in a topology is
 `topology/`'s.
 """
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from orchestrator.lifecycle.rollout import RolloutView
     from orchestrator.phases import PodView
-    from orchestrator.rollout import RolloutView
     from orchestrator.steps import StepView
     from pod_node.progress import Progress as ImageProgress
     from pod_node.records import LogLines

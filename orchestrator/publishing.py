@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from orchestrator.codec import NodeClient
-    from orchestrator.deploy import Deployment
+    from orchestrator.lifecycle.deployment import Deployment
     from orchestrator.plan import Plan
     from orchestrator.reachable import Names
     from pod_node.status import OpenPortal, PortalBackend

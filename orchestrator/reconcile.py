@@ -2,7 +2,7 @@
 
 Owns the comparison. Pure: the same two values always give the same steps, so that what a dry run
 shows is what is done. Pods that are as declared get no step. In which order pods start, and how
-many of a service are replaced at once, is the business of `deploy.py` and `rollout.py`.
+many of a service are replaced at once, is the business of `lifecycle/`.
 """
 
 from __future__ import annotations

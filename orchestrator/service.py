@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 
     from orchestrator.access import ListenAddress
     from orchestrator.changes import Part
-    from orchestrator.orchestration import Orchestrator
+    from orchestrator.orchestration.orchestrator import Orchestrator
     from orchestrator.views import FaultView
 
 LAST_ANSWERS_S = 0.5

@@ -1,6 +1,6 @@
 """The steps by which a deployment becomes what is declared, as values.
 
-Owns the vocabulary between `reconcile.py`, which finds the steps, `deploy.py` and `launch.py`,
+Owns the vocabulary between `reconcile.py`, which finds the steps, `lifecycle/` and `launch/`,
 which take them, and whoever shows them to a person. Pure.
 """
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from orchestrator.declaration import Declaration
-    from orchestrator.restart import RestartRecord
+    from orchestrator.lifecycle.restart import RestartRecord
 
 APPLICATION_ID = 0x706F646E
 """`podn`; tells our files from others (SQLite's `application_id`)."""

@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING, TypeAlias
 
 from orchestrator.declaration import Declaration, NetworkMemory, PortalMemory, Scale, Wanted
-from orchestrator.restart import RestartRecord
+from orchestrator.lifecycle.restart import RestartRecord
 from orchestrator.topology.source import TopologySource
 
 if TYPE_CHECKING:

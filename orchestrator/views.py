@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Address
 
     from orchestrator.happenings import EventFacts
+    from orchestrator.lifecycle.rollout import RolloutView
     from orchestrator.phases import PodView
-    from orchestrator.rollout import RolloutView
     from orchestrator.steps import StepView
     from pod_node.status import EventsLost, OpenPortal
     from vnet.configuration import FaultKind, LinkParameters, NetworkConfiguration

@@ -14,6 +14,8 @@ class Phase(Enum):
     """Another process prepares the same image."""
     FETCHING = "fetching"
     CHECKING = "checking"
+    BUILDING = "building"
+    """Making the module from source; takes minutes."""
     COMPILING = "compiling"
     LAYERING = "layering"
     """Preparing the files that the image mounts into its guests."""
@@ -33,7 +35,14 @@ class Progress:
     elapsed_s: float = 0.0
     """Since the preparation of this image began."""
     source: str = ""
-    """Where the bytes come from; empty outside FETCHING."""
+    """Where the bytes come from when FETCHING, the step when BUILDING; else empty."""
+
+    @property
+    def doing(self) -> str:
+        """Say what is being done, for people."""
+        if not self.source:
+            return self.phase.value
+        return f"{self.phase.value}{':' if self.phase is Phase.BUILDING else ' from'} {self.source}"
 
 
 OnProgress = Callable[[Progress], None]

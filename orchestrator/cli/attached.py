@@ -17,7 +17,8 @@ from orchestrator.access import AccessError
 from orchestrator.cli.printer import Printer
 from orchestrator.codec import DeploymentClient, DeploymentLostError
 from orchestrator.errors import OrchestratorError
-from orchestrator.orchestration import DeploymentFailedError
+from orchestrator.lifecycle.rollout import RolloutState
+from orchestrator.orchestration.errors import DeploymentFailedError
 from orchestrator.phases import Phase
 from orchestrator.progress import (
     ImageAdvanced,
@@ -29,7 +30,6 @@ from orchestrator.progress import (
     Started,
     StepsPlanned,
 )
-from orchestrator.rollout import RolloutState
 from orchestrator.spawning import answers, start_background, wait_for_control
 from orchestrator.views import LogOrder
 
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 
     from orchestrator.cli.screen import UpScreen
     from orchestrator.cli.up import UpOptions
+    from orchestrator.lifecycle.rollout import RolloutView
     from orchestrator.phases import PodView
     from orchestrator.progress import Progress
-    from orchestrator.rollout import RolloutView
     from orchestrator.state import DeploymentFolder
     from orchestrator.steps import StepView
     from orchestrator.topology.source import TopologySource

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from orchestrator.backends import embedded
 from orchestrator.cli.printer import Printer
 from orchestrator.errors import OrchestratorError
-from orchestrator.orchestration import Orchestrator
+from orchestrator.orchestration.orchestrator import Orchestrator
 from orchestrator.service import serve_control
 from orchestrator.store import Store
 from pod_node.errors import PodNodeError
@@ -140,7 +140,7 @@ class _Session:
             orchestrator.fail(error)
 
     async def _apply(self, orchestrator: Orchestrator) -> None:
-        steps = orchestrator.apply(
+        steps = orchestrator.requests.apply(
             self._source,
             force_recreate=self._options.force_recreate,
             services=self._options.services,

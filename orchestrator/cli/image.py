@@ -1,4 +1,4 @@
-"""`podnet image ls|pull`: the images that topologies can name, and bringing them here beforehand.
+"""`podnet image ls|pull|build`: the images that topologies can name, and having them beforehand.
 
 Works on the user's image cache directly and needs no running node. Compiling is left to the first
 boot, because it depends on the node's engine.
@@ -17,10 +17,15 @@ import click
 from orchestrator.cli.options import format_option, print_json
 from orchestrator.cli.pictures import table
 from pod_node.images import (
+    Blueprint,
+    BuildStore,
     CacheFolder,
+    Manifest,
     ModuleStore,
+    Product,
     absolute_reference,
     cache_root,
+    find_image,
     find_manifest,
     known_images,
 )
@@ -33,7 +38,7 @@ DIGEST_DIGITS = 12
 """Enough to tell images apart in a table; `--format json` has all of them."""
 
 
-@click.group("image", help="List and fetch images.")
+@click.group("image", help="List, fetch and build images.")
 def command() -> None:
     """Group of the image commands."""
 
@@ -42,8 +47,8 @@ def command() -> None:
 @format_option
 def list_images(form: str) -> None:
     """List the images that come with podnet."""
-    store = ModuleStore(CacheFolder(cache_root(os.environ)))
-    rows = [_row(name, store) for name in known_images()]
+    cache = CacheFolder(cache_root(os.environ))
+    rows = [_row(name, cache) for name in known_images()]
     if form == "json":
         print_json(rows)
     else:
@@ -56,34 +61,66 @@ def pull_images(images: tuple[str, ...]) -> None:
     """Fetch images, so that the first `up` need not.
 
     An IMAGE is a name that `podnet image ls` shows, or a path to a module (.wasm) or manifest
-    (.toml) of your own. Without any, all that come with podnet are fetched.
+    (.toml) of your own. Without any, all that come with podnet and are not built are fetched.
     """
     store = ModuleStore(CacheFolder(cache_root(os.environ)))
     with _shown_progress() as on_progress:
-        for image in dict.fromkeys(images or known_images()):
+        for image in dict.fromkeys(images or _fetched_images()):
             manifest = find_manifest(absolute_reference(image, Path.cwd()))
             store.pull(manifest, Reporter(image, on_progress, time.monotonic))
             click.echo(f"{image}: sha256 {manifest.sha256}, {manifest.size_bytes} bytes")
 
 
-def _row(name: str, store: ModuleStore) -> dict[str, str | int | bool | None]:
-    manifest = find_manifest(name)
-    path = store.path_of(manifest)
+@command.command("build")
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+def build_images(images: tuple[str, ...]) -> None:
+    """Build images from source, so that the first `up` need not.
+
+    An IMAGE is a name that `podnet image ls` shows with a source that begins with `build:`. It
+    takes minutes, and is done once; what was begun and ended half-way is continued.
+    """
+    builds = BuildStore(CacheFolder(cache_root(os.environ)))
+    with _shown_progress() as on_progress:
+        for image in dict.fromkeys(images):
+            found = find_image(absolute_reference(image, Path.cwd()))
+            if not isinstance(found, Blueprint):
+                raise click.UsageError(
+                    f"{image} is not built but fetched: podnet image pull {image}"
+                )
+            reporter = Reporter(image, on_progress, time.monotonic)
+            manifest = builds.build(found, reporter)
+            click.echo(f"{image}: sha256 {manifest.sha256}, {manifest.size_bytes} bytes")
+
+
+def _fetched_images() -> list[str]:
+    return [name for name in known_images() if isinstance(find_image(name), Manifest)]
+
+
+def _row(name: str, cache: CacheFolder) -> dict[str, str | int | bool | None]:
+    image = find_image(name)
+    product: Manifest | Product | None
+    if isinstance(image, Blueprint):
+        product, source = BuildStore(cache).find(image), f"build:{image.recipe}"
+        path = product.module if product else None
+    else:
+        product, source = image, str(image.sources[0])
+        path = ModuleStore(cache).path_of(image)
     return {
         "name": name,
-        "sha256": manifest.sha256,
-        "size_bytes": manifest.size_bytes,
+        "sha256": product.sha256 if product else None,
+        "size_bytes": product.size_bytes if product else None,
         "pulled": path is not None,
         "path": str(path) if path else None,
-        "source": str(manifest.sources[0]),
+        "source": source,
     }
 
 
 def _print_table(rows: list[dict[str, str | int | bool | None]]) -> None:
     lines: list[tuple[str, ...]] = [("NAME", "SHA256", "SIZE", "PULLED", "SOURCE")]
     for row in rows:
-        megabytes = f"{int(row['size_bytes'] or 0) / 1e6:.1f} MB"
-        digest = str(row["sha256"])[:DIGEST_DIGITS]
+        size = row["size_bytes"]
+        megabytes = f"{int(size) / 1e6:.1f} MB" if size else "-"
+        digest = str(row["sha256"] or "-")[:DIGEST_DIGITS]
         pulled = "yes" if row["pulled"] else "no"
         lines.append((str(row["name"]), digest, megabytes, pulled, str(row["source"])))
     click.echo(table(lines, colours=False), nl=False)
@@ -107,7 +144,7 @@ def _shown_progress() -> Iterator[OnProgress]:
         def show(progress: Progress) -> None:
             bars.update(
                 task,
-                description=f"{progress.image}: {progress.phase.value}",
+                description=f"{progress.image}: {progress.doing}",
                 completed=progress.done_bytes,
                 total=progress.total_bytes or None,
             )
@@ -122,7 +159,7 @@ def _line_per_step(write: Callable[[str], None]) -> OnProgress:
         step = (progress.image, progress.phase, progress.source)
         if step not in seen:
             seen.add(step)
-            origin = f" from {progress.source}" if progress.source else ""
-            write(f"{progress.image}: {progress.phase.value}{origin}")
+            so_far = f", {progress.elapsed_s:.0f} s so far" if progress.elapsed_s >= 1 else ""
+            write(f"{progress.image}: {progress.doing}{so_far}")
 
     return show

@@ -58,6 +58,7 @@ VERBS = {
     "shell": "Open the shell of a pod's image.",
     "up": "Boot a topology, or change a running one.",
     "validate": "Check a topology file.",
+    "watch": "Put changed files into pods, or restart them.",
 }
 """Each with the line that `podnet --help` shows."""
 NOT_YET: dict[str, str] = {}

@@ -192,6 +192,5 @@ class UpScreen:
 
 def image_step(step: Progress) -> str:
     """Say what is being done for an image."""
-    origin = f" from {step.source}" if step.source else ""
     took = f" after {seconds(step.elapsed_s)}" if step.phase is ImagePhase.READY else ""
-    return f"{step.phase.value}{origin}{took}"
+    return f"{step.doing}{took}"

@@ -48,6 +48,7 @@ class UpOptions:
     force_recreate: bool = False
     services: tuple[str, ...] = ()
     qr: bool | None = None
+    watch: bool = False
     listen: ListenAddress | None = None
     """Where else to take requests."""
 
@@ -67,6 +68,7 @@ class UpOptions:
     metavar="TIME",
     help="Give up waiting after this time, for example 30s.",
 )
+@click.option("--watch", is_flag=True, help="Put changed files into pods, as podnet watch does.")
 @click.option("--force-recreate", is_flag=True, help="Replace pods that do not differ, too.")
 @click.option(
     "--qr/--no-qr",
@@ -100,6 +102,7 @@ def command(
     wait_timeout_s: float | None,
     force_recreate: bool,
     qr: bool | None,
+    watch: bool,
     listen: str | None,
     tls_cert: Path | None,
     tls_key: Path | None,
@@ -127,8 +130,11 @@ def command(
         force_recreate=force_recreate,
         services=services,
         qr=qr,
+        watch=watch,
         listen=address,
     )
+    if watch and (options.detach or dry_run):
+        raise click.UsageError("--watch goes on as long as the command does; run podnet watch")
     if dry_run:
         context.exit(_dry_run(reading.topology, reading.source, options))
     context.exit(_up(reading.topology, reading.source, options))
@@ -194,6 +200,10 @@ def _up(topology: Topology, source: TopologySource, options: UpOptions) -> int:
     from orchestrator.state import DeploymentRunningError
 
     folder = _folder(topology)
+    if options.watch:
+        from orchestrator.cli.watch import watch_beside
+
+        watch_beside(folder.control_socket, topology)
 
     def attach() -> int:
         return Attached(folder, source, options, lambda p: screen_for(p, topology, options)).run()

@@ -243,6 +243,11 @@ class DeploymentClient:
             async for message in call:
                 yield message.chunk
 
+    async def remove_files(self, name: str, paths: Sequence[str]) -> None:
+        """Remove files and folders of a pod."""
+        with _errors():
+            await self._stub.RemoveFiles(pb.RemoveFilesRequest(name=name, paths=paths))
+
     async def copy_in(
         self, name: str, path: str, pieces: AsyncIterable[bytes], *, strip: bool
     ) -> Copied:

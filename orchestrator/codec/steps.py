@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.rollout import RolloutState, RolloutView
+from orchestrator.lifecycle.rollout import RolloutState, RolloutView
 from orchestrator.steps import StepAction, StepView
 from protos.orchestrator.v1 import orchestrator_pb2 as pb
 from vnet.codec import fields

@@ -241,6 +241,15 @@ def volume_kind(value: object) -> object:
     return value
 
 
+def watch_action(value: object) -> object:
+    """Refuse Compose's other actions by name."""
+    if value == "rebuild":
+        raise ValueError("podnet builds no images, so nothing can be rebuilt; use sync or restart")
+    if value == "sync+exec":
+        raise ValueError('action "sync+exec" is not yet supported; use sync or sync+restart')
+    return value
+
+
 def tmpfs_from_short(value: object) -> object:
     """Turn `TARGET[:size=64M]` into `{target, size}`."""
     if not isinstance(value, str):

@@ -25,6 +25,7 @@ from orchestrator.topology.schema import (
     VolumeEntry,
     VolumeKind,
 )
+from orchestrator.topology.schema.develop import DevelopSection
 from orchestrator.topology.validation import Finding
 from orchestrator.topology.variables import Layered
 from pod_node.images import ImageError
@@ -117,7 +118,13 @@ def _resolved(
         given = variables.get(variable) if value is None else value
         if given is not None:
             environment[variable] = given
-    changes = {"volumes": volumes, "environment": environment, "env_file": ()}
+    develop = _resolved_develop(service.develop, ("services", name, "develop"), directory, result)
+    changes = {
+        "volumes": volumes,
+        "environment": environment,
+        "env_file": (),
+        "develop": develop,
+    }
     return service.model_copy(update=changes)
 
 
@@ -144,6 +151,19 @@ def _resolved_volume(
         message = f"{quoted(source)} is no folder and no file, and pods can mount nothing else"
         result.findings.append(Finding(path, message))
     return volume.model_copy(update={"source": source})
+
+
+def _resolved_develop(
+    develop: DevelopSection, path: NodePath, directory: Path, result: Resolution
+) -> DevelopSection:
+    entries = []
+    for index, entry in enumerate(develop.watch):
+        watched = os.path.abspath(directory / os.path.expanduser(entry.path))
+        if not os.path.exists(watched):
+            message = f"{quoted(watched)} does not exist; create it or correct the path"
+            result.findings.append(Finding((*path, "watch", index, "path"), message))
+        entries.append(entry.model_copy(update={"path": watched}))
+    return develop.model_copy(update={"watch": tuple(entries)})
 
 
 def _read_env_file(

@@ -54,7 +54,7 @@ SCHEDULE = _refuse("every repeat restart scale until")
 SERVICE = _refuse(
     "annotations attach blkio_config build cap_add cap_drop cgroup cgroup_parent configs"
     " container_name cpu_count cpu_percent cpu_period cpu_quota cpu_rt_period cpu_rt_runtime"
-    " cpu_shares cpus cpuset credential_spec develop device_cgroup_rules devices dns dns_opt"
+    " cpu_shares cpus cpuset credential_spec device_cgroup_rules devices dns dns_opt"
     " dns_search domainname egress expose extends external_links extra_hosts gpus group_add"
     " hostname init ipc isolation label_file labels link links logging mac_address"
     " mem_reservation mem_swappiness memswap_limit models network_mode oom_kill_disable"
@@ -80,6 +80,10 @@ VOLUME_ENTRY = _refuse("bind consistency image volume")
 TMPFS = _refuse("", mode="pods have no users; remove it")
 
 STORAGE = _refuse("")
+
+DEVELOP = _refuse("")
+
+WATCH = _refuse("exec")
 
 VOLUME = _refuse("driver driver_opts external labels name")
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pod_node.files.archive import Copied, read_archive, remove, write_archive
@@ -19,6 +18,9 @@ if TYPE_CHECKING:
 
     from pod_node.files.archive import Book
     from pod_node.files.tree import PodTree
+
+UNREAD_MOST = 64 << 20
+"""What is taken from a sender after an error, so that it hears of that and not of a broken call."""
 
 
 class LoopBook:
@@ -85,10 +87,18 @@ async def copy_in(
     pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="copy")
     copied = asyncio.get_running_loop().run_in_executor(pool, write)
     pool.shutdown(wait=False)
+    unread = 0
     try:
-        with suppress(BrokenPipeError):  # the writer has had enough, or has failed
-            async for piece in pieces:
-                await asyncio.to_thread(_write_all, writing, piece)
+        async for piece in pieces:
+            if unread == 0:
+                try:
+                    await asyncio.to_thread(_write_all, writing, piece)
+                    continue
+                except BrokenPipeError:  # the writer has had enough, or has failed
+                    pass
+            unread += len(piece)
+            if unread > UNREAD_MOST:
+                break
     finally:
         os.close(writing)
         await asyncio.wait([copied])

@@ -3,6 +3,9 @@
     modules/DIGEST.wasm      modules as fetched, by their sha256
     compiled/KEY.cwasm       modules compiled for one engine and CPU; KEY.json: is it intact
     layers/KEY/              files to mount into guests, with their bytecode
+    builds/DIGEST/           what was built on this machine, by the recipe's digest
+    building/DIGEST/         builds that have not ended well, with their logs
+    sources/                 tarballs that builds start from
     locks/ scratch/          who works on what, and on what
 
 The place is `PODNET_CACHE`, else `podnet` below `XDG_CACHE_HOME`, else `~/.cache/podnet`. Compiled
@@ -64,6 +67,18 @@ class CacheFolder:
     def layers(self) -> Path:
         """The folder of prepared files for guests."""
         return self._folder("layers")
+
+    def builds(self) -> Path:
+        """The folder of what was built from source."""
+        return self._folder("builds")
+
+    def building(self) -> Path:
+        """The folder of builds that have not ended well."""
+        return self._folder("building")
+
+    def sources(self) -> Path:
+        """The folder of source tarballs."""
+        return self._folder("sources")
 
     @contextmanager
     def work(self, key: str, wanted: str, on_wait: Callable[[], None]) -> Iterator[Path]:

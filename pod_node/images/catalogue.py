@@ -2,7 +2,8 @@
 
 A reference is what stands behind `image:` in a topology:
 
-- the name of a shipped image, for example `python`;
+- the name of a shipped image, for example `python`, perhaps with a version: `python:3.13`. The
+  file of an image is called as the image, and one of another version has that behind a dash;
 - a path to a module of one's own (`./module.wasm`) or to a manifest of one's own (`./image.toml`),
   relative to the topology, with or without `file:` before it.
 
@@ -13,21 +14,29 @@ pod node included, sees names and `file:/absolute/path` only.
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
-from pod_node.images.errors import ManifestError, ModuleError, UnknownImageError
-from pod_node.images.manifest import SIZE_LIMIT_BYTES, Manifest, read_manifest
+from pod_node.images.errors import (
+    BuiltImageError,
+    ManifestError,
+    ModuleError,
+    UnknownImageError,
+)
+from pod_node.images.manifest import SIZE_LIMIT_BYTES, Blueprint, Manifest, read_manifest
 from pod_node.images.sources import FileSource
 
 MANIFEST_FOLDER = Path(__file__).parent / "manifests"
 MODULE_HEADER = b"\0asm\x01\0\0\0"
 COMPONENT_HEADER = b"\0asm\x0d\0\x01\0"
 _FILE = "file:"
+_BEFORE_VERSION = re.compile(r"-(?=[0-9.]+$)")
 
 
 def known_images() -> tuple[str, ...]:
-    """Names of the shipped images, sorted."""
-    return tuple(sorted(path.stem for path in MANIFEST_FOLDER.glob("*.toml")))
+    """Names of the shipped images, sorted; with the version where there are several."""
+    stems = (path.name.removesuffix(".toml") for path in MANIFEST_FOLDER.glob("*.toml"))
+    return tuple(sorted(_BEFORE_VERSION.sub(":", stem) for stem in stems))
 
 
 def absolute_reference(reference: str, folder: Path) -> str:
@@ -39,13 +48,12 @@ def absolute_reference(reference: str, folder: Path) -> str:
     path = _path_in(reference)
     if path is not None:
         return f"{_FILE}{(folder / path).absolute()}"
-    if reference not in known_images():
-        raise UnknownImageError(reference, known_images())
+    _shipped(reference)
     return reference
 
 
-def find_manifest(reference: str) -> Manifest:
-    """Give the manifest that a reference stands for.
+def find_image(reference: str) -> Manifest | Blueprint:
+    """Give what a reference stands for.
 
     Raises:
         UnknownImageError: no such name.
@@ -54,12 +62,35 @@ def find_manifest(reference: str) -> Manifest:
     """
     path = _path_in(reference)
     if path is None:
-        if reference not in known_images():
-            raise UnknownImageError(reference, known_images())
-        return read_manifest(MANIFEST_FOLDER / f"{reference}.toml")
+        return _shipped(reference)
     if path.suffix == ".toml":
         return read_manifest(path)
     return _manifest_of_module(path)
+
+
+def find_manifest(reference: str) -> Manifest:
+    """Give the manifest that a reference stands for, of an image that is not built here.
+
+    Raises:
+        BuiltImageError: its module can only be built.
+        UnknownImageError, ManifestError, ModuleError: as `find_image` does.
+    """
+    found = find_image(reference)
+    if isinstance(found, Blueprint):
+        raise BuiltImageError(reference)
+    return found
+
+
+def _shipped(reference: str) -> Manifest | Blueprint:
+    """Read the manifest of a shipped image."""
+    if reference in known_images():
+        return read_manifest(MANIFEST_FOLDER / f"{reference.replace(':', '-')}.toml")
+    name, _, version = reference.partition(":")
+    if version and name in known_images():
+        image = read_manifest(MANIFEST_FOLDER / f"{name}.toml")
+        if image.version == version:
+            return image
+    raise UnknownImageError(reference, known_images())
 
 
 def check_module(image: str, head: bytes) -> None:

@@ -32,6 +32,20 @@ class UnknownImageError(ImageError):
         )
 
 
+class BuiltImageError(ImageError):
+    """An image cannot be fetched, because it is built on this machine."""
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(reference)
+        self.reference = reference
+
+    def __str__(self) -> str:
+        return (
+            f"image {self.reference} is not fetched but built on this machine: "
+            f"podnet image build {self.reference}"
+        )
+
+
 class ManifestError(ImageError):
     """A manifest cannot be read or says something impossible."""
 

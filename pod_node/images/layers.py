@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -37,6 +37,10 @@ class RunGuest(Protocol):
         """Run the compiled module `artifact`; return its exit status and all that it printed."""
 
 
+_Run = Callable[[Sequence[str], Mount], tuple[int, str]]
+"""Runs a command of the image with one writable mount; returns its exit status and output."""
+
+
 class LayerCache:
     """Prepares folders for guests and keeps them."""
 
@@ -45,9 +49,21 @@ class LayerCache:
         self._run_guest = run_guest
 
     def prepare(
-        self, manifest: Manifest, mount: ImageMount, artifact: Path, reporter: Reporter
+        self,
+        manifest: Manifest,
+        mount: ImageMount,
+        artifact: Path,
+        reporter: Reporter,
+        earlier: Sequence[Mount] = (),
     ) -> Mount:
         """Give the mount that a pod of the image gets.
+
+        Args:
+            manifest: The image's.
+            mount: What to prepare.
+            artifact: The compiled module.
+            reporter: Told of waiting and working.
+            earlier: The image's mounts that are ready; its interpreter may need them to run.
 
         Raises:
             LayerError: the folder cannot be read, or the interpreter refused its files.
@@ -69,27 +85,33 @@ class LayerCache:
                 if not final.is_dir():
                     draft = scratch / "layer"
                     _copy(mount.source, files, draft)
+                    run = partial(self._run, artifact, earlier)
                     if mount.prepare:
-                        self._complete(manifest, mount, draft, artifact)
+                        self._complete(manifest, mount, draft, run)
                     if mount.bytecode:
-                        self._compile(manifest, mount, draft, artifact)
+                        self._compile(manifest, mount, draft, run)
                     draft.rename(final)
         return Mount(source=final, target=mount.target, read_only=True, layer=True)
 
-    def _complete(self, manifest: Manifest, mount: ImageMount, draft: Path, artifact: Path) -> None:
-        writable = [Mount(source=draft, target=mount.target)]
-        status, output = self._run_guest(artifact, mount.prepare, writable)
+    def _run(
+        self, artifact: Path, earlier: Sequence[Mount], argv: Sequence[str], writable: Mount
+    ) -> tuple[int, str]:
+        return self._run_guest(artifact, argv, [*earlier, writable])
+
+    def _complete(self, manifest: Manifest, mount: ImageMount, draft: Path, run: _Run) -> None:
+        writable = Mount(source=draft, target=mount.target)
+        status, output = run(mount.prepare, writable)
         if status != 0:
             reason = f"{' '.join(mount.prepare)} ended with status {status}: {_last_of(output)}"
             raise LayerError(manifest.name, str(mount.source), reason)
 
-    def _compile(self, manifest: Manifest, mount: ImageMount, draft: Path, artifact: Path) -> None:
+    def _compile(self, manifest: Manifest, mount: ImageMount, draft: Path, run: _Run) -> None:
         program = manifest.entry[0] if manifest.entry else manifest.name
         # -I: no environment, no site folder of the user; the layer is compiled where guests will
         # see it, so that tracebacks name the place where a reader finds the file.
         argv = [program, "-I", "-m", "compileall", "-q"]
         argv += ["--invalidation-mode", "unchecked-hash", mount.target]
-        status, output = self._run_guest(artifact, argv, [Mount(source=draft, target=mount.target)])
+        status, output = run(argv, Mount(source=draft, target=mount.target))
         missing = [path.name for path in draft.rglob("*.py") if not _has_bytecode(path)]
         if status != 0 or missing:
             reason = (

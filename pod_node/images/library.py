@@ -1,8 +1,8 @@
 """From an image reference to all that a boot needs: the node's one entry to this package.
 
-Owns the order of the steps (manifest, module, compiled module, files to mount) and nothing of how
-they work. All of it blocks; call it from a worker thread. When everything is cached, it takes about
-a millisecond and opens neither the module nor the network.
+Owns the order of the steps (manifest, build, module, compiled module, files to mount) and nothing
+of how they work. All of it blocks; call it from a worker thread. When everything is cached, it
+takes about a millisecond and opens neither the module nor the network.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from pod_node.images.builds import BuildStore
 from pod_node.images.cache import CacheFolder
-from pod_node.images.catalogue import find_manifest
+from pod_node.images.catalogue import find_image
 from pod_node.images.compiled import Compile, CompileCache
 from pod_node.images.errors import UnknownProgramError
 from pod_node.images.layers import LayerCache, RunGuest
-from pod_node.images.manifest import Manifest
+from pod_node.images.manifest import Blueprint, Manifest
 from pod_node.images.script import resolve_script
 from pod_node.images.store import ModuleStore
 from pod_node.progress import OnProgress, Phase, Reporter
@@ -92,6 +93,7 @@ class ImageLibrary:
             run_guest: Runs an image once, to compile its files.
             clock: Seconds, for progress.
         """
+        self._builds = BuildStore(cache)
         self._store = ModuleStore(cache)
         self._compiled = CompileCache(cache, compile_, fingerprint)
         self._layers = LayerCache(cache, run_guest)
@@ -104,12 +106,13 @@ class ImageLibrary:
             ImageError: with a text for people.
         """
         reporter = Reporter(reference, on_progress, self._clock)
-        manifest = find_manifest(reference)
+        image = find_image(reference)
+        manifest = self._builds.build(image, reporter) if isinstance(image, Blueprint) else image
         read = partial(self._store.read, manifest, reporter)
         artifact = self._compiled.compiled(manifest.sha256, read, reporter)
-        mounts = tuple(
-            self._layers.prepare(manifest, mount, artifact, reporter) for mount in manifest.mounts
-        )
+        mounts: tuple[Mount, ...] = ()
+        for mount in manifest.mounts:
+            mounts += (self._layers.prepare(manifest, mount, artifact, reporter, mounts),)
         reporter.tell(Phase.READY, manifest.size_bytes, manifest.size_bytes)
         return CompiledImage(
             reference=reference, manifest=manifest, artifact=artifact, mounts=mounts

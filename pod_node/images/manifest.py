@@ -1,6 +1,7 @@
 """Image manifests: what an image is and where its bytes come from. Reads TOML; fetches nothing.
 
     name = "python"
+    version = "3.12"                      # what `image: python:3.12` asks for; may be left out
     kind = "command"                      # a WASI command module: it has `_start`
     programs = ["python", "python3"]      # what a pod's command may begin with; left out: anything
     entry = ["python"]                    # the command of a pod that gives none
@@ -25,6 +26,9 @@
     bytecode = true                       # compile the .py files once, with the image itself
     prepare = ["python", "unpack.py"]     # run this once, with the image itself, on a writable copy
 
+An image that is built on this machine says `build = "RECIPE"` instead of `sources`, `sha256` and
+`size_bytes`, and a mount's source may be `build:FOLDER`, a folder of what was built.
+
 Unknown keys are errors.
 """
 
@@ -46,6 +50,24 @@ from pod_node.images.sources import FileSource, Source, parse_source
 T = TypeVar("T")
 
 NAME_PATTERN = re.compile(r"[a-z][a-z0-9-]{0,62}")
+VERSION_PATTERN = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6}){0,3}")
+_KEYS = (
+    "name",
+    "version",
+    "kind",
+    "programs",
+    "entry",
+    "shell",
+    "environment",
+    "search_paths",
+    "script",
+    "mounts",
+)
+_PULL = ("sources", "sha256", "size_bytes")
+"""Keys of images that are fetched."""
+_BUILD = ("build",)
+"""The key of those that are built."""
+_BUILT = "build:"
 SIZE_LIMIT_BYTES = 2 * 1024 * 1024 * 1024
 """No module is larger; wasm's own tools stop near it."""
 
@@ -76,6 +98,8 @@ class Manifest:
     """One image, as declared."""
 
     name: str
+    version: str = ""
+    """Of what is in it; empty when the manifest does not say."""
     sources: tuple[Source, ...]
     sha256: str
     """Digest of the module in lower-case hexadecimal."""
@@ -96,7 +120,41 @@ class Manifest:
     mounts: tuple[ImageMount, ...] = field(default=())
 
 
-def read_manifest(path: Path) -> Manifest:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Product:
+    """What the build of an image has left."""
+
+    module: Path
+    sha256: str
+    size_bytes: int
+    folders: tuple[tuple[str, Path], ...]
+    """What the manifest's mounts may name, and where it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blueprint:
+    """The manifest of an image that is built on this machine: complete with a product only."""
+
+    name: str
+    version: str
+    recipe: str
+    place: Path
+    """The manifest's file."""
+    table: Mapping[str, object]
+
+    def manifest(self, product: Product) -> Manifest:
+        """Give the image's manifest, once there is a product.
+
+        Raises:
+            ManifestError: it names a folder that the product does not have.
+        """
+        try:
+            return _Reader(self.table, self.place.parent, product).manifest()
+        except ValueError as error:
+            raise ManifestError(str(self.place), str(error)) from error
+
+
+def read_manifest(path: Path) -> Manifest | Blueprint:
     """Read a manifest file; relative paths in it start from its folder.
 
     Raises:
@@ -113,14 +171,16 @@ def read_manifest(path: Path) -> Manifest:
     return parse_manifest(text, path)
 
 
-def parse_manifest(text: str, path: Path) -> Manifest:
+def parse_manifest(text: str, path: Path) -> Manifest | Blueprint:
     """Parse a manifest's text; `path` is where it stands, for messages and relative paths.
 
     Raises:
         ManifestError: what the text says is not a manifest.
     """
     try:
-        return _Reader(tomllib.loads(text), path.parent).manifest()
+        table = tomllib.loads(text)
+        reader = _Reader(table, path.parent)
+        return reader.blueprint(path) if "build" in table else reader.manifest()
     except tomllib.TOMLDecodeError as error:
         raise ManifestError(str(path), f"is not TOML: {error}") from error
     except ValueError as error:
@@ -130,39 +190,53 @@ def parse_manifest(text: str, path: Path) -> Manifest:
 class _Reader:
     """Takes typed values out of a TOML table; complaints are ValueErrors that name the key."""
 
-    def __init__(self, table: Mapping[str, object], folder: Path) -> None:
+    def __init__(
+        self, table: Mapping[str, object], folder: Path, product: Product | None = None
+    ) -> None:
         self._table = table
         self._folder = folder
+        self._product = product
 
     def manifest(self) -> Manifest:
-        self._only(
-            "name",
-            "kind",
-            "programs",
-            "entry",
-            "shell",
-            "sources",
-            "sha256",
-            "size_bytes",
-            "environment",
-            "search_paths",
-            "script",
-            "mounts",
-        )
+        self._only(*_KEYS, *(_BUILD if self._product else _PULL))
+        product = self._product
         return Manifest(
-            name=self._matching("name", NAME_PATTERN, "lower-case letters, digits and dashes"),
+            name=self._name(),
+            version=self._version(),
             kind=self._kind(),
             programs=self._words("programs"),
             entry=self._words("entry"),
             shell=self._words("shell"),
-            sources=self._sources(),
-            sha256=self._matching("sha256", re.compile("[0-9a-f]{64}"), "64 hexadecimal digits"),
-            size_bytes=self._size(),
+            sources=(FileSource(str(product.module)),) if product else self._sources(),
+            sha256=product.sha256 if product else self._sha256(),
+            size_bytes=product.size_bytes if product else self._size(),
             environment=self._variables("environment"),
             search_paths=self._variables("search_paths"),
             script=self._script(),
             mounts=self._mounts(),
         )
+
+    def blueprint(self, place: Path) -> Blueprint:
+        self._only(*_KEYS, *_BUILD)
+        recipe = self._matching("build", NAME_PATTERN, "the name of a recipe")
+        return Blueprint(
+            name=self._name(),
+            version=self._version(),
+            recipe=recipe,
+            place=place,
+            table=self._table,
+        )
+
+    def _name(self) -> str:
+        return self._matching("name", NAME_PATTERN, "lower-case letters, digits and dashes")
+
+    def _version(self) -> str:
+        if "version" not in self._table:
+            return ""
+        return self._matching("version", VERSION_PATTERN, "numbers with dots between them")
+
+    def _sha256(self) -> str:
+        return self._matching("sha256", re.compile("[0-9a-f]{64}"), "64 hexadecimal digits")
 
     def _only(self, *known: str) -> None:
         for key in self._table:
@@ -243,7 +317,7 @@ class _Reader:
         for table in self._get("mounts", list, []):
             if not isinstance(table, dict):
                 raise ValueError("'mounts' must be a list of tables: [[mounts]]")
-            mounts.append(_Reader(table, self._folder)._mount())
+            mounts.append(_Reader(table, self._folder, self._product)._mount())
         return tuple(mounts)
 
     def _mount(self) -> ImageMount:
@@ -256,13 +330,21 @@ class _Reader:
         source = self._get("source", str)
         if not source or "\0" in source:
             raise ValueError("'source' must name a folder")
-        folder = (self._folder / source).absolute()
         return ImageMount(
-            source=folder,
+            source=self._mounted(source),
             target=target,
             bytecode=self._get("bytecode", bool, False),
             prepare=self._words("prepare"),
         )
+
+    def _mounted(self, source: str) -> Path:
+        if self._product is None or not source.startswith(_BUILT):
+            return (self._folder / source).absolute()
+        folders = dict(self._product.folders)
+        name = source.removeprefix(_BUILT)
+        if name not in folders:
+            raise ValueError(f"'source' names {source!r}, but a build gives {', '.join(folders)}")
+        return folders[name]
 
 
 def _is_guest_path(text: str) -> bool:

@@ -1,7 +1,7 @@
-"""Runs the `python` image's module in wasmtime and nothing else: the baseline for boots.
+"""Runs a Python image's module in wasmtime and nothing else: the baseline for boots.
 
-A bare run is: a new `Store` with a `WasiConfig` (arguments, standard output, one read-only
-folder), `Linker.instantiate` of the compiled module and a call of `_start`, in a process that has
+A bare run is: a new `Store` with a `WasiConfig` (arguments, standard output, read-only
+folders), `Linker.instantiate` of the compiled module and a call of `_start`, in a process that has
 done all that before. The engine has wasmtime's default `Config`, apart from the compile cache.
 """
 
@@ -16,9 +16,17 @@ from multiprocessing.connection import Connection
 
 import wasmtime
 
-from pod_node.images import CacheFolder, ModuleStore, cache_root, find_manifest
+from pod_node.images import (
+    Blueprint,
+    BuildStore,
+    CacheFolder,
+    ModuleStore,
+    cache_root,
+    find_image,
+)
 from pod_node.progress import Reporter
 from tests.bench.builds import PROGRAMS
+from tests.bench.requests import PYTHON
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +44,9 @@ class BareFigures:
     cpu_s: float
 
 
-def serve_bare(connection: Connection) -> None:
-    """Answer every `BareRun` with `BareFigures`."""
-    python = _BarePython()
+def serve_bare(connection: Connection, image: str = PYTHON) -> None:
+    """Answer every `BareRun` with `BareFigures`, from the module of an image."""
+    python = _BarePython(image)
     while True:
         try:
             request = connection.recv()
@@ -48,15 +56,22 @@ def serve_bare(connection: Connection) -> None:
 
 
 class _BarePython:
-    def __init__(self) -> None:
+    def __init__(self, image: str) -> None:
         config = wasmtime.Config()
         config.cache = True
         self._engine = wasmtime.Engine(config)
         self._linker = wasmtime.Linker(self._engine)
         self._linker.define_wasi()
-        store = ModuleStore(CacheFolder(cache_root(os.environ)))
-        reporter = Reporter("python", lambda _: None, time.monotonic)
-        path = store.pull(find_manifest("python"), reporter)
+        cache = CacheFolder(cache_root(os.environ))
+        reporter = Reporter(image, lambda _: None, time.monotonic)
+        found = find_image(image)
+        if isinstance(found, Blueprint):
+            manifest = BuildStore(cache).build(found, reporter)
+            # What the module of the other image carries itself.
+            self._mounts = manifest.mounts[:1]
+        else:
+            manifest, self._mounts = found, ()
+        path = ModuleStore(cache).pull(manifest, reporter)
         self._module = wasmtime.Module.from_file(self._engine, str(path))
 
     def run(self, arguments: Sequence[str]) -> BareFigures:
@@ -74,6 +89,8 @@ class _BarePython:
         wasi.stdout_file = output
         wasi.inherit_stderr()
         wasi.preopen_dir(str(PROGRAMS), "/bench", fs_mutable=False)
+        for mount in self._mounts:
+            wasi.preopen_dir(str(mount.source), mount.target, fs_mutable=False)
         store = wasmtime.Store(self._engine)
         store.set_wasi(wasi)
         start = self._linker.instantiate(store, self._module).exports(store)["_start"]

@@ -7,10 +7,12 @@ are those of a node with these pods.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from tests.bench.cases import Case, Report
 from tests.bench.pods import serve_pods
 from tests.bench.requests import (
+    PYTHON,
     Boot,
     BootAndEnd,
     BootAndKill,
@@ -32,8 +34,9 @@ from vnet.configuration import NetworkConfiguration
 class PodNode(Worker):
     """The handle of such a process."""
 
-    def __init__(self) -> None:
-        super().__init__(serve_pods)
+    def __init__(self, python: str = PYTHON) -> None:
+        """Start it; Python programs will run on the image `python`."""
+        super().__init__(partial(serve_pods, python))
 
     def run(self, case: Case, captured_link: str | None = None) -> list[Report]:
         return self._reports(RunCase(case, captured_link))

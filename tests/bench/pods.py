@@ -45,18 +45,18 @@ QUIET_AFTER_S = 1.5
 QUIET_S = 0.5
 
 
-def serve_pods(connection: Connection) -> None:
-    """Answer requests until the connection is closed."""
-    asyncio.run(_serve(connection))
+def serve_pods(python: str, connection: Connection) -> None:
+    """Answer requests until the connection is closed; Python programs run on the image `python`."""
+    asyncio.run(_serve(python, connection))
 
 
-async def _serve(connection: Connection) -> None:
+async def _serve(python: str, connection: Connection) -> None:
     compiler = Compiler(create_engine())
     runtime = EngineRuntime(compiler)
     images = create_library(compiler, CacheFolder(cache_root(os.environ)))
     runtime.attach_network(NETWORK, SUBNET)
     try:
-        await _answer(connection, _Pods(runtime, images))
+        await _answer(connection, _Pods(runtime, images, python))
     finally:
         await runtime.close()
 
@@ -112,7 +112,8 @@ class _LivePod:
 class _Pods:
     """The pods of this process."""
 
-    def __init__(self, runtime: EngineRuntime, images: ImageLibrary) -> None:
+    def __init__(self, runtime: EngineRuntime, images: ImageLibrary, python: str) -> None:
+        self._python = python
         self._runtime = runtime
         self._images = images
         self._prepared: dict[str, CompiledImage] = {}
@@ -242,9 +243,9 @@ class _Pods:
     def _image_and_command(self, program: Program) -> tuple[CompiledImage, tuple[str, ...]]:
         name, *arguments = program.command
         if name == "python":
-            return self._image("python"), program.command
+            return self._image(self._python), program.command
         if is_python(name):
-            return self._image("python"), ("python", f"/bench/{name}", *arguments)
+            return self._image(self._python), ("python", f"/bench/{name}", *arguments)
         return self._image(f"file:{pod_program(name)}"), program.command
 
     def _image(self, reference: str) -> CompiledImage:

@@ -11,6 +11,8 @@ from vnet.configuration import NetworkConfiguration
 NETWORK = "bench"
 SUBNET = IPv4Network("10.77.0.0/16")
 PORT = 7000
+PYTHON = "python"
+"""The image of Python programs, unless a measure asks for another."""
 FIRST_ADDRESS = SUBNET.network_address + 2
 """Pods get addresses in the order in which they are booted."""
 

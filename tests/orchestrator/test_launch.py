@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.codec import NodeRefusedError
-from orchestrator.launch import Launch
+from orchestrator.launch.launch import Launch
 from orchestrator.plan import Condition, PlannedPortal
 from orchestrator.steps import step_view
 from orchestrator.topology.values import RestartMode, RestartPolicy
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from orchestrator.codec import NodeClient
-    from orchestrator.launch import Order
+    from orchestrator.launch.order import Order
+    from orchestrator.lifecycle.restart import RestartRecord
+    from orchestrator.lifecycle.rollout import RolloutView
     from orchestrator.phases import PodView
     from orchestrator.plan import Plan
-    from orchestrator.restart import RestartRecord
-    from orchestrator.rollout import RolloutView
     from pod_node.progress import Progress
     from pod_node.records import LogLines
     from pod_node.status import OpenPortal

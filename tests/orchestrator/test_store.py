@@ -20,7 +20,7 @@ from orchestrator.declaration import (
     Scale,
     Wanted,
 )
-from orchestrator.restart import RestartRecord
+from orchestrator.lifecycle.restart import RestartRecord
 from orchestrator.store import MIGRATIONS, Store, StoreError
 from orchestrator.topology.source import TopologySource
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.codec import DeploymentClient
-from orchestrator.orchestration import Orchestrator
+from orchestrator.orchestration.orchestrator import Orchestrator
 from orchestrator.service import serve_control
 from orchestrator.state import DeploymentFolder
 from orchestrator.store import Store
@@ -146,7 +146,7 @@ async def running_deployment(
 
 
 async def _applied(orchestrator: Orchestrator, source: TopologySource) -> None:
-    async with aclosing(orchestrator.apply(source)) as steps:
+    async with aclosing(orchestrator.requests.apply(source)) as steps:
         async for _ in steps:
             pass
 

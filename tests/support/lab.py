@@ -25,7 +25,15 @@ import wasmtime
 from pod_node.engine import Compiler, EngineRuntime, create_engine, create_library
 from pod_node.engine.fabric import is_internal
 from pod_node.engine.program import NATIVE
-from pod_node.images import CacheFolder, CompiledImage, cache_root
+from pod_node.images import (
+    Blueprint,
+    BuildStore,
+    CacheFolder,
+    CompiledImage,
+    ImageLibrary,
+    cache_root,
+    find_image,
+)
 from pod_node.spec import Interface, Limits, Mount, PodExit, PodSpec, Tmpfs
 from tests.support.puppet import Puppet, PuppetServer
 from tests.support.wat import Import, puppet_text, script_text
@@ -36,6 +44,7 @@ if TYPE_CHECKING:
     from pod_node.files import Roots
 
 FABRIC_BYTES = 128 << 20
+BUILT_PYTHON = "python:3.13"
 NETWORKS = {"front": IPv4Network("10.10.0.0/16"), "back": IPv4Network("10.20.0.0/16")}
 FRONT_GATEWAY, BACK_GATEWAY = "10.10.0.1", "10.20.0.1"
 
@@ -304,5 +313,19 @@ async def lab(
 @cache
 def python_image() -> CompiledImage:
     """The image `python`; its first use in a checkout fetches and compiles it."""
-    library = create_library(shared_compiler(), CacheFolder(cache_root(os.environ)))
-    return library.prepare("python", lambda progress: None)
+    return _library().prepare("python", lambda progress: None)
+
+
+@cache
+def built_python_image() -> CompiledImage | None:
+    """The image `python:3.13`, if it was built before: no test builds it."""
+    image = find_image(BUILT_PYTHON)
+    assert isinstance(image, Blueprint)
+    if BuildStore(CacheFolder(cache_root(os.environ))).find(image) is None:
+        return None
+    return _library().prepare(BUILT_PYTHON, lambda progress: None)
+
+
+@cache
+def _library() -> ImageLibrary:
+    return create_library(shared_compiler(), CacheFolder(cache_root(os.environ)))

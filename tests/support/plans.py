@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 from orchestrator.declaration import PortalMemory
-from orchestrator.launch import Order
+from orchestrator.launch.order import Order
 from orchestrator.plan import (
     Condition,
     Dependency,

@@ -72,7 +72,9 @@ class Up:
 
 
 @asynccontextmanager
-async def podnet_up(topology: Path, state: Path, *, ends: bool = True) -> AsyncIterator[Up]:
+async def podnet_up(
+    topology: Path, state: Path, *options: str, ends: bool = True
+) -> AsyncIterator[Up]:
     """Run `podnet up` on a topology, and end it with the block if it still runs.
 
     With `ends`, the deployment ends with the block, too, and not only the command.
@@ -80,7 +82,7 @@ async def podnet_up(topology: Path, state: Path, *, ends: bool = True) -> AsyncI
     with short_folder() as temporary:
         environment = os.environ | {"PODNET_STATE": str(state), "TMPDIR": str(temporary)}
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "orchestrator.cli.main", "up", str(topology)),
+            *(sys.executable, "-m", "orchestrator.cli.main", "up", *options, str(topology)),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

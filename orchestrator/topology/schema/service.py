@@ -29,6 +29,7 @@ from orchestrator.topology.fields import (
     TcpProbe,
     Text,
 )
+from orchestrator.topology.schema.develop import DevelopSection
 from orchestrator.topology.schema.section import Section
 from orchestrator.topology.schema.storage import StorageSection, TmpfsEntry, VolumeEntry
 from orchestrator.topology.values import Condition, FailureAction, RestartPolicy, UpdateOrder
@@ -202,6 +203,7 @@ class ServiceSection(Section):
         ),
     ] = ()
     storage_opt: StorageSection = StorageSection()
+    develop: DevelopSection = DevelopSection()
     environment: Annotated[
         dict[str, str | None],
         BeforeValidator(

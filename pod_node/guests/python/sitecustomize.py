@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 HERE = __file__.rpartition("/")[0]
-LIBRARY = "/usr/lib/python3.12"
+LIBRARY = f"/usr/lib/python{sys.version_info.major}.{sys.version_info.minor}"
 """The interpreter's library, unpacked by the image store; see the image's manifest."""
 START = f"{LIBRARY}/start"
 """What the interpreter imports before this module; only for that."""
@@ -186,7 +186,7 @@ class AdjustingLoader:
 
 
 def refuse_thread(*_arguments: object, **_named: object) -> "NoReturn":
-    """Say why no thread starts; stands for `_thread.start_new_thread`."""
+    """Say why no thread starts; stands for each function of `_thread` that starts one."""
     raise RuntimeError(NO_THREADS)
 
 
@@ -256,8 +256,9 @@ def settle_library() -> list[str]:
     It comes first on `PYTHONPATH`, so that no start reads the archive, but folders of the user go
     before a library everywhere else.
     """
-    inherited = [entry for entry in sys.path if entry.startswith(sys.prefix)]
-    users = [entry for entry in sys.path if entry not in (HERE, START, LIBRARY, *inherited)]
+    ours, builtin = (HERE, START, LIBRARY), f"{sys.prefix}/lib/python"
+    inherited = [e for e in sys.path if e.startswith(builtin) and e not in ours]
+    users = [entry for entry in sys.path if entry not in (*ours, *inherited)]
     if LIBRARY in sys.path:
         index = loads(read_file(f"{LIBRARY}/index"))
         sys.path_hooks.insert(0, lambda folder: LibraryFinder(index, folder))
@@ -301,7 +302,10 @@ def sleep(secs: float, /) -> None:
 
 def catch_interrupts() -> None:
     """Have the kernel keep interrupts for us: they are to be a KeyboardInterrupt."""
-    control = open_file("/proc/ctl", O_RDWR)
+    try:
+        control = open_file("/proc/ctl", O_RDWR)
+    except FileNotFoundError:
+        return  # in no pod: an image's own steps run without a kernel
     write(control, b"catch 4 0")
     close(control)
 
@@ -312,6 +316,8 @@ vars(os)["__getattr__"] = find_in_os
 if not sys.executable:
     sys.executable = EXECUTABLE
 _thread.start_new_thread = _thread.start_new = refuse_thread
+if hasattr(_thread, "start_joinable_thread"):  # what `threading` calls since 3.13
+    _thread.start_joinable_thread = refuse_thread
 if sys.stdout is not None:  # a log shows lines as they come, and a killed pod keeps what it said
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a TextIOWrapper
 users = settle_library()

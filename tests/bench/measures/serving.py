@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tests.bench.bare import BareFigures, BareRun, serve_bare
+from tests.bench.images import BUILT, built_python
 from tests.bench.node import PodNode
 from tests.bench.requests import Program
 from tests.bench.rows import Bound, Row
@@ -45,6 +46,15 @@ def _costs() -> dict[int, _Cost]:
     return costs
 
 
+def _built_memory_mb() -> float:
+    """Memory that each pod of the built image takes, the same way."""
+    with PodNode(built_python()) as node:
+        node.boot([SERVER])
+        proportional = node.memory_bytes("Pss")
+        node.boot([SERVER] * PODS)
+        return (node.memory_bytes("Pss") - proportional) / 1e6 / PODS
+
+
 def _bare_cpu_ms() -> float:
     """CPU time of a bare run that imports what the server does and ends where it would listen."""
     run = BareRun(("/bench/http_server.py", "-"))
@@ -82,7 +92,15 @@ def measure() -> list[Row]:
             note="growth of the node's Pss: pages that pods share count once",
         ),
         Row(
-            name="the same, shared pages counted for each pod",
+            name=f"the same, image {BUILT}",
+            unit="MB",
+            value=_built_memory_mb(),
+            baseline=cost.proportional_mb,
+            bound=Bound(1.0, at_least=False),
+            note="growth of the node's Pss; baseline: the shipped image",
+        ),
+        Row(
+            name="of the shipped image, shared pages counted for each pod",
             unit="MB",
             value=cost.resident_mb,
             note="growth of the node's Rss",

@@ -59,3 +59,30 @@ def test_an_image_that_cannot_be_pulled_is_one_clear_message(
     shown = capsys.readouterr().err
     assert shown.startswith("error: ")
     assert complaint in shown
+
+
+@pytest.mark.usefixtures("own_module")
+def test_build_refuses_an_image_that_is_fetched(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["image", "build", "python"]) != 0
+    assert "podnet image pull python" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("own_module")
+def test_build_says_which_tools_are_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert main(["image", "build", "python:3.13"]) == 1
+    shown = capsys.readouterr().err
+    assert shown.startswith("error: ")
+    assert "apt-get install make" in shown
+
+
+@pytest.mark.usefixtures("own_module")
+def test_ls_shows_images_that_are_built(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["image", "ls", "--format", "json"]) == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    built = rows["python:3.13"]
+    assert (built["source"], built["pulled"], built["sha256"]) == ("build:cpython", False, None)
+    assert main(["image", "ls"]) == 0
+    assert "build:cpython" in capsys.readouterr().out

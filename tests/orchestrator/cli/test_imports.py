@@ -64,6 +64,7 @@ CALLS = (
     "resume web",
     "ping web gw -c 1 -i 1ms",
     "capture web-1 -c 1",
+    "cp web-1:/etc/hostname -",
     "top -i 1ms",
     "kill web-2",
     "exec web-1 python",
@@ -74,7 +75,7 @@ CALLS = (
     "start web-1",
     "restart api --timeout 1s",
 )
-TOPOLOGIES_TOO = {"graph", "image", "up", "validate"}
+TOPOLOGIES_TOO = {"graph", "image", "up", "validate", "watch"}
 """Verbs that read topologies or fetch images; a picture of what runs is drawn from its topology."""
 CALL = f"""
 import sys

@@ -223,6 +223,13 @@ INVALID = [
         '"tmpfs" is for volumes of type tmpfs; remove it',
     ),
     ("volumes: [{type: npipe, source: a, target: /t}]", 'type "npipe" are not yet supported'),
+    ("develop: {watch: [{path: ., action: rebuild}]}", "podnet builds no images"),
+    ("develop: {watch: [{path: ., action: sync}]}", '"sync" needs a "target"'),
+    ("develop: {watch: [{path: ., action: sink, target: /a}]}", "values: sync, restart"),
+    (
+        "develop: {watch: [{path: ., action: restart, initial_sync: true}]}",
+        '"initial_sync" is for entries that sync',
+    ),
     ("tmpfs: /net", '"/net" belongs to the pod itself'),
     ("tmpfs: run", '"run" is not absolute'),
     ('tmpfs: "/run:noexec"', 'tmpfs option "noexec" is not yet supported; use size=64M'),

@@ -10,8 +10,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pod_node.images.catalogue import absolute_reference, find_manifest, known_images
-from pod_node.images.errors import ImageError, ModuleError, UnknownImageError
+from pod_node.images.catalogue import (
+    absolute_reference,
+    find_image,
+    find_manifest,
+    known_images,
+)
+from pod_node.images.errors import BuiltImageError, ImageError, ModuleError, UnknownImageError
 from pod_node.images.sources import FileSource
 
 
@@ -87,3 +92,15 @@ def test_any_reference_is_made_absolute_or_refused(reference: str) -> None:
 def test_any_path_that_does_not_exist_is_an_image_error(path: str) -> None:
     with pytest.raises(ImageError):
         find_manifest(f"file:/absent/{path}")
+
+
+def test_a_version_after_the_name_chooses_among_images() -> None:
+    assert find_image("python:3.12") == find_image("python")
+    assert find_image("python:3.13").version == "3.13"
+    with pytest.raises(UnknownImageError, match="unknown image"):
+        find_image("python:2.7")
+
+
+def test_an_image_that_is_built_is_not_fetched() -> None:
+    with pytest.raises(BuiltImageError, match=r"podnet image build python:3\.13"):
+        find_manifest("python:3.13")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 
 import pytest
 
 from pod_node.images import errors
 from pod_node.images.errors import (
+    BuiltImageError,
     CacheFolderError,
     CacheFullError,
     DigestMismatchError,
@@ -20,23 +22,36 @@ from pod_node.images.errors import (
     UnknownImageError,
     UnknownProgramError,
 )
+from pod_node.images.recipes import errors as recipes_errors
+from pod_node.images.recipes.errors import (
+    BuildFailedError,
+    EditError,
+    MissingToolsError,
+    TarballError,
+)
 
 ERRORS = [
+    BuildFailedError("compiling Python", "make ended with status 2", Path("/cache/build.log")),
+    BuiltImageError("python:3.13"),
     CacheFolderError("/cache", "is not a folder"),
     CacheFullError("/cache", "image python"),
     DigestMismatchError("python", "file:/a.wasm", "0" * 64, "1" * 64),
+    EditError("Include/a.h", "'int' occurs 0 times instead of once"),
     LayerError("python", "/library", "there is no such folder"),
     ManifestError("/a.toml", "the key 'name' is missing"),
+    MissingToolsError("python", ("make: apt-get install make",)),
     ModuleError("python", "is not a module"),
     NoSourceError("python", ("file:/a.wasm: No such file or directory",)),
     SourceError("file:/a.wasm", "No such file or directory"),
+    TarballError("a.tar.gz", "0" * 64, "/sources", "the archive gives other bytes"),
     UnknownImageError("pyton", ("python",)),
     UnknownProgramError("python", "ruby", ("python", "python3")),
 ]
 
 
 def test_the_list_is_complete() -> None:
-    ours = {kind for kind in ImageError.__subclasses__() if kind.__module__ == errors.__name__}
+    modules = (errors.__name__, recipes_errors.__name__)
+    ours = {kind for kind in ImageError.__subclasses__() if kind.__module__ in modules}
     assert {type(error) for error in ERRORS} == ours
 
 

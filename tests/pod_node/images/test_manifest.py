@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from pod_node.images.catalogue import MANIFEST_FOLDER
 from pod_node.images.errors import ManifestError
-from pod_node.images.manifest import ImageMount, Manifest, parse_manifest, read_manifest
+from pod_node.images.manifest import (
+    Blueprint,
+    ImageMount,
+    Manifest,
+    Product,
+    parse_manifest,
+    read_manifest,
+)
 from pod_node.images.sources import FileSource, NpmSource
 
 PLACE = Path("/images/small.toml")
@@ -39,12 +46,22 @@ def text_with(**keys: str) -> str:
     return "".join(f"{key} = {value}\n" for key, value in (MINIMAL | keys).items())
 
 
-def test_every_shipped_manifest_is_valid_and_mounts_what_exists() -> None:
+def test_every_shipped_manifest_is_valid_and_mounts_what_exists(tmp_path: Path) -> None:
     paths = list(MANIFEST_FOLDER.glob("*.toml"))
     assert paths
     for path in paths:
         manifest = read_manifest(path)
-        assert manifest.name == path.stem
+        if isinstance(manifest, Blueprint):
+            assert path.stem == f"{manifest.name}-{manifest.version}"
+            product = Product(
+                module=Path("/m.wasm"),
+                sha256="0" * 64,
+                size_bytes=8,
+                folders=(("library", tmp_path),),
+            )
+            manifest = manifest.manifest(product)
+        else:
+            assert manifest.name == path.stem
         assert all(mount.source.resolve().is_dir() for mount in manifest.mounts)
 
 
@@ -127,6 +144,7 @@ def test_any_values_make_a_manifest_or_a_manifest_error(keys: dict[str, str]) ->
     except ManifestError as error:
         assert str(PLACE) in str(error)
     else:
+        assert isinstance(manifest, Manifest)
         assert manifest.sources
 
 

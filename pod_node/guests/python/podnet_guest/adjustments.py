@@ -61,7 +61,7 @@ def adjust(module: "ModuleType") -> None:
 
 
 def adjust_select(module: "ModuleType") -> None:
-    """Free `select.select` from FD_SETSIZE: this build never uses a descriptor's number twice."""
+    """Free `select.select` from FD_SETSIZE: the shipped build uses no descriptor twice."""
     poll = module.poll
     to_read, to_write = module.POLLIN, module.POLLOUT
     invalid = module.POLLNVAL

@@ -15,7 +15,7 @@ import pytest
 from pod_node.engine import EngineRuntime
 from pod_node.images import CompiledImage
 from pod_node.spec import Interface, Mount, PodExit, PodSpec
-from tests.support.lab import NETWORKS, lab, python_image
+from tests.support.lab import BUILT_PYTHON, NETWORKS, built_python_image, lab, python_image
 
 FRONT = NETWORKS["front"]
 FABRIC_BYTES = 256 << 20
@@ -130,8 +130,11 @@ class PodNetwork:
         return self.boot("-c", textwrap.dedent(code), **options)
 
 
-@pytest.fixture
-async def pods() -> AsyncIterator[PodNetwork]:
-    image = python_image()
+@pytest.fixture(params=["python", pytest.param(BUILT_PYTHON, marks=pytest.mark.slow)])
+async def pods(request: pytest.FixtureRequest) -> AsyncIterator[PodNetwork]:
+    """Pods of the shipped image, and of the built one where it has been built."""
+    image = python_image() if request.param == "python" else built_python_image()
+    if image is None:
+        pytest.skip(f"not built here: podnet image build {BUILT_PYTHON}")
     async with lab(FABRIC_BYTES) as bench:
         yield PodNetwork(bench.runtime, image)

@@ -1,7 +1,7 @@
 """One service's pods are replaced by those of a new version: which of them, and when.
 
 Owns the batches, their pace, and what a failure does, by Compose's `update_config`. Pure: time is
-an argument. How a pod is ended and booted again is `deploy.py`'s business.
+an argument. How a pod is ended and booted again is `lives.py`'s business.
 
 Names and addresses of replicas are stable and nobody has the same twice, so a pod cannot be started
 before the one of its name has ended. `start-first` therefore borrows: pods of the new version under

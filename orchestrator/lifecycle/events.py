@@ -1,4 +1,4 @@
-"""What the state machine of `deploy.py` is told, and what it wants done: values only. Pure."""
+"""What the state machine of `deployment.py` is told, and what it wants done: values only. Pure."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from pod_node.status import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from orchestrator.lifecycle.restart import RestartRecord
+    from orchestrator.lifecycle.rollout import RolloutView
     from orchestrator.phases import Phase, PodView
     from orchestrator.reconcile import Desired
-    from orchestrator.restart import RestartRecord
-    from orchestrator.rollout import RolloutView
     from orchestrator.steps import Step
     from orchestrator.topology.values import UpdatePolicy
     from pod_node.spec import PodSpec

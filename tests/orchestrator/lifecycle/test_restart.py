@@ -4,7 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.restart import FIRST_DELAY_S, LONGEST_DELAY_S, STEADY_LIFE_S, RestartTimer
+from orchestrator.lifecycle.restart import (
+    FIRST_DELAY_S,
+    LONGEST_DELAY_S,
+    STEADY_LIFE_S,
+    RestartTimer,
+)
 from orchestrator.topology.values import RestartMode, RestartPolicy
 
 ALWAYS = RestartPolicy(RestartMode.ALWAYS)

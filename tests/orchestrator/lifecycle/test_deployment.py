@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.deploy import Deployment
-from orchestrator.deploy_events import (
+from orchestrator.lifecycle.deployment import Deployment
+from orchestrator.lifecycle.events import (
     BootFailed,
     BootPod,
     FinishRollout,
@@ -26,11 +26,11 @@ from orchestrator.deploy_events import (
     SwitchNetworks,
     TimerFired,
 )
+from orchestrator.lifecycle.restart import RestartRecord
+from orchestrator.lifecycle.rollout import RolloutState
 from orchestrator.phases import Phase
 from orchestrator.plan import Condition
 from orchestrator.reconcile import Desired, Observed, reconcile
-from orchestrator.restart import RestartRecord
-from orchestrator.rollout import RolloutState
 from orchestrator.steps import step_view
 from orchestrator.topology.values import (
     FailureAction,
@@ -56,7 +56,7 @@ from tests.support.pods import FRONT, exited, tcp_check
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from orchestrator.deploy_events import Event
+    from orchestrator.lifecycle.events import Event
     from orchestrator.phases import PodView
     from orchestrator.plan import PlannedPod
 

@@ -1,24 +1,24 @@
-"""The pods of a deployment as its state machine holds them, and what is asked of each.
+"""The values of the state machine: what it holds of one pod, and what others are told of that.
 
-Owns the values of `deploy.py`: an entry for each pod, the tally of those that are not where they
-should be, and the conditions of `depends_on`. Pure.
+Owns an entry for each pod, and the tally of those that are not where they should be. Changes
+nothing by itself: that is `pods.py`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
 
 from orchestrator.phases import Phase
-from orchestrator.plan import Condition, PlannedPod
+from orchestrator.plan import PlannedPod
 from orchestrator.reconcile import ObservedPod
 from orchestrator.topology.values import RestartPolicy
 from pod_node.health import Health
 
 if TYPE_CHECKING:
+    from orchestrator.lifecycle.restart import RestartTimer
     from orchestrator.phases import PodView
-    from orchestrator.restart import RestartTimer
     from pod_node.spec import PodSpec
     from pod_node.status import PodStatus
 
@@ -120,34 +120,3 @@ def observed_pod(entry: Entry) -> ObservedPod:
         leaving=entry.fate is Fate.REMOVE,
         stopping=stopping,
     )
-
-
-def holds(entry: Entry, condition: Condition) -> bool:
-    """Whether a pod meets a condition now."""
-    match condition:
-        case Condition.STARTED:
-            return entry.has_run
-        case Condition.HEALTHY:
-            return entry.view.ready
-        case Condition.COMPLETED:
-            return entry.view.succeeded
-        case _:
-            assert_never(condition)
-
-
-def obstacle_in(view: PodView, condition: Condition) -> str:
-    """Say why a pod does not meet a condition and will not by itself; empty while it may."""
-    failed = view.phase in (Phase.FAILED, Phase.BLOCKED)
-    ended = view.phase is Phase.EXITED
-    match condition:
-        case Condition.STARTED:
-            hopeless = failed
-        case Condition.HEALTHY:
-            hopeless = failed or ended or view.phase is Phase.UNHEALTHY
-        case Condition.COMPLETED:
-            hopeless = failed or (ended and not view.succeeded)
-        case _:
-            assert_never(condition)
-    if not hopeless:
-        return ""
-    return f"{view.spec.name} is {view.state}" + (f": {view.reason}" if view.reason else "")

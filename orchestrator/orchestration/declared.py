@@ -1,0 +1,230 @@
+"""What is declared for one deployment, kept and made real in this order.
+
+Owns the declaration, the topology and the plan that hold now, that one declaration is taken up
+after the other, and that nothing is done that was not kept before. Plans are worked out by
+`planning.py`, kept by `store.py`, made real by `launch/`. Who wants which declaration is not
+known here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from orchestrator.control import Control
+from orchestrator.errors import OrchestratorError
+from orchestrator.launch.order import Order
+from orchestrator.orchestration.errors import NothingDeclaredError, TopologyRefusedError
+from orchestrator.planning import NO_WISHES, Wishes, prepare
+from orchestrator.steps import step_view
+from orchestrator.topology.loader import read_source
+from orchestrator.topology.members import Roster
+from orchestrator.topology.render import render_problems
+from orchestrator.views import PlanTaken
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from orchestrator.declaration import Declaration, NetworkMemory
+    from orchestrator.events import EventLog
+    from orchestrator.launch.launch import Launch
+    from orchestrator.orchestration.milestones import Milestones
+    from orchestrator.planning import Prepared
+    from orchestrator.state import DeploymentFolder
+    from orchestrator.steps import Step
+    from orchestrator.store import Store
+    from orchestrator.topology.resolution import FindImage
+    from orchestrator.topology.schema import Topology
+    from orchestrator.topology.source import TopologySource
+
+
+class Declared:
+    """What is declared for one deployment."""
+
+    def __init__(
+        self,
+        folder: DeploymentFolder,
+        store: Store,
+        saving: asyncio.Lock,
+        launch: Launch,
+        events: EventLog,
+        milestones: Milestones,
+        wall: Callable[[], float],
+        find_image: FindImage,
+    ) -> None:
+        """Take up what was kept.
+
+        Args:
+            folder: The deployment's folder.
+            store: Keeps the declaration.
+            saving: Held while something is kept.
+            launch: Makes it real.
+            events: Take note of each plan.
+            milestones: Are told of each plan.
+            wall: Tells the time, in seconds since the epoch.
+            find_image: Makes image references absolute.
+        """
+        self._folder = folder
+        self._store = store
+        self._saving = saving
+        self._launch = launch
+        self._events = events
+        self._milestones = milestones
+        self._wall = wall
+        self._find_image = find_image
+        self.declaration = store.load()
+        """What holds now."""
+        self.prepared: Prepared | None = None
+        """The plan of that; None before the first."""
+        self.network: Control | None = None
+        """The network and single pods; None before the first plan."""
+        self.deciding = asyncio.Lock()
+        """Held from the look at what is declared to the declaration that follows from it."""
+        self._topology: Topology | None = None
+        self._has_control = asyncio.Event()
+
+    @property
+    def name(self) -> str:
+        """The deployment's name."""
+        return self._folder.name
+
+    @property
+    def control(self) -> Control:
+        """The network and single pods.
+
+        Raises:
+            NothingDeclaredError: there is nothing yet.
+        """
+        if self.network is None:
+            raise NothingDeclaredError
+        return self.network
+
+    @property
+    def topology(self) -> Topology:
+        """The topology that holds now.
+
+        Raises:
+            NothingDeclaredError: there is none yet.
+        """
+        if self._topology is None:
+            raise NothingDeclaredError
+        return self._topology
+
+    @property
+    def roster(self) -> Roster:
+        """The names of that topology."""
+        return Roster(self.topology)
+
+    async def wait(self) -> None:
+        """Wait until something is declared."""
+        await self._has_control.wait()
+
+    async def read(self, source: TopologySource) -> Topology:
+        """Check a topology that somebody sent.
+
+        Raises:
+            TopologyRefusedError: it has errors, or is for another deployment.
+        """
+        reading = await asyncio.to_thread(read_source, source, self._find_image)
+        if reading.topology is None or reading.errors:
+            raise TopologyRefusedError(render_problems(reading.errors))
+        if reading.topology.name != self._folder.name:
+            raise TopologyRefusedError(
+                f'this is deployment "{self._folder.name}", and the topology is of '
+                f'"{reading.topology.name}"'
+            )
+        return reading.topology
+
+    async def restore(self) -> None:
+        """Make real what another orchestrator kept.
+
+        Raises:
+            TopologyRefusedError: it cannot be read any more.
+        """
+        source = self.declaration.source
+        assert source is not None, "something is declared"
+        async with self.deciding:
+            reading = await asyncio.to_thread(read_source, source, self._find_image)
+            if reading.topology is None:
+                raise TopologyRefusedError(render_problems(reading.errors))
+            await self.declare(self.declaration, reading.topology, lenient=True)
+
+    # --- from a declaration to a plan ---
+
+    def prepare(self, declaration: Declaration, topology: Topology, wishes: Wishes) -> Prepared:
+        """Work out what a declaration would mean now."""
+        return prepare(declaration, topology, self._launch.observed, self._folder.path, wishes)
+
+    async def declare(
+        self,
+        declaration: Declaration,
+        topology: Topology,
+        wishes: Wishes = NO_WISHES,
+        *,
+        grace_s: float | None = None,
+        lenient: bool = False,
+    ) -> Sequence[Step]:
+        """Keep a declaration and make it real; return the steps that begin.
+
+        Raises:
+            OrchestratorError: it cannot be kept, or the node refused it; the one before holds.
+        """
+        prepared = self.prepare(declaration, topology, wishes)
+        before = self.declaration, self._topology, self.prepared
+        await self.save(prepared.declaration)
+        self._folder.make_volumes(volume.folder for volume in prepared.plan.volumes)
+        self._topology, self.prepared = topology, prepared
+        if self.network is None:
+            self.network = self._create_control(prepared)
+        self._milestones.expect(self._launch.deployment.plans + 1)
+        try:
+            steps = await self._launch.plan(order_of(prepared, grace_s=grace_s, lenient=lenient))
+        except OrchestratorError:
+            if before[2] is not None:
+                _, self._topology, self.prepared = before
+                await self.save(before[0])
+            raise
+        self._has_control.set()
+        self._tell_plan(steps)
+        return steps
+
+    def _create_control(self, prepared: Prepared) -> Control:
+        source = prepared.declaration.source
+        assert source is not None, "something is declared"
+        control = Control(
+            prepared.topology, prepared.plan, source, self._events, self._wall, self._remember
+        )
+        control.restore(prepared.declaration.network)
+        return control
+
+    def _tell_plan(self, steps: Sequence[Step]) -> None:
+        if steps:
+            views = tuple(map(step_view, steps))
+            revision = self.declaration.revision
+            text = f"revision {revision}: {len(views)} step{'s' * (len(views) > 1)}"
+            self._events.tell(text, PlanTaken(views, revision))
+
+    async def save(self, declaration: Declaration) -> None:
+        """Keep a declaration, which holds from here on."""
+        async with self._saving:
+            await asyncio.to_thread(self._store.save, declaration)
+            self.declaration = declaration
+
+    async def _remember(self, memory: NetworkMemory) -> None:
+        if self.declaration.network != memory:
+            await self.save(replace(self.declaration, network=memory))
+
+
+def order_of(prepared: Prepared, *, grace_s: float | None = None, lenient: bool = False) -> Order:
+    """A plan as a launch takes it."""
+    return Order(
+        desired=prepared.desired,
+        revision=prepared.declaration.revision,
+        policies=prepared.policies,
+        surges=prepared.surges,
+        standing=prepared.declaration.standing,
+        portals=prepared.declaration.portals,
+        grace_s=grace_s,
+        lenient=lenient,
+    )

@@ -1,0 +1,246 @@
+"""The life of one deployment's orchestrator: it takes up what is declared, and ends it all.
+
+Owns the tasks that make what is declared real, the order in which everything goes down, and the
+error that the deployment ended with. What can be asked meanwhile is `requests.py`'s business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from orchestrator.declaration import Wanted, at_end
+from orchestrator.errors import OrchestratorError
+from orchestrator.events import EventLog
+from orchestrator.launch.launch import Launch
+from orchestrator.orchestration.declared import Declared, order_of
+from orchestrator.orchestration.following import Follower
+from orchestrator.orchestration.milestones import Milestones
+from orchestrator.orchestration.requests import Requests
+from orchestrator.orchestration.restart_memory import RestartMemory
+from pod_node.fanout import Fanout
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+    from orchestrator.backends.backend import Backend
+    from orchestrator.control import Control
+    from orchestrator.declaration import Declaration
+    from orchestrator.phases import PodView
+    from orchestrator.planning import Prepared
+    from orchestrator.progress import Progress, Screen
+    from orchestrator.state import DeploymentFolder
+    from orchestrator.store import Store
+    from orchestrator.topology.resolution import FindImage
+    from orchestrator.views import DeploymentView
+    from pod_node.errors import PodNodeError
+    from vnet.errors import VnetError
+
+WAITING_PROGRESS = 16384
+"""What may wait for a slow reader of progress: several for each of a thousand pods."""
+
+
+class Orchestrator:
+    """One deployment's orchestrator."""
+
+    def __init__(
+        self,
+        folder: DeploymentFolder,
+        store: Store,
+        backend: Backend,
+        screen: Screen,
+        wall: Callable[[], float],
+        find_image: FindImage,
+        *,
+        foreground: bool,
+    ) -> None:
+        """Prepare to run; must be called while the event loop runs.
+
+        Args:
+            folder: The deployment's folder, which the caller holds.
+            store: Its database.
+            backend: Where its node runs.
+            screen: Where a person watches.
+            wall: Tells the time, in seconds since the epoch.
+            find_image: Makes image references absolute.
+            foreground: Whether the deployment ends with its pods, or when they cannot start.
+        """
+        self._backend = backend
+        self.events = EventLog(wall, screen.show_notice)
+        self._progress: Fanout[Progress] = Fanout(WAITING_PROGRESS)
+        milestones, saving = Milestones(), asyncio.Lock()
+        self._restarts = RestartMemory(store, saving, wall)
+        self._follower = Follower(
+            self.events,
+            self._progress,
+            screen,
+            milestones,
+            self._restarts,
+            ends_on_failure=foreground,
+        )
+        self._launch = Launch(
+            backend,
+            self._follower,
+            self._follower,
+            wall,
+            records=self._restarts.load(),
+            shows_logs=foreground,
+            ends_when_finished=foreground,
+        )
+        self._declared = Declared(
+            folder, store, saving, self._launch, self.events, milestones, wall, find_image
+        )
+        self._follower.follow(self._launch, self._declared)
+        self.requests = Requests(self._declared, self._launch, self._progress)
+        """What can be asked of it."""
+        self._end_asked = asyncio.Event()
+        self._end_grace_s: float | None = None
+        self._failure: OrchestratorError | VnetError | PodNodeError | None = None
+
+    # --- what there is ---
+
+    @property
+    def control(self) -> Control:
+        """The network and single pods.
+
+        Raises:
+            NothingDeclaredError: there is nothing yet.
+        """
+        return self._declared.control
+
+    @property
+    def was_ended(self) -> bool:
+        """Whether somebody asked for the end."""
+        return self._end_asked.is_set()
+
+    @property
+    def declaration(self) -> Declaration:
+        """What is declared."""
+        return self._declared.declaration
+
+    async def declared(self) -> None:
+        """Wait until something is declared."""
+        await self._declared.wait()
+
+    def describe(self) -> DeploymentView:
+        """Say what runs."""
+        return replace(
+            self.control.describe(),
+            revision=self.declaration.revision,
+            rollouts=tuple(self._launch.deployment.rollouts),
+            node_process_id=self._backend.pid,
+            node_loss=self._follower.node_loss,
+        )
+
+    # --- its life ---
+
+    async def run(self) -> list[PodView]:
+        """Run until the deployment ends, by itself or because somebody says so.
+
+        Returns:
+            The pods as they were at the end.
+
+        Raises:
+            OrchestratorError: it failed; everything was taken down.
+        """
+        failure: OrchestratorError | VnetError | PodNodeError | None = None
+        views: list[PodView] = []
+        async with asyncio.TaskGroup() as group:
+            worker = group.create_task(self._follower.do_work(), name="work")
+            launch = group.create_task(self._run_launch(), name="launch")
+            asked = group.create_task(self._end_asked.wait(), name="end")
+            try:
+                await asyncio.wait({launch, asked}, return_when=asyncio.FIRST_COMPLETED)
+                if not launch.done():
+                    await self._stop_pods(self._end_grace_s)
+                    views = self._launch.deployment.views
+                else:
+                    result = launch.result()
+                    if isinstance(result, OrchestratorError):
+                        failure = result
+                    else:
+                        views = result
+                launch.cancel()
+                await asyncio.wait({launch})
+                await self._take_down()
+            finally:
+                for task in (launch, asked, worker):
+                    task.cancel()
+        failure = failure or self._failure
+        if failure is not None:
+            raise failure
+        return views
+
+    async def _run_launch(self) -> list[PodView] | OrchestratorError:
+        try:
+            return await self._launch.run()
+        except OrchestratorError as error:
+            return error
+
+    async def restore(self) -> None:
+        """Take up what was declared when another orchestrator ended."""
+        if self.declaration.wanted is not Wanted.DOWN and self.declaration.source is not None:
+            await self._launch.reached()
+            await self._declared.restore()
+
+    # --- its end ---
+
+    async def take_down(self, grace_s: float | None) -> AsyncGenerator[Progress, None]:
+        """End everything."""
+        with self._progress.subscribe() as subscription:
+            await self._declared.save(at_end(self.declaration))
+            self.end_soon(grace_s)
+            async for progress in subscription:
+                yield progress
+
+    def end_soon(self, grace_s: float | None = None) -> None:
+        """Take everything down, soon.
+
+        Args:
+            grace_s: How long all pods together get to end by themselves; None leaves it to their
+                services.
+        """
+        self._end_grace_s = grace_s
+        self._end_asked.set()
+
+    def fail(self, error: OrchestratorError | VnetError | PodNodeError) -> None:
+        """Take everything down because of an error."""
+        self._failure = error
+        self.end_soon(0.0)
+
+    async def _stop_pods(self, grace_s: float | None) -> None:
+        """End the pods, those first that others do not need; what is declared is their end."""
+        await self._declared.save(at_end(self.declaration))
+        prepared = self._declared.prepared
+        if prepared is None:
+            return
+        stopped: set[str] = set()
+        with suppress(TimeoutError, OrchestratorError):
+            async with asyncio.timeout(None if grace_s is None else grace_s + 1.0):
+                levels = reversed(prepared.plan.levels) if grace_s is None else [None]
+                for level in levels:
+                    pods = prepared.plan.pods
+                    stopped |= {
+                        p.spec.name for p in pods if level is None or p.spec.service in level
+                    }
+                    await self._stop_all(prepared, frozenset(stopped), grace_s)
+
+    async def _stop_all(
+        self, prepared: Prepared, stopped: frozenset[str], grace_s: float | None
+    ) -> None:
+        desired = replace(prepared.desired, stopped=stopped)
+        await self._launch.plan(order_of(replace(prepared, desired=desired), grace_s=grace_s))
+        deployment = self._launch.deployment
+        while any(view.spec.name in stopped and view.phase.alive for view in deployment.views):
+            await self._launch.wait_changed()
+
+    async def _take_down(self) -> None:
+        """End the node, and have nothing declared any more."""
+        await self._backend.end()
+        if self.declaration.wanted is Wanted.UP:
+            await self._declared.save(at_end(self.declaration))
+        await self._restarts.forget()
+        self._progress.close()
+        self.events.close()

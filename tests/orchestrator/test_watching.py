@@ -1,0 +1,105 @@
+"""What is done about changed files."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.topology.schema.develop import WatchAction
+from orchestrator.watching import Rule, concerned, react
+
+
+def rule(
+    service: str = "web",
+    action: WatchAction = WatchAction.SYNC,
+    path: str = "/src/web",
+    target: str = "/app",
+    ignore: tuple[str, ...] = (),
+    include: tuple[str, ...] = (),
+) -> Rule:
+    return Rule(
+        service=service,
+        path=PurePosixPath(path),
+        is_folder=True,
+        action=action,
+        target=target,
+        ignore=ignore,
+        include=include,
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/src/web/a.py", "a.py"),
+        ("/src/web/deep/er/a.py", "deep/er/a.py"),
+        ("/src/web", "."),
+        ("/src/webber/a.py", None),
+        ("/src/other", None),
+        ("/src/web/__pycache__/a.pyc", None),
+        ("/src/web/.git/HEAD", None),
+        ("/src/web/.a.py.swp", None),
+        ("/src/web/a.py~", None),
+    ],
+)
+def test_paths_below_a_rule_concern_it_but_for_what_nobody_means(
+    path: str, name: str | None
+) -> None:
+    assert concerned(rule(), path) == name
+
+
+@pytest.mark.parametrize(
+    ("patterns", "ignored", "kept"),
+    [
+        (("*.md",), ["a.md", "deep/b.md"], ["a.py", "md"]),
+        (("node_modules/",), ["node_modules/x/y", "deep/node_modules/z"], ["modules"]),
+        (("deep/tests",), ["deep/tests/a", "deep/tests"], ["tests/a", "other/deep/tests"]),
+        (("**/tmp",), ["tmp/a", "x/tmp/b"], ["tmpx"]),
+        (("./build",), ["build/x"], ["rebuild"]),
+    ],
+)
+def test_ignored_patterns_cover_what_is_below_them(
+    patterns: tuple[str, ...], ignored: list[str], kept: list[str]
+) -> None:
+    patterned = rule(ignore=patterns)
+    assert [name for name in ignored if concerned(patterned, f"/src/web/{name}")] == []
+    assert [concerned(patterned, f"/src/web/{name}") for name in kept] == kept
+
+
+def test_included_patterns_leave_out_all_else() -> None:
+    patterned = rule(include=("*.py",))
+    assert concerned(patterned, "/src/web/deep/a.py") == "deep/a.py"
+    assert concerned(patterned, "/src/web/a.txt") is None
+
+
+def test_many_changes_make_one_reaction_for_each_service() -> None:
+    web, api = rule(), rule("api", WatchAction.SYNC_AND_RESTART, target="/srv/")
+    other = rule("api", WatchAction.RESTART, path="/src/conf", target="")
+    reactions = react(
+        [web, api, other],
+        ["/src/web/b", "/src/web/a", "/src/conf/x"],
+        ["/src/web/gone", "/elsewhere"],
+    )
+    by_service = {reaction.service: reaction for reaction in reactions}
+    assert by_service["web"].synced == {web: ["a", "b"]}
+    assert by_service["web"].removed == ["/app/gone"]
+    assert not by_service["web"].restarts
+    assert by_service["api"].synced == {api: ["a", "b"]}
+    assert by_service["api"].removed == ["/srv/gone"]
+    assert by_service["api"].restarts
+
+
+def test_a_restart_alone_copies_nothing_and_a_lost_folder_removes_nothing() -> None:
+    (reaction,) = react([rule(action=WatchAction.RESTART)], ["/src/web/a"], ["/src/web/b"])
+    assert (reaction.synced, reaction.removed, reaction.restarts) == ({}, [], True)
+    assert react([rule()], [], ["/src/web"])[0].removed == []
+    assert react([rule()], ["/other"], []) == []
+
+
+@given(st.text(max_size=30), st.lists(st.text(max_size=10), max_size=3))
+def test_any_path_and_pattern_is_taken(path: str, patterns: list[str]) -> None:
+    name = concerned(rule(ignore=tuple(patterns)), f"/src/web/{path}")
+    assert name is None or ".." not in name.split("/") or ".." in path
