@@ -10,8 +10,9 @@ import asyncio
 import os
 import socket
 import sys
+import traceback
 from subprocess import DEVNULL, PIPE, Popen
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from orchestrator.access import listen_arguments
 from orchestrator.errors import OrchestratorError
@@ -28,6 +29,28 @@ START_S = 60.0
 RETRY_S = 0.02
 LAST_LINES = 4
 LAST_BYTES = 8192
+
+
+class Started(Protocol):
+    """A process of ours."""
+
+    def poll(self) -> int | None:
+        """Its exit status; None while it runs."""
+
+
+class ForkedProcess:
+    """A process that was forked from this one."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._status: int | None = None
+
+    def poll(self) -> int | None:
+        """Its exit status, negative if a signal ended it; None while it runs."""
+        if self._status is None:
+            pid, status = os.waitpid(self._pid, os.WNOHANG)
+            self._status = os.waitstatus_to_exitcode(status) if pid else None
+        return self._status
 
 
 class OrchestratorDiedError(OrchestratorError):
@@ -81,7 +104,53 @@ def start_background(
         )
 
 
-async def wait_for_control(folder: DeploymentFolder, process: Popen[bytes]) -> None:
+def fork_background(folder: DeploymentFolder, listen: ListenAddress | None) -> ForkedProcess:
+    """Leave a background orchestrator behind that goes on from what this process has loaded.
+
+    It is otherwise as one from `start_background`. Must be called while no other thread runs.
+
+    Raises:
+        StateFolderError: the folder cannot be used.
+    """
+    folder.make()
+    try:
+        log = folder.log.open("ab")
+    except OSError as error:
+        raise StateFolderError(str(folder.path), error.strerror or str(error)) from error
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with log:
+        pid = os.fork()
+        if pid == 0:
+            _be_background(folder, listen, log.fileno())
+    return ForkedProcess(pid)
+
+
+def _be_background(folder: DeploymentFolder, listen: ListenAddress | None, log: int) -> NoReturn:
+    """Become the background orchestrator; the stack that called never goes on in this process."""
+    status = 1
+    try:
+        os.setsid()
+        os.chdir("/")
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for descriptor, source in enumerate((nowhere, nowhere, log)):
+            os.dup2(source, descriptor)
+        os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # whatever our parent left open to us
+        os.environ["PODNET_STATE"] = str(folder.path.parent)
+
+        from orchestrator.background import run_background
+
+        run_background(folder, listen)
+        status = 0
+    except SystemExit as end:
+        os.write(2, f"{end.code}\n".encode())
+    except BaseException:  # noqa: BLE001 - it ends here, and its log is where somebody will look
+        os.write(2, traceback.format_exc().encode())
+    finally:
+        os._exit(status)
+
+
+async def wait_for_control(folder: DeploymentFolder, process: Started) -> None:
     """Wait until a deployment's control socket answers, whoever serves it.
 
     Raises:

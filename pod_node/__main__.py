@@ -28,9 +28,10 @@ from pod_node.engine import Compiler, EngineRuntime, create_engine, create_libra
 from pod_node.errors import NodeRunningError, PodNodeError, StateFolderError
 from pod_node.files import Roots, remove_roots
 from pod_node.images import CacheFolder, cache_root
+from pod_node.lock import LOCK_FILE
 from pod_node.node import Node
 from pod_node.service import PodNodeService, create_server
-from pod_node.serving import LOCK_FILE, bind_private
+from pod_node.serving import bind_private
 from pod_node.shelf import ImageShelf
 
 if TYPE_CHECKING:

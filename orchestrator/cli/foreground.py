@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from orchestrator.backends.backend import Backend
+    from orchestrator.backends.starting import StartingNode
     from orchestrator.cli.screen import UpScreen
     from orchestrator.cli.up import UpOptions
     from orchestrator.phases import PodView
@@ -42,18 +43,23 @@ STOP_S = 1.0
 
 
 def host(
-    folder: DeploymentFolder, topology: Topology, source: TopologySource, options: UpOptions
+    folder: DeploymentFolder,
+    node: StartingNode | None,
+    topology: Topology,
+    source: TopologySource,
+    options: UpOptions,
 ) -> int:
     """Run a deployment until it ends or is stopped; return the exit status.
 
+    The caller holds the folder, and may have started a node for it.
+
     Raises:
-        DeploymentRunningError: another process runs it.
         OrchestratorError: it failed; everything was taken down.
     """
     from orchestrator.cli.up import screen_for
 
-    with folder.hold(), Store.open(folder.database) as store:
-        session = _Session(folder, store, embedded.EmbeddedBackend(folder), source, options)
+    with Store.open(folder.database) as store:
+        session = _Session(folder, store, embedded.EmbeddedBackend(folder, node), source, options)
         printer = Printer(session.on_broken_output)
         screen = screen_for(printer, topology, options)
         try:

@@ -47,6 +47,7 @@ class Lives:
             entry.fate = Fate.BOOT
         elif entry.lost:
             entry.lost = False
+            self._pods.wake(entry)
         elif not entry.view.phase.pending:
             self._renew(entry)
 
