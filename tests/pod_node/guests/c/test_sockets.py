@@ -33,7 +33,8 @@ def test_the_headers_compile_without_warnings_in_every_c_standard(
 def test_the_headers_compile_without_warnings_in_cpp(tmp_path: Path) -> None:
     source = tmp_path / "program.cpp"
     source.write_text(
-        "#include <podnet/socket.h>\n#include <podnet/process.h>\nint main() { return ::socket(AF_INET, SOCK_STREAM, 0) < 0; }\n"
+        "#include <podnet/socket.h>\n#include <podnet/process.h>\n"
+        "int main() { return ::socket(AF_INET, SOCK_STREAM, 0) < 0; }\n"
     )
     check_for_pod(source, "-std=c++17")
 
