@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.changes import Mend, Part, PodVerb, ResetLink, ResetLinks, SetLink
 from orchestrator.codec import DeploymentClient, DeploymentLostError, DeploymentRefusedError
+from orchestrator.network.changes import Mend, Part, PodVerb, ResetLink, ResetLinks, SetLink
 from orchestrator.phases import Phase
 from orchestrator.topology.link_change import LinkChange
 from orchestrator.topology.values import LinkDirection
