@@ -80,6 +80,7 @@ $(VENV)/.installed: $(INSTALL_INPUTS) | $(VENV)/.created
 # For working on it: pinned tools first, then an editable install that builds with those same tools.
 $(VENV)/.developed: $(INSTALL_INPUTS) $(VENV)/.tools
 	@$(PIP) install --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q orchestrator pod_node vnet protos  # also where Python may not
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.tools: pyproject.toml | $(VENV)/.created

@@ -314,6 +314,8 @@ def _pod(
             limits=_limits(section),
             healthcheck=_healthcheck(section.healthcheck),
             stop_signal=section.stop_signal,
+            stdin_open=section.stdin_open,
+            tty=section.tty,
         ),
         replica=replica,
         names=tuple(published_names(service, name, interfaces, networks)),
