@@ -10,7 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import OrchestratorError
-from orchestrator.impairments import Impairments
+from orchestrator.network.impairments import Impairments
 from orchestrator.topology.links import turned
 from orchestrator.topology.values import LinkDirection
 from orchestrator.views import FaultBegun, FaultEnded, FaultView, LinkShown, LinkView, Remarked
@@ -20,10 +20,10 @@ from vnet.capture import LinkPlace
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
-    from orchestrator.changes import Impairment
     from orchestrator.codec import NodeClient
     from orchestrator.events import EventLog
-    from orchestrator.faults import FaultState
+    from orchestrator.network.changes import Impairment
+    from orchestrator.network.faults import FaultState
     from orchestrator.plan import Plan
     from orchestrator.topology.links import LinkState
     from orchestrator.topology.schema import Topology
