@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, TypeAlias
 
-from orchestrator.adjacency import NetworkMap
 from orchestrator.names import PublishedName, published_names
+from orchestrator.network.adjacency import NetworkMap
 from orchestrator.topology.members import pod_name
 from orchestrator.topology.schema import DEFAULT_NETWORK, TmpfsOptions, VolumeKind
 from orchestrator.topology.values import Condition, RestartPolicy, UpdatePolicy

@@ -8,7 +8,6 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Protocol, Self
 
-from orchestrator.changes import PodVerb
 from orchestrator.codec import attaching
 from orchestrator.codec.calls import cancelled, open_channel, sent, translated
 from orchestrator.codec.changes import (
@@ -42,6 +41,7 @@ from orchestrator.codec.watching import (
     log_order_to_message,
     tallies_from_message,
 )
+from orchestrator.network.changes import PodVerb
 from orchestrator.views import EventOrder
 from pod_node.codec import plan_to_message, portal_from_message, usage_from_message
 from pod_node.executing import Ended
@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from orchestrator.access import RemoteAddress
-    from orchestrator.changes import Mend, Part, ResetLink, ResetLinks, SetLink
+    from orchestrator.network.changes import Mend, Part, ResetLink, ResetLinks, SetLink
     from orchestrator.progress import Progress
     from orchestrator.tallies import Tallies
     from orchestrator.topology.source import TopologySource

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import networkx as nx
 
-    from orchestrator.groups import Unit
+    from orchestrator.network.groups import Unit
     from orchestrator.topology.links import LinkState
 
 _NANOSECOND_COST = 1 << 16

@@ -9,17 +9,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from orchestrator.faults import FORWARDED, node_faults
-from orchestrator.groups import access_links, groups_of, pod_addresses, units_of
-from orchestrator.policies import egress_of, policies_of
-from orchestrator.routing import LinkMap, RouterMap
+from orchestrator.network.faults import FORWARDED, node_faults
+from orchestrator.network.groups import access_links, groups_of, pod_addresses, units_of
+from orchestrator.network.policies import egress_of, policies_of
+from orchestrator.network.routing import LinkMap, RouterMap
 from orchestrator.topology.link_change import TRANSPARENT
 from vnet.configuration import FAULTS_MOST, Link, NetworkConfiguration
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from orchestrator.faults import FaultState
+    from orchestrator.network.faults import FaultState
     from orchestrator.plan import Plan
     from orchestrator.topology.links import LinkState
     from orchestrator.topology.schema import Topology

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.changes import Mend, Part
 from orchestrator.errors import OrchestratorError
 from orchestrator.events import EventLog
-from orchestrator.network import fitting
-from orchestrator.shaping import Shaping
+from orchestrator.network.changes import Mend, Part
+from orchestrator.network.configuration import fitting
+from orchestrator.network.shaping import Shaping
 from tests.support.networks import plan_of, topology
 from vnet.configuration import FAULTS_MOST, FaultKind
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from orchestrator.changes import Part
 from orchestrator.errors import OrchestratorError
-from orchestrator.impairments import ImpairmentError, Impairments
-from orchestrator.network import fitting
+from orchestrator.network.changes import Part
+from orchestrator.network.configuration import fitting
+from orchestrator.network.impairments import ImpairmentError, Impairments
 from orchestrator.topology.links import turned
 from orchestrator.topology.values import LinkDirection
 from orchestrator.views import FaultBegun, FaultEnded, FaultView, LinkShown, LinkView, Remarked
@@ -23,10 +23,10 @@ from vnet.configuration import FAULTS_MOST
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
-    from orchestrator.changes import Impairment
     from orchestrator.codec import NodeClient
     from orchestrator.events import EventLog
-    from orchestrator.faults import FaultState
+    from orchestrator.network.changes import Impairment
+    from orchestrator.network.faults import FaultState
     from orchestrator.plan import Plan
     from orchestrator.topology.links import LinkState
     from orchestrator.topology.schema import Topology
