@@ -120,7 +120,8 @@ class Attached:
 
     async def _run(self) -> None:
         if self._background is not None:
-            await wait_for_control(self._folder, self._background)
+            background = self._background
+            await wait_for_control(self._folder, background, background.log_start)
         elif self._options.listen is not None:
             raise AccessError(
                 f'deployment "{self._folder.name}" runs already; it can only be told to listen '
