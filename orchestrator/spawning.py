@@ -41,8 +41,10 @@ class Started(Protocol):
 class ForkedProcess:
     """A process that was forked from this one."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, log_start: int) -> None:
         self._pid = pid
+        self.log_start = log_start
+        """How long its log was before it, in bytes."""
         self._status: int | None = None
 
     def poll(self) -> int | None:
@@ -120,10 +122,11 @@ def fork_background(folder: DeploymentFolder, listen: ListenAddress | None) -> F
     sys.stdout.flush()
     sys.stderr.flush()
     with log:
+        log_start = log.tell()
         pid = os.fork()
         if pid == 0:
             _be_background(folder, listen, log.fileno())
-    return ForkedProcess(pid)
+    return ForkedProcess(pid, log_start)
 
 
 def _be_background(folder: DeploymentFolder, listen: ListenAddress | None, log: int) -> NoReturn:
@@ -150,25 +153,29 @@ def _be_background(folder: DeploymentFolder, listen: ListenAddress | None, log: 
         os._exit(status)
 
 
-async def wait_for_control(folder: DeploymentFolder, process: Started) -> None:
+async def wait_for_control(folder: DeploymentFolder, process: Started, log_start: int = 0) -> None:
     """Wait until a deployment's control socket answers, whoever serves it.
+
+    Args:
+        folder: The deployment's folder.
+        process: The orchestrator that was started.
+        log_start: How long its log was before it, in bytes.
 
     Raises:
         OrchestratorDiedError: the process has ended, and nobody serves it; or it takes too long.
     """
-    began_at = folder.log.stat().st_size if folder.log.exists() else 0
     try:
         async with asyncio.timeout(START_S):
             while not answers(folder.control_socket):
                 status = process.poll()
                 if status is not None and not answers(folder.control_socket):
-                    lines = last_lines(folder.log, began_at)
+                    lines = last_lines(folder.log, log_start)
                     cause = f"ended (exit status {status})"
                     raise OrchestratorDiedError(folder.name, cause, str(folder.log), lines)
                 await asyncio.sleep(RETRY_S)
     except TimeoutError as error:
         cause = f"did not answer within {START_S:.0f} s"
-        lines = last_lines(folder.log, began_at)
+        lines = last_lines(folder.log, log_start)
         raise OrchestratorDiedError(folder.name, cause, str(folder.log), lines) from error
 
 

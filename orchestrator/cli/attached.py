@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from orchestrator.lifecycle.rollout import RolloutView
     from orchestrator.phases import PodView
     from orchestrator.progress import Progress
-    from orchestrator.spawning import Started as StartedOrchestrator
+    from orchestrator.spawning import ForkedProcess
     from orchestrator.state import DeploymentFolder
     from orchestrator.steps import StepView
     from orchestrator.topology.source import TopologySource
@@ -85,7 +85,7 @@ class Attached:
         source: TopologySource,
         options: UpOptions,
         make_screen: Callable[[Printer], UpScreen],
-        background: StartedOrchestrator | None = None,
+        background: ForkedProcess | None = None,
     ) -> None:
         """Prepare.
 
@@ -120,7 +120,8 @@ class Attached:
 
     async def _run(self) -> None:
         if self._background is not None:
-            await wait_for_control(self._folder, self._background)
+            background = self._background
+            await wait_for_control(self._folder, background, background.log_start)
         elif self._options.listen is not None:
             raise AccessError(
                 f'deployment "{self._folder.name}" runs already; it can only be told to listen '
