@@ -3,6 +3,7 @@
 #   make bench   the benchmark table             make lint    checks without tests
 #   make fmt     format                          make kernel  compile the C kernel
 #   make protos  generate the protobuf modules   make clean   remove build products
+#   make test-cluster   the tests on a Ray cluster, which `make test` leaves out
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -31,16 +32,19 @@ KERNEL := pod_node/kernel/kernel.wasm
 TEST_PROGRAMS := gcc:gcc curl:curl openssl:openssl tshark:tshark
 TEST_HEADERS := /usr/include/stdlib.h:libc6-dev
 
-.PHONY: help demo test bench lint fmt kernel protos clean debian-packages
+.PHONY: help demo test test-cluster bench lint fmt kernel protos clean debian-packages
 
 help:
-	@sed -n '2,5s/^# *//p' Makefile
+	@sed -n '2,6s/^# *//p' Makefile
 
 demo: $(VENV)/.installed
 	@$(BIN)/podnet up $(TOPOLOGY) || test $$? -eq 130  # Ctrl-C is how it is meant to end
 
 test: debian-packages lint
-	$(BIN)/python -m pytest -m "not bench" -n $(WORKERS) --dist worksteal
+	$(BIN)/python -m pytest -m "not bench and not cluster" -n $(WORKERS) --dist worksteal
+
+test-cluster: debian-packages $(VENV)/.developed
+	$(BIN)/python -m pytest -m cluster
 
 # SQLite's sources are prepared with Tcl when the optimised Python is built.
 bench: TEST_PROGRAMS += tclsh:tcl
@@ -80,6 +84,7 @@ $(VENV)/.installed: $(INSTALL_INPUTS) | $(VENV)/.created
 # For working on it: pinned tools first, then an editable install that builds with those same tools.
 $(VENV)/.developed: $(INSTALL_INPUTS) $(VENV)/.tools
 	@$(PIP) install --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q orchestrator pod_node vnet protos  # also where Python may not
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.tools: pyproject.toml | $(VENV)/.created

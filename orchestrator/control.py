@@ -1,7 +1,7 @@
 """A running deployment under control: whoever may, changes its network and acts on its pods.
 
 Owns what is done at a time: the schedule, the ends of temporary changes, pods that are to be
-resumed; and what is known for those who look. The network itself is `shaping.py`'s business, the
+resumed; and what is known for those who look. The network itself is `network/`'s business, the
 start and the restarts of pods are `launch/`'s, how requests get here is `service.py`'s.
 """
 
@@ -13,14 +13,14 @@ from collections import Counter
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from orchestrator.changes import PodAction, PodVerb
 from orchestrator.codec import NodeLostError
 from orchestrator.codec.changes import impairment_from_text, impairment_to_text
 from orchestrator.declaration import NetworkMemory
 from orchestrator.errors import OrchestratorError
+from orchestrator.network.changes import PodAction, PodVerb
+from orchestrator.network.schedule import Schedule
+from orchestrator.network.shaping import Shaping
 from orchestrator.phases import PodView
-from orchestrator.schedule import Schedule
-from orchestrator.shaping import Shaping
 from orchestrator.targets import ALIVE, RUNNING, TargetError, Targets
 from orchestrator.views import (
     DeploymentView,
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Sequence
 
     from orchestrator.backends.nodes import Nodes
-    from orchestrator.changes import Change, Impairment, Part
     from orchestrator.events import EventLog
+    from orchestrator.network.changes import Change, Impairment, Part
     from orchestrator.plan import Plan
     from orchestrator.topology.schema import Topology
     from orchestrator.topology.source import TopologySource

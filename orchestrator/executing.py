@@ -1,4 +1,4 @@
-"""Programs that are run in pods of a running deployment.
+"""Programs that are run in pods of a running deployment, and those who attach to main processes.
 
 Owns the choice of the pod; running is the node's business.
 """
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from orchestrator.control import Control
     from orchestrator.views import DeploymentView
+    from pod_node.attaching import AttachEvent, AttachStep
     from pod_node.executing import ExecEvent, ExecOrder, ExecStep
 
 
@@ -71,6 +72,21 @@ async def run_program(
     """
     pod = choose_pod(control.describe(), order.pod, index)
     events = control.client.exec(replace(order, pod=pod), steps)
+    async with aclosing(events):
+        async for event in events:
+            yield pod, event
+
+
+async def attach_to(
+    control: Control, target: str, index: int, steps: AsyncIterator[AttachStep]
+) -> AsyncGenerator[tuple[str, AttachEvent], None]:
+    """Connect to the main process of the pod that a name and an index mean; events with its name.
+
+    Raises:
+        OrchestratorError: there is nobody of the name, it does not run, or the node refused.
+    """
+    pod = choose_pod(control.describe(), target, index)
+    events = control.client.attach(pod, steps)
     async with aclosing(events):
         async for event in events:
             yield pod, event

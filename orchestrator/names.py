@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from ipaddress import IPv4Address
 
-    from orchestrator.adjacency import NetworkMap
+    from orchestrator.network.adjacency import NetworkMap
     from pod_node.spec import Interface
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 
-from orchestrator.codec import NodeLostError
+from orchestrator.codec import NodeLostError, attaching
 from orchestrator.codec.deployment import event_to_message
 from orchestrator.codec.executing import event_to_message as exec_event_to_message
 from orchestrator.codec.executing import order_from_message, steps_from_messages
@@ -24,7 +24,7 @@ from orchestrator.codec.watching import (
     received_to_message,
 )
 from orchestrator.errors import OrchestratorError
-from orchestrator.executing import run_program
+from orchestrator.executing import attach_to, run_program
 from orchestrator.reading import dial, read_logs, standing
 from orchestrator.topology.members import UnknownMemberError
 from pod_node.codec import portal_to_message
@@ -109,6 +109,20 @@ class ObservingService(DeploymentServiceServicer):
             async with aclosing(run_program(self._control, order, index, steps)) as events:
                 async for pod, event in events:
                     yield exec_event_to_message(pod, event)
+
+    async def Attach(
+        self,
+        request_iterator: AsyncIterator[pb.AttachRequest],
+        context: aio.ServicerContext[pb.AttachRequest, pb.AttachResponse],
+    ) -> AsyncIterator[pb.AttachResponse]:
+        """Connect to a pod's main process."""
+        async with answering(context, _STATUSES):
+            first = await anext(request_iterator, pb.AttachRequest())
+            target, index = attaching.order_from_message(first)
+            steps = attaching.steps_from_messages(request_iterator)
+            async with aclosing(attach_to(self._control, target, index, steps)) as events:
+                async for pod, event in events:
+                    yield attaching.event_to_message(pod, event)
 
     async def Dial(
         self,

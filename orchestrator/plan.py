@@ -9,12 +9,11 @@ Which step of the plan comes when is `lifecycle/`'s business, finding mistakes i
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, TypeAlias
 
-import networkx as nx
-
-from orchestrator.adjacency import NetworkMap
 from orchestrator.names import PublishedName, published_names
+from orchestrator.network.adjacency import NetworkMap
 from orchestrator.placement import Placing, placing_of
 from orchestrator.topology.members import pod_name
 from orchestrator.topology.schema import DEFAULT_NETWORK, TmpfsOptions, VolumeKind
@@ -277,12 +276,14 @@ def _keep(pool: AddressPool, names: Sequence[str], leases: Leases) -> dict[str, 
 
 def _levels(topology: Topology) -> tuple[tuple[str, ...], ...]:
     position = {service: index for index, service in enumerate(topology.services)}
-    graph: nx.DiGraph[str] = nx.DiGraph()
-    graph.add_nodes_from(topology.services)
-    for service, section in topology.services.items():
-        graph.add_edges_from((dependency, service) for dependency in section.depends_on)
-    generations = nx.topological_generations(graph)
-    return tuple(tuple(sorted(level, key=position.__getitem__)) for level in generations)
+    sorter = TopologicalSorter({name: s.depends_on for name, s in topology.services.items()})
+    sorter.prepare()
+    levels = []
+    while sorter.is_active():
+        level = sorter.get_ready()
+        sorter.done(*level)
+        levels.append(tuple(sorted(level, key=position.__getitem__)))
+    return tuple(levels)
 
 
 def _pod(
@@ -317,6 +318,8 @@ def _pod(
             limits=_limits(section),
             healthcheck=_healthcheck(section.healthcheck),
             stop_signal=section.stop_signal,
+            stdin_open=section.stdin_open,
+            tty=section.tty,
         ),
         replica=replica,
         names=tuple(published_names(service, name, interfaces, networks)),

@@ -16,7 +16,6 @@ import grpc
 from grpc import aio
 
 from orchestrator.access import join_host
-from orchestrator.changes import PodVerb
 from orchestrator.codec import NodeLostError
 from orchestrator.codec.changes import (
     mend_from_message,
@@ -35,7 +34,8 @@ from orchestrator.codec.watching import statistics_to_message as statistics_mess
 from orchestrator.copying import CopyingService
 from orchestrator.declaring import DeclaringService
 from orchestrator.errors import OrchestratorError
-from orchestrator.impairments import ImpairmentError
+from orchestrator.network.changes import PodVerb
+from orchestrator.network.impairments import ImpairmentError
 from orchestrator.nodes_service import NodesService
 from orchestrator.observing import ObservingService
 from orchestrator.reading import with_times
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.access import ListenAddress
-    from orchestrator.changes import Part
+    from orchestrator.network.changes import Part
     from orchestrator.orchestration.orchestrator import Orchestrator
     from orchestrator.views import FaultView
 

@@ -10,8 +10,9 @@ import asyncio
 import os
 import socket
 import sys
+import traceback
 from subprocess import DEVNULL, PIPE, Popen
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from orchestrator.access import listen_arguments
 from orchestrator.errors import OrchestratorError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.access import ListenAddress
+    from orchestrator.backends.wish import RayWish
     from orchestrator.state import DeploymentFolder
 
 START_S = 60.0
@@ -28,6 +30,30 @@ START_S = 60.0
 RETRY_S = 0.02
 LAST_LINES = 4
 LAST_BYTES = 8192
+
+
+class Started(Protocol):
+    """A process of ours."""
+
+    def poll(self) -> int | None:
+        """Its exit status; None while it runs."""
+
+
+class ForkedProcess:
+    """A process that was forked from this one."""
+
+    def __init__(self, pid: int, log_start: int) -> None:
+        self._pid = pid
+        self.log_start = log_start
+        """How long its log was before it, in bytes."""
+        self._status: int | None = None
+
+    def poll(self) -> int | None:
+        """Its exit status, negative if a signal ended it; None while it runs."""
+        if self._status is None:
+            pid, status = os.waitpid(self._pid, os.WNOHANG)
+            self._status = os.waitstatus_to_exitcode(status) if pid else None
+        return self._status
 
 
 class OrchestratorDiedError(OrchestratorError):
@@ -86,25 +112,80 @@ def start_background(
         )
 
 
-async def wait_for_control(folder: DeploymentFolder, process: Popen[bytes]) -> None:
+def fork_background(
+    folder: DeploymentFolder, listen: ListenAddress | None, wish: RayWish | None = None
+) -> ForkedProcess:
+    """Leave a background orchestrator behind that goes on from what this process has loaded.
+
+    It is otherwise as one from `start_background`. Must be called while no other thread runs.
+
+    Raises:
+        StateFolderError: the folder cannot be used.
+    """
+    folder.make()
+    try:
+        log = folder.log.open("ab")
+    except OSError as error:
+        raise StateFolderError(str(folder.path), error.strerror or str(error)) from error
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with log:
+        log_start = log.tell()
+        pid = os.fork()
+        if pid == 0:
+            _be_background(folder, listen, wish, log.fileno())
+    return ForkedProcess(pid, log_start)
+
+
+def _be_background(
+    folder: DeploymentFolder, listen: ListenAddress | None, wish: RayWish | None, log: int
+) -> NoReturn:
+    """Become the background orchestrator; the stack that called never goes on in this process."""
+    status = 1
+    try:
+        os.setsid()
+        os.chdir("/")
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for descriptor, source in enumerate((nowhere, nowhere, log)):
+            os.dup2(source, descriptor)
+        os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # whatever our parent left open to us
+        os.environ["PODNET_STATE"] = str(folder.path.parent)
+
+        from orchestrator.background import run_background
+
+        run_background(folder, listen, wish)
+        status = 0
+    except SystemExit as end:
+        os.write(2, f"{end.code}\n".encode())
+    except BaseException:  # noqa: BLE001 - it ends here, and its log is where somebody will look
+        os.write(2, traceback.format_exc().encode())
+    finally:
+        os._exit(status)
+
+
+async def wait_for_control(folder: DeploymentFolder, process: Started, log_start: int = 0) -> None:
     """Wait until a deployment's control socket answers, whoever serves it.
+
+    Args:
+        folder: The deployment's folder.
+        process: The orchestrator that was started.
+        log_start: How long its log was before it, in bytes.
 
     Raises:
         OrchestratorDiedError: the process has ended, and nobody serves it; or it takes too long.
     """
-    began_at = folder.log.stat().st_size if folder.log.exists() else 0
     try:
         async with asyncio.timeout(START_S):
             while not answers(folder.control_socket):
                 status = process.poll()
                 if status is not None and not answers(folder.control_socket):
-                    lines = last_lines(folder.log, began_at)
+                    lines = last_lines(folder.log, log_start)
                     cause = f"ended (exit status {status})"
                     raise OrchestratorDiedError(folder.name, cause, str(folder.log), lines)
                 await asyncio.sleep(RETRY_S)
     except TimeoutError as error:
         cause = f"did not answer within {START_S:.0f} s"
-        lines = last_lines(folder.log, began_at)
+        lines = last_lines(folder.log, log_start)
         raise OrchestratorDiedError(folder.name, cause, str(folder.log), lines) from error
 
 

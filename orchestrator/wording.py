@@ -12,7 +12,7 @@ from vnet.egress import EgressAttempt
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from orchestrator.changes import PodVerb
+    from orchestrator.network.changes import PodVerb
     from orchestrator.views import FaultView, LinkView
     from vnet.egress import EgressHappening
 

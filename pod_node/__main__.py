@@ -28,10 +28,11 @@ from pod_node.engine import Compiler, EngineRuntime, create_engine, create_libra
 from pod_node.errors import CredentialsError, NodeRunningError, PodNodeError, StateFolderError
 from pod_node.files import Roots, remove_roots
 from pod_node.images import CacheFolder, cache_root
+from pod_node.lock import LOCK_FILE
 from pod_node.node import Node
 from pod_node.parent import hear_parent
 from pod_node.service import PodNodeService, create_server
-from pod_node.serving import LOCK_FILE, bind_private, bind_secured
+from pod_node.serving import bind_private, bind_secured
 from pod_node.shelf import ImageShelf
 from pod_node.trunk_service import NodeTrunkService
 

@@ -20,6 +20,12 @@ class WindowSize:
     columns: int
 
 
+DEFAULT_WINDOW = WindowSize(24, 80)
+"""Of a terminal whose size nobody knows."""
+DEFAULT_TERMINAL = "xterm"
+"""What a program is told of its terminal that nobody described: what most of them understand."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecOrder:
     """A program to run in a pod."""

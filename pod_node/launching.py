@@ -1,4 +1,4 @@
-"""From an order to run a program in a pod to what its runtime is told. Pure."""
+"""From a pod, or an order to run a program in one, to what its runtime is told. Pure."""
 
 from __future__ import annotations
 
@@ -8,15 +8,12 @@ import signal
 from typing import TYPE_CHECKING
 
 from pod_node.errors import ExecError
-from pod_node.executing import ProgramCall
+from pod_node.executing import DEFAULT_TERMINAL, ProgramCall
 
 if TYPE_CHECKING:
     from pod_node.executing import ExecOrder
     from pod_node.images import CompiledImage
     from pod_node.spec import PodSpec
-
-_DEFAULT_TERMINAL = "xterm"
-"""What a program is told of its terminal that nobody described: what most of them understand."""
 
 
 def program_call(order: ExecOrder, spec: PodSpec, image: CompiledImage) -> ProgramCall:
@@ -30,13 +27,21 @@ def program_call(order: ExecOrder, spec: PodSpec, image: CompiledImage) -> Progr
         raise ExecError(spec.name, "", "its image has no shell; name a program of the image")
     extra = dict(order.environment)
     if order.window is not None:
-        extra.setdefault("TERM", _DEFAULT_TERMINAL)
+        extra.setdefault("TERM", DEFAULT_TERMINAL)
         extra |= {"LINES": str(order.window.rows), "COLUMNS": str(order.window.columns)}
     return ProgramCall(
         arguments=arguments,
         environment=tuple((dict(spec.environment) | extra).items()),
         working_dir=order.working_dir or None,
     )
+
+
+def boot_environment(spec: PodSpec, image: CompiledImage) -> tuple[tuple[str, str], ...]:
+    """Give the environment of a pod's main process."""
+    environment = image.environment(spec.environment)
+    if spec.tty and "TERM" not in dict(environment):
+        return (*environment, ("TERM", DEFAULT_TERMINAL))
+    return environment
 
 
 def refusal(pod: str, program: str, error: OSError) -> ExecError:

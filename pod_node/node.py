@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol, Self
 
+from pod_node.attaching import Console
 from pod_node.dialling import dial
 from pod_node.errors import (
     ImageNotPreparedError,
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from pod_node.attaching import AttachEvent, AttachStep
     from pod_node.dialling import PodConnection
     from pod_node.executing import ExecEvent, ExecStep
     from pod_node.files import Book, PodFolders, Roots
@@ -100,6 +102,7 @@ class _Life:
     pod: Pod
     mounts: tuple[Mount, ...]
     folders: PodFolders
+    console: Console
     checks: asyncio.Task[None] | None = None
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -334,6 +337,20 @@ class Node:
 
         return run_session(start, steps, self._executions, terminal=order.window is not None)
 
+    def attach(
+        self, name: str, steps: AsyncIterable[AttachStep]
+    ) -> AsyncGenerator[AttachEvent, None]:
+        """Connect to a pod's main process; see `Console.attach`.
+
+        Raises:
+            UnknownPodError: no pod of that name was booted.
+            PodNotRunningError: it has ended.
+        """
+        life = self._life(name)
+        if life.ended.is_set():
+            raise PodNotRunningError(name, life.status.state.value)
+        return life.console.attach(life.pod.input, steps, self._executions)
+
     async def kill(self, name: str) -> PodStatus:
         """End a pod at once; return when it has ended.
 
@@ -462,11 +479,17 @@ class Node:
         self.logs.begin(spec.name)
         mounts = (*image.mounts, *spec.mounts)
         folders = self._roots.open(spec, mounts)
+        console = Console(spec)
+
+        def hear(descriptor: int, chunk: bytes) -> None:
+            self.logs.write(spec.name, descriptor, chunk)
+            console.output(descriptor, chunk)
+
         booted_at_s, started_at = self._wall(), asyncio.get_running_loop().time()
         pod = self._runtime.boot(
             spec,
             image,
-            lambda descriptor, chunk: self.logs.write(spec.name, descriptor, chunk),
+            hear,
             lambda end: self._on_exit(spec.name, end),
             lambda moment: self._on_running(spec.name, moment - started_at),
             folders,
@@ -478,7 +501,7 @@ class Node:
             health=Health.STARTING if spec.healthcheck else None,
             booted_at_s=booted_at_s,
         )
-        return _Life(status, pod, mounts, folders)
+        return _Life(status, pod, mounts, folders, console)
 
     def _sweep(self) -> None:
         if self._roots.has_discarded:
@@ -524,6 +547,7 @@ class Node:
         life = self._lives[name]
         _cancel_checks(life)
         self.logs.end(name)
+        life.console.ended(end)
         self._roots.close(name, life.pod.disks().usage())
         self._sweep()
         exited_at_s = self._wall()

@@ -43,6 +43,10 @@ class Pod(Protocol):
     def spec(self) -> PodSpec:
         """What the pod was booted from."""
 
+    @property
+    def input(self) -> ProcessInput:
+        """What its main process is told; good until `on_exit`, then nothing happens."""
+
     def kill(self) -> None:
         """Ask the guest to end, and return at once; `on_exit` follows within 100 ms."""
 
@@ -79,8 +83,8 @@ class Pod(Protocol):
         """What its root and its tmpfs have; good until `on_exit` and within it."""
 
 
-class Process(Protocol):
-    """A program that the node runs in a pod, beside the pod's own."""
+class ProcessInput(Protocol):
+    """What the node tells a process of a pod."""
 
     @property
     def pid(self) -> int:
@@ -92,9 +96,6 @@ class Process(Protocol):
     def write_nowait(self, data: bytes) -> None:
         """Give it bytes to read; what finds no room is lost."""
 
-    def end_input(self) -> None:
-        """Let it read the end of its input."""
-
     def type_end(self) -> None:
         """Let one read of its terminal find the end."""
 
@@ -104,18 +105,25 @@ class Process(Protocol):
     def resize(self, window: WindowSize) -> None:
         """Give its terminal's window another size."""
 
-    def hold_output(self) -> None:
-        """Pass on no output for now, so that it waits when its pipes are full."""
-
-    def go_on_with_output(self) -> None:
-        """Pass on output again."""
-
     def signal(self, number: int) -> None:
         """Send it and its descendants a signal; nothing happens when it has ended.
 
         Raises:
             OSError: there is no such signal (EINVAL).
         """
+
+
+class Process(ProcessInput, Protocol):
+    """A program that the node runs in a pod, beside the pod's own."""
+
+    def end_input(self) -> None:
+        """Let it read the end of its input."""
+
+    def hold_output(self) -> None:
+        """Pass on no output for now, so that it waits when its pipes are full."""
+
+    def go_on_with_output(self) -> None:
+        """Pass on output again."""
 
     def kill(self) -> None:
         """End it and its descendants at once; nothing happens when it has ended."""

@@ -14,6 +14,9 @@ import grpc
 from grpc import aio
 
 from pod_node.codec import (
+    attach_event_to_message,
+    attach_order_from_message,
+    attach_steps,
     backends_from_message,
     batch_to_message,
     capture_from_message,
@@ -340,6 +343,19 @@ class PodNodeService(CopyService):
             async with aclosing(self._node.exec(order, exec_steps(request_iterator))) as events:
                 async for event in events:
                     yield exec_event_to_message(event)
+
+    async def Attach(
+        self,
+        request_iterator: AsyncIterator[pb.AttachRequest],
+        context: Context[pb.AttachRequest, pb.AttachResponse],
+    ) -> AsyncIterator[pb.AttachResponse]:
+        """Connect to a pod's main process."""
+        async with answering(context, _STATUSES):
+            first = await anext(request_iterator, pb.AttachRequest())
+            pod = attach_order_from_message(first)
+            async with aclosing(self._node.attach(pod, attach_steps(request_iterator))) as events:
+                async for event in events:
+                    yield attach_event_to_message(event)
 
     async def Dial(
         self,

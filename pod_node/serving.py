@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from pod_node.credentials import NodeCredentials
 
-LOCK_FILE = "node.lock"
-"""In the state folder; locked as long as a node uses it, and holds the node's process id."""
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
 Statuses: TypeAlias = tuple[tuple[type[Exception], grpc.StatusCode], ...]

@@ -22,7 +22,8 @@ from pod_node.executing import (
     SendSignal,
     Started,
 )
-from pod_node.terminal import Echo, End, LineDiscipline, Ready, Signal, shown
+from pod_node.keyboard import type_keys
+from pod_node.terminal import LineDiscipline, shown
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Callable
@@ -166,23 +167,11 @@ async def _feed(process: Process, steps: AsyncIterable[ExecStep], inputs: _Input
 
 
 async def _type(process: Process, steps: AsyncIterable[ExecStep], backlog: _Backlog) -> None:
-    """Pass on keys through the line discipline; what finds no room is lost, as on a terminal."""
     discipline = LineDiscipline()
     async for step in steps:
         match step:
             case Input(data):
-                for effect in discipline.type(data, process.modes()):
-                    match effect:
-                        case Echo(seen):
-                            backlog.put(Output(1, seen))
-                        case Ready(line):
-                            process.write_nowait(line)
-                        case End():
-                            process.type_end()
-                        case Signal(number):
-                            process.signal(number)
-                        case _:
-                            assert_never(effect)
+                type_keys(data, discipline, process, lambda seen: backlog.put(Output(1, seen)))
                 backlog.put(InputTaken(len(data)))
             case InputEnd():
                 process.type_end()

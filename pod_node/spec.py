@@ -117,6 +117,11 @@ class PodSpec:
     healthcheck: HealthCheck | None = None
     stop_signal: int = DEFAULT_STOP_SIGNAL
     """What asks its main process to end, by its number on Linux."""
+    stdin_open: bool = False
+    """Whether its main process reads what those write who are attached; otherwise it finds the end
+    of its input at once."""
+    tty: bool = False
+    """Whether its main process has a terminal, on which without `stdin_open` nobody types."""
 
 
 class ExitKind(Enum):

@@ -18,9 +18,9 @@ settings.load_profile("podnet")
 def _no_ray(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep tests from starting Ray in their own process, but for those that are about it."""
     ray = sys.modules.get("ray")
-    if ray is not None and request.node.get_closest_marker("ray") is None:
+    if ray is not None and request.node.get_closest_marker("cluster") is None:
         monkeypatch.setattr(ray, "init", _refuse)
 
 
 def _refuse(*_: object, **__: object) -> None:
-    raise AssertionError("only tests with the mark `ray` may start Ray")
+    raise AssertionError("only tests with the mark `cluster` may start Ray")

@@ -9,32 +9,29 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.backends import embedded
 from orchestrator.backends.ray.environment import prepare
 from orchestrator.backends.ray.errors import NoClusterError, RayMissingError
 from orchestrator.backends.ray.record import read_record
+from orchestrator.backends.wish import is_on_ray
 
 if TYPE_CHECKING:
     from orchestrator.backends.backend import Backend
+    from orchestrator.backends.starting import StartingNode
+    from orchestrator.backends.wish import RayWish
     from orchestrator.placement.values import NodeOffer
     from orchestrator.state import DeploymentFolder
 
 NEEDED = ("ray", "cryptography")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RayWish:
-    """Somebody wants nodes on a Ray cluster."""
-
-    address: str = ""
-    """`HOST:PORT`; empty is one that runs on this machine, or else a new one."""
-
-
 def open_backend(
-    folder: DeploymentFolder, wish: RayWish | None, notice: Callable[[str], None]
+    folder: DeploymentFolder,
+    wish: RayWish | None,
+    notice: Callable[[str], None],
+    node: StartingNode | None = None,
 ) -> Backend:
     """Choose a backend.
 
@@ -42,14 +39,15 @@ def open_backend(
         folder: The deployment's folder.
         wish: What somebody wants; None leaves it to what there is.
         notice: Takes lines for whoever watches.
+        node: A node that was started on this machine for it.
 
     Raises:
         RayMissingError: Ray is wanted and not installed.
         NoClusterError: no cluster answers.
     """
+    if not is_on_ray(folder, wish):
+        return embedded.EmbeddedBackend(folder, node)
     record = read_record(folder.path)
-    if wish is None and record is None:
-        return embedded.EmbeddedBackend(folder)
     _require_ray()
     wished = wish.address if wish is not None else ""
     address = prepare(wished or ("" if record is None else record.address), os.environ)

@@ -1,8 +1,8 @@
 """A pod node as a process of its own on this machine.
 
-Owns the process: finding one that runs already, starting one, knowing when it is ready, ending it,
-and what it said last. The node outlives whoever started it; the next orchestrator finds it by the
-lock that it holds.
+Owns the process: finding one that runs already, having one started, knowing when it is ready,
+ending it, and what it said last. The node outlives whoever started it; the next orchestrator finds
+it by the lock that it holds.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from orchestrator.backends.backend import NodeDiedError, OneNode
 from orchestrator.backends.processes import FoundProcess, end_process, find_node
+from orchestrator.backends.starting import start_node
 from orchestrator.codec import NodeClient, NodeLostError
-from orchestrator.state import StateFolderError
 from pod_node.files import remove_roots
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from orchestrator.backends.starting import StartingNode
     from orchestrator.state import DeploymentFolder
 
 STOP_S = 2.0
@@ -40,8 +40,15 @@ UNKNOWN_CAUSE = "how is not known, because another process had started it"
 class EmbeddedBackend(OneNode):
     """Runs a pod node on this machine."""
 
-    def __init__(self, folder: DeploymentFolder) -> None:
+    def __init__(self, folder: DeploymentFolder, starting: StartingNode | None = None) -> None:
+        """Prepare.
+
+        Args:
+            folder: The deployment's folder.
+            starting: A node that was started for it already.
+        """
         self._folder = folder
+        self._starting = starting
         self._found: FoundProcess | None = None
 
     @property
@@ -57,7 +64,8 @@ class EmbeddedBackend(OneNode):
             NodeDiedError: it ended before it was ready.
         """
         self._forget()
-        self._found = find_node(self._folder.path)
+        if self._starting is None:
+            self._found = find_node(self._folder.path)
         if self._found is not None and not await self._answers(self._found):
             await end_process(self._found, 0.0)
             self._found.collect()
@@ -113,41 +121,12 @@ class EmbeddedBackend(OneNode):
         return False
 
     async def _start(self) -> None:
-        reading, writing = os.pipe()
-        try:
-            pid = self._spawn(writing)
-        except BaseException:
-            os.close(reading)
-            raise
-        finally:
-            os.close(writing)
-        self._found = FoundProcess(pid, os.pidfd_open(pid))
-        if await _first_line(reading) != READY:
+        starting, self._starting = self._starting, None
+        if starting is None or not starting.waits:
+            starting = start_node(self._folder)
+        self._found, output = starting.take()
+        if await _first_line(output) != READY:
             raise await self.death()
-
-    def _spawn(self, output: int) -> int:
-        """Start a node that outlives us; whatever is not named here is closed to it."""
-        folder = self._folder
-        # -P: what lies in the current folder must not stand in for a module of ours.
-        command = [sys.executable, "-P", "-m", "pod_node"]
-        arguments = ["--socket", str(folder.socket), "--state", str(folder.path)]
-        try:
-            log = folder.node_log.open("wb")
-        except OSError as error:
-            raise StateFolderError(str(folder.path), error.strerror or str(error)) from error
-        with log:
-            return os.posix_spawn(
-                sys.executable,
-                command + arguments,
-                os.environ,
-                file_actions=[
-                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                    (os.POSIX_SPAWN_DUP2, output, 1),
-                    (os.POSIX_SPAWN_DUP2, log.fileno(), 2),
-                ],
-                setsid=True,  # Ctrl-C is for us to handle
-                setsigdef=(signal.SIGPIPE,),
-            )
 
     def _last_lines(self) -> tuple[str, ...]:
         with self._folder.node_log.open("rb") as log:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping, Sequence
     from ipaddress import IPv4Address, IPv4Network
 
+    from pod_node.attaching import AttachEvent, AttachStep
     from pod_node.dialling import Connection
     from pod_node.executing import ExecEvent, ExecOrder, ExecStep
     from pod_node.files import Copied
@@ -77,6 +78,11 @@ class Nodes(Protocol):
         self, order: ExecOrder, steps: AsyncIterable[ExecStep]
     ) -> AsyncGenerator[ExecEvent, None]:
         """Run a program in a pod, to its end."""
+
+    def attach(
+        self, pod: str, steps: AsyncIterable[AttachStep]
+    ) -> AsyncGenerator[AttachEvent, None]:
+        """Connect to a pod's main process until it ends, or nobody listens any more."""
 
     def copy_out(self, pod: str, path: str, *, follow: bool) -> AsyncGenerator[bytes, None]:
         """Take a file or folder of a pod as a tar stream."""

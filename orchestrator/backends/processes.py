@@ -14,7 +14,7 @@ import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from pod_node.serving import LOCK_FILE
+from pod_node.lock import LOCK_FILE
 
 if TYPE_CHECKING:
     from pathlib import Path

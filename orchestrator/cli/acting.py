@@ -9,8 +9,8 @@ import click
 from orchestrator.cli.options import print_json
 
 if TYPE_CHECKING:
-    from orchestrator.changes import PodVerb
     from orchestrator.cli.reaching import Reach
+    from orchestrator.network.changes import PodVerb
 
 
 def act(

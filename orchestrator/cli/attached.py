@@ -30,7 +30,7 @@ from orchestrator.progress import (
     Started,
     StepsPlanned,
 )
-from orchestrator.spawning import answers, start_background, wait_for_control
+from orchestrator.spawning import wait_for_control
 from orchestrator.views import LogOrder
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from orchestrator.lifecycle.rollout import RolloutView
     from orchestrator.phases import PodView
     from orchestrator.progress import Progress
+    from orchestrator.spawning import ForkedProcess
     from orchestrator.state import DeploymentFolder
     from orchestrator.steps import StepView
     from orchestrator.topology.source import TopologySource
@@ -84,10 +85,21 @@ class Attached:
         source: TopologySource,
         options: UpOptions,
         make_screen: Callable[[Printer], UpScreen],
+        background: ForkedProcess | None = None,
     ) -> None:
+        """Prepare.
+
+        Args:
+            folder: The deployment's folder.
+            source: What to declare.
+            options: What somebody asked for.
+            make_screen: Makes what shows it.
+            background: The orchestrator that was started for it; None when one runs already.
+        """
         self._folder = folder
         self._source = source
         self._options = options
+        self._background = background
         self._printer = Printer(lambda: None)
         self._screen = make_screen(self._printer)
         self._views: dict[str, PodView] = {}
@@ -107,17 +119,14 @@ class Attached:
         return 0
 
     async def _run(self) -> None:
-        if answers(self._folder.control_socket):
-            if self._options.listen is not None:
-                raise AccessError(
-                    f'deployment "{self._folder.name}" runs already; it can only be told to listen '
-                    "when it starts"
-                )
-        else:
-            process = start_background(
-                self._folder, listen=self._options.listen, ray=self._options.ray
+        if self._background is not None:
+            background = self._background
+            await wait_for_control(self._folder, background, background.log_start)
+        elif self._options.listen is not None:
+            raise AccessError(
+                f'deployment "{self._folder.name}" runs already; it can only be told to listen '
+                "when it starts"
             )
-            await wait_for_control(self._folder, process)
         since_s = time.time()
         async with DeploymentClient(self._folder.control_socket) as client:
             await self._apply(client)

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from orchestrator.backends.backend import Backend
+    from orchestrator.backends.starting import StartingNode
+    from orchestrator.backends.wish import RayWish
     from orchestrator.cli.screen import UpScreen
     from orchestrator.cli.up import UpOptions
     from orchestrator.phases import PodView
@@ -43,21 +45,27 @@ STOP_S = 1.0
 
 
 def host(
-    folder: DeploymentFolder, topology: Topology, source: TopologySource, options: UpOptions
+    folder: DeploymentFolder,
+    node: StartingNode | None,
+    wish: RayWish | None,
+    topology: Topology,
+    source: TopologySource,
+    options: UpOptions,
 ) -> int:
     """Run a deployment until it ends or is stopped; return the exit status.
 
+    The caller holds the folder, and may have started a node for it if it is to be on this machine.
+
     Raises:
-        DeploymentRunningError: another process runs it.
         OrchestratorError: it failed; everything was taken down.
     """
-    from orchestrator.cli.up import ray_wish, screen_for
+    from orchestrator.cli.up import screen_for
 
-    with folder.hold(), Store.open(folder.database) as store:
+    with Store.open(folder.database) as store:
         session = _Session(folder, store, source, options)
         printer = Printer(session.on_broken_output)
         screen = screen_for(printer, topology, options)
-        session.use(open_backend(folder, ray_wish(topology, options), screen.show_notice))
+        session.use(open_backend(folder, wish, screen.show_notice, node))
         try:
             status = asyncio.run(session.run(screen))
         finally:

@@ -33,7 +33,7 @@ def command(reach: Reach, targets: tuple[str, ...], number: int | None, form: st
     A service stands for all of its pods that run. Their connections are reset, and whether they
     start again is for the restart policy of their service to say.
     """
-    from orchestrator.changes import PodVerb
+    from orchestrator.network.changes import PodVerb
 
     if number is not None and number != signal.SIGKILL:
         from orchestrator.wording import signal_text

@@ -88,7 +88,7 @@ def set_link(
     Only what is given changes; 0 switches a parameter off. Where the topology declares no link, one
     is made, as long as the two share a network.
     """
-    from orchestrator.changes import SetLink
+    from orchestrator.network.changes import SetLink
     from orchestrator.topology.link_options import parse_change
     from orchestrator.topology.values import LinkDirection
     from orchestrator.wording import link_text
@@ -157,7 +157,7 @@ def reset_links(
     form: str,
 ) -> None:
     """Give the link between A and B, or all, the parameters that the topology declares."""
-    from orchestrator.changes import ResetLink, ResetLinks
+    from orchestrator.network.changes import ResetLink, ResetLinks
 
     if every is (first is not None):
         raise click.UsageError("give either the two ends of a link or --all")

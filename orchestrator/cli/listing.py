@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from orchestrator.phases import PodView
     from orchestrator.views import DeploymentView
 
 KEYS = ("status", "service", "name")
 WORDS = ("ready", "not-ready", "paused")
 """Statuses besides the phases."""
+
+
+UNFINISHED = ("updating", "paused")
+"""States of updates that somebody may wait for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,8 @@ class ServiceRow:
     """Pods that have a guest."""
     ready: int
     restarts: int
+    revision: int
+    """The deployment's."""
     portals: tuple[str, ...]
 
 
@@ -89,10 +97,21 @@ def service_rows(deployment: str, view: DeploymentView) -> list[ServiceRow]:
                 pods=sum(pod.phase.alive for pod in pods),
                 ready=sum(pod.ready for pod in pods),
                 restarts=sum(pod.restarts for pod in pods),
+                revision=view.revision,
                 portals=tuple(p.url for p in view.portals if p.service == service.name),
             )
         )
     return rows
+
+
+def remarks(deployment: str, view: DeploymentView) -> Iterator[str]:
+    """Say what is out of the ordinary: updates that are not over, and a node that was lost."""
+    for rollout in view.rollouts:
+        if rollout.state.value in UNFINISHED:
+            leads = f" (to revision {rollout.revision})" if rollout.revision else ""
+            yield f"{deployment}: {rollout}{leads}"
+    if view.node_loss:
+        yield f"{deployment}: {view.node_loss}; its pods were started again"
 
 
 def uptime_s(pod: PodView, now_s: float) -> float | None:

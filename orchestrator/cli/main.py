@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 VERBS = {
+    "attach": "Connect to the main process of a pod.",
     "capture": "Show or record packets of a pod or a link.",
     "cp": "Copy files and folders into and out of pods.",
     "down": "End a deployment.",

@@ -33,7 +33,7 @@ def end_faults(reach: Reach, kind: FaultKind, name: str | None, *, every: bool, 
 async def _end(
     client: DeploymentClient, kind: FaultKind, name: str | None, *, every: bool
 ) -> list[str]:
-    from orchestrator.changes import Mend
+    from orchestrator.network.changes import Mend
 
     if name is None and not every:
         active = [fault.name for fault in (await client.describe()).faults if fault.kind is kind]

@@ -10,8 +10,8 @@ from orchestrator.cli.options import print_json
 from orchestrator.cli.sides import parse_sides
 
 if TYPE_CHECKING:
-    from orchestrator.changes import Part
     from orchestrator.cli.reaching import Reach
+    from orchestrator.network.changes import Part
     from vnet.configuration import FaultKind
 
 
@@ -52,7 +52,7 @@ def _wanted(
     name: str | None,
     duration_s: float | None,
 ) -> Part:
-    from orchestrator.changes import Part
+    from orchestrator.network.changes import Part
 
     try:
         sides = parse_sides(words)

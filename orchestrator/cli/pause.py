@@ -25,6 +25,6 @@ def command(reach: Reach, targets: tuple[str, ...], duration_s: float | None, fo
     A service stands for all of its pods that run. The pods' connections stay open and what is sent
     to them waits, as with a process that hangs; their health checks fail.
     """
-    from orchestrator.changes import PodVerb
+    from orchestrator.network.changes import PodVerb
 
     act(reach, PodVerb.PAUSE, targets, duration_s=duration_s, form=form)

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.listing import age_text, chosen_pods, read_filters, service_rows, uptime_s
+from orchestrator.cli.listing import (
+    age_text,
+    chosen_pods,
+    read_filters,
+    remarks,
+    service_rows,
+    uptime_s,
+)
 from orchestrator.cli.options import format_option, print_json
 from orchestrator.cli.remoting import remote_address
 
@@ -66,8 +73,10 @@ def command(
 ) -> None:
     """List the pods of running deployments, or of the named ones only.
 
-    The exit status is 1 if a named deployment does not run. Pods that ended well, or because
-    somebody stopped them, are left out unless -a or a filter asks for them.
+    Updates under way or at a stand, a node that was lost, and deployments whose orchestrator was
+    killed are told on standard error. The exit status is 1 if a named deployment does not run. Pods
+    that ended well, or because somebody stopped them, are left out unless -a or a filter asks for
+    them.
     """
     names = deployments + chosen
     running = asyncio.run(_ask(names))
@@ -81,10 +90,28 @@ def command(
             click.echo("".join(f"{pod.spec.name}\n" for pod in pods[name]), nl=False)
     elif running or not names:
         _print_table(running, pods)
+    for name, view in running.items():
+        for remark in remarks(name, view):
+            click.echo(remark, err=True)
     absent = [name for name in names if name not in running]
-    for name in absent:
-        click.echo(f'error: no deployment "{name}" runs; start it with "podnet up FILE"', err=True)
+    _tell_absent(absent, all_of_them=not names and remote_address() is None, running=running)
     context.exit(1 if absent else 0)
+
+
+def _tell_absent(absent: list[str], *, all_of_them: bool, running: Views) -> None:
+    """Say why named deployments do not answer; of the others, which were left alone."""
+    from orchestrator.cli.orphans import find_orphan
+    from orchestrator.state import DeploymentFolder, known_deployments, state_root
+
+    root = state_root(os.environ)
+    others = [name for name in known_deployments(root) if name not in running]
+    for name in others if all_of_them else absent:
+        orphan = find_orphan(DeploymentFolder(root, name))
+        if orphan is not None:
+            click.echo(f"{'error: ' * (not all_of_them)}{orphan}", err=True)
+        elif not all_of_them:
+            hint = 'start it with "podnet up FILE"'
+            click.echo(f'error: no deployment "{name}" runs; {hint}', err=True)
 
 
 async def _ask(names: tuple[str, ...]) -> Views:
@@ -140,6 +167,7 @@ def _row(deployment: str, pod: PodView, view: DeploymentView) -> dict[str, objec
         "started_at": None if began is None else moment_text(began),
         "uptime_s": uptime_s(pod, time.time()),
         "machine": pod.machine or None,
+        "revision": view.revision,
         "portals": [portal.url for portal in view.portals if portal.service == pod.spec.service],
     }
 
@@ -152,7 +180,7 @@ def _show_services(running: Views, form: str) -> None:
         print_json(rows)
         return
     lines: list[tuple[str, ...]] = [
-        ("DEPLOYMENT", "SERVICE", "DESIRED", "PODS", "READY", "RESTARTS", "PORTALS")
+        ("DEPLOYMENT", "SERVICE", "DESIRED", "PODS", "READY", "RESTARTS", "REVISION", "PORTALS")
     ]
     lines.extend(
         (
@@ -162,6 +190,7 @@ def _show_services(running: Views, form: str) -> None:
             str(row.pods),
             str(row.ready),
             str(row.restarts),
+            str(row.revision),
             ", ".join(row.portals) or "-",
         )
         for row in rows

@@ -164,28 +164,19 @@ def find_deployment(name: str | None) -> Reach:
 
 
 def _check_orphaned(names: Iterable[str]) -> None:
-    """Say when pods run on whose orchestrator was killed.
+    """Say when an orchestrator was killed, and what became of its pods.
 
     Raises:
         NoDeploymentError: it is so.
     """
-    from orchestrator.backends.processes import find_node
+    from orchestrator.cli.orphans import find_orphan
     from orchestrator.state import DeploymentFolder, state_root
 
     root = state_root(os.environ)
     for name in names:
-        node = find_node(DeploymentFolder(root, name).path)
-        if node is not None:
-            node.close()
-            raise NoDeploymentError(orphaned(name))
-
-
-def orphaned(name: str) -> str:
-    """Say what to do about pods that run without an orchestrator."""
-    return (
-        f'the orchestrator of deployment "{name}" is gone, and its pods run on; '
-        f'"podnet up FILE" takes them over, "podnet down {name}" ends them'
-    )
+        orphan = find_orphan(DeploymentFolder(root, name))
+        if orphan is not None:
+            raise NoDeploymentError(str(orphan))
 
 
 def _listed(running: list[str]) -> str:

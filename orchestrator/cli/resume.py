@@ -20,6 +20,6 @@ if TYPE_CHECKING:
 @reaching
 def command(reach: Reach, targets: tuple[str, ...], form: str) -> None:
     """Let paused pods go on."""
-    from orchestrator.changes import PodVerb
+    from orchestrator.network.changes import PodVerb
 
     act(reach, PodVerb.RESUME, targets, form=form)

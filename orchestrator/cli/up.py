@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from orchestrator.access import ListenAddress
-    from orchestrator.backends.choice import RayWish
+    from orchestrator.backends.wish import RayWish
     from orchestrator.cli.printer import Printer
     from orchestrator.cli.screen import Steps, UpScreen
+    from orchestrator.spawning import ForkedProcess
     from orchestrator.state import DeploymentFolder
     from orchestrator.topology.loader import Reading
     from orchestrator.topology.schema import Topology
@@ -208,9 +209,7 @@ def _dry_run(topology: Topology, source: TopologySource, options: UpOptions) -> 
 
 
 def _up(topology: Topology, source: TopologySource, options: UpOptions) -> int:
-    from orchestrator.cli.attached import Attached
-    from orchestrator.cli.foreground import host
-    from orchestrator.spawning import answers
+    from orchestrator.spawning import answers, fork_background
     from orchestrator.state import DeploymentRunningError
 
     folder = _folder(topology)
@@ -219,17 +218,24 @@ def _up(topology: Topology, source: TopologySource, options: UpOptions) -> int:
 
         watch_beside(folder.control_socket, topology)
 
-    def attach() -> int:
-        return Attached(folder, source, options, lambda p: screen_for(p, topology, options)).run()
+    def attach(started: ForkedProcess | None = None) -> int:
+        from orchestrator.cli.attached import Attached
+
+        def make_screen(printer: Printer) -> UpScreen:
+            return screen_for(printer, topology, options)
+
+        return Attached(folder, source, options, make_screen, started).run()
 
     if options.detach:
-        return attach()
+        if answers(folder.control_socket):
+            return attach()
+        return attach(fork_background(folder, options.listen, ray_wish(topology, options)))
     waited = 0.0
     while True:
         if answers(folder.control_socket):
             return attach()
         try:
-            return host(folder, topology, source, options)
+            return _host(folder, topology, source, options)
         except DeploymentRunningError:
             # Another process starts it or ends it: its socket will answer, or its lock be free.
             if waited >= TURN_S:
@@ -240,12 +246,24 @@ def _up(topology: Topology, source: TopologySource, options: UpOptions) -> int:
 
 def ray_wish(topology: Topology, options: UpOptions) -> RayWish | None:
     """Say whether the pods are to run on a Ray cluster; the command line wins over the file."""
-    from orchestrator.backends.choice import RayWish
+    from orchestrator.backends.wish import RayWish
     from orchestrator.topology.placement_values import BackendKind
 
     if options.ray is not None:
         return RayWish(address=options.ray)
     return RayWish() if topology.backend is BackendKind.RAY else None
+
+
+def _host(
+    folder: DeploymentFolder, topology: Topology, source: TopologySource, options: UpOptions
+) -> int:
+    from orchestrator.backends.starting import node_ahead
+
+    wish = ray_wish(topology, options)
+    with folder.hold(), node_ahead(folder, wish) as node:
+        from orchestrator.cli.foreground import host  # takes as long to load as a node to start
+
+        return host(folder, node, wish, topology, source, options)
 
 
 def screen_for(printer: Printer, topology: Topology, options: UpOptions) -> UpScreen:

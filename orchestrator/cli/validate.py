@@ -41,7 +41,7 @@ def _print_schema() -> None:
 
 
 def _validate(file: str, form: str, color: bool | None) -> bool:
-    from orchestrator.adjacency import unreachable_services
+    from orchestrator.network.adjacency import unreachable_services
     from orchestrator.topology.loader import read_topology
     from orchestrator.topology.render import (
         count,

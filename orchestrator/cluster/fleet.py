@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from orchestrator.codec import NodeClient
     from orchestrator.errors import OrchestratorError
     from orchestrator.plan import Plan
+    from pod_node.attaching import AttachEvent, AttachStep
     from pod_node.dialling import Connection
     from pod_node.executing import ExecEvent, ExecOrder, ExecStep
     from pod_node.files import Copied
@@ -315,6 +316,12 @@ class Fleet:
     ) -> AsyncGenerator[ExecEvent, None]:
         """Run a program in a pod, to its end."""
         return self._owner(order.pod).client.exec(order, steps)
+
+    def attach(
+        self, pod: str, steps: AsyncIterable[AttachStep]
+    ) -> AsyncGenerator[AttachEvent, None]:
+        """Connect to a pod's main process until it ends, or nobody listens any more."""
+        return self._owner(pod).client.attach(pod, steps)
 
     def copy_out(self, pod: str, path: str, *, follow: bool) -> AsyncGenerator[bytes, None]:
         """Take a file or folder of a pod as a tar stream."""

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from google.protobuf.message import DecodeError, Message
 
-from orchestrator.changes import Impairment, Mend, Part, ResetLink, ResetLinks, SetLink
 from orchestrator.codec.times import duration_from_us, duration_to_us
+from orchestrator.network.changes import Impairment, Mend, Part, ResetLink, ResetLinks, SetLink
 from orchestrator.topology.link_change import LinkChange
 from orchestrator.topology.values import LinkDirection
 from protos.orchestrator.v1 import orchestrator_pb2 as pb

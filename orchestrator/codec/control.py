@@ -8,7 +8,7 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Protocol, Self
 
-from orchestrator.changes import PodVerb
+from orchestrator.codec import attaching
 from orchestrator.codec.calls import cancelled, open_channel, sent, translated
 from orchestrator.codec.changes import (
     ends_to_message,
@@ -41,6 +41,7 @@ from orchestrator.codec.watching import (
     log_order_to_message,
     tallies_from_message,
 )
+from orchestrator.network.changes import PodVerb
 from orchestrator.views import EventOrder
 from pod_node.codec import plan_to_message, portal_from_message, usage_from_message
 from pod_node.executing import Ended
@@ -64,7 +65,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from orchestrator.access import RemoteAddress
-    from orchestrator.changes import Mend, Part, ResetLink, ResetLinks, SetLink
+    from orchestrator.network.changes import Mend, Part, ResetLink, ResetLinks, SetLink
     from orchestrator.progress import Progress
     from orchestrator.tallies import Tallies
     from orchestrator.topology.source import TopologySource
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
         LogOrder,
         PingStep,
     )
+    from pod_node.attaching import AttachEvent, AttachStep
     from pod_node.dialling import Connection
     from pod_node.executing import ExecEvent, ExecOrder, ExecStep
     from pod_node.records import LogLines
@@ -305,6 +307,20 @@ class DeploymentClient:
             async with aclosing(messages):
                 async for message in messages:
                     event = exec_event_from_message(message)
+                    yield event
+                    if isinstance(event, Ended):
+                        return
+
+    async def attach(
+        self, target: str, index: int, steps: AsyncIterable[AttachStep]
+    ) -> AsyncGenerator[AttachEvent, None]:
+        """Connect to a pod's main process, or a replica's; see `attach_to`."""
+        told = attaching.requests(target, index, steps)
+        messages = converse(self._stub.Attach(), told, pb.AttachResponse)
+        with _errors():
+            async with aclosing(messages):
+                async for message in messages:
+                    event = attaching.event_from_message(message)
                     yield event
                     if isinstance(event, Ended):
                         return

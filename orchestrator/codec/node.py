@@ -9,12 +9,14 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Self
 
+from orchestrator.codec import attaching
 from orchestrator.codec.calls import cancelled, open_channel, sent, translated
 from orchestrator.codec.connection import CarriedConnection
 from orchestrator.codec.errors import NodeLostError, NodeRefusedError
 from orchestrator.codec.executing import converse, node_requests
 from orchestrator.codec.securing import NodeAddress, open_secured_channel
 from pod_node.codec import (
+    attach_event_from_message,
     backends_to_message,
     batch_from_message,
     capture_to_message,
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from pod_node.attaching import AttachEvent, AttachStep
     from pod_node.dialling import Connection
     from pod_node.executing import ExecEvent, ExecOrder, ExecStep
     from pod_node.progress import Progress
@@ -197,6 +200,20 @@ class NodeClient:
             async with aclosing(messages):
                 async for message in messages:
                     event = exec_event_from_message(message)
+                    yield event
+                    if isinstance(event, Ended):
+                        return
+
+    async def attach(
+        self, pod: str, steps: AsyncIterable[AttachStep]
+    ) -> AsyncGenerator[AttachEvent, None]:
+        """Connect to a pod's main process until it ends, or nobody listens any more."""
+        told = attaching.node_requests(pod, steps)
+        messages = converse(self._stub.Attach(), told, pb.AttachResponse)
+        with _errors():
+            async with aclosing(messages):
+                async for message in messages:
+                    event = attach_event_from_message(message)
                     yield event
                     if isinstance(event, Ended):
                         return

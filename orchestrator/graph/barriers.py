@@ -13,7 +13,7 @@ from vnet.configuration import FaultKind
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from orchestrator.faults import FaultState
+    from orchestrator.network.faults import FaultState
 
 _WORDS = {FaultKind.CUT: "cut", FaultKind.HOLD: "held"}
 

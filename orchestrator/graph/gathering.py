@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from orchestrator.adjacency import NetworkMap
 from orchestrator.graph.barriers import barrier_text
 from orchestrator.graph.diagram import (
     NOBODY,
@@ -19,7 +18,8 @@ from orchestrator.graph.diagram import (
     PolicyArrow,
     ServiceBox,
 )
-from orchestrator.groups import access_links
+from orchestrator.network.adjacency import NetworkMap
+from orchestrator.network.groups import access_links
 from orchestrator.topology.link_text import summary
 from orchestrator.topology.members import Roster
 from orchestrator.topology.values import format_port_range
@@ -28,7 +28,7 @@ from vnet.configuration import Denial, FaultKind
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from orchestrator.faults import FaultState
+    from orchestrator.network.faults import FaultState
     from orchestrator.phases import PodView
     from orchestrator.plan import Plan
     from orchestrator.topology.links import LinkState

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.faults import FaultState
 from orchestrator.graph.gathering import make_diagram
+from orchestrator.network.faults import FaultState
 from orchestrator.topology.links import LinkEnds, LinkState
 from orchestrator.topology.members import Roster
 

@@ -6,7 +6,7 @@
   each change
 - `lives.py`: how a pod's life begins and ends, and what comes after
 - `adoption.py`: pods that were there before the machine was
-- `dependencies.py`: whether the conditions of `depends_on` hold
+- `dependencies.py`: whether the conditions of `depends_on` hold, and who waits for that
 - `images.py`: which images are ready
 - `rollouts.py`: the updates that are under way; `rollout.py`: one of them
 - `restart.py`: the back-off between restarts

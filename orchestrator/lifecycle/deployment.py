@@ -136,10 +136,12 @@ class Deployment:
             case ImageReady(image):
                 self._images.note_ready(image)
                 self._show_waiting(image, Phase.WAITING)
+                self._pods.wake_all()
             case ImageFailed(image, reason):
                 self._on_image_failed(image, reason)
             case NetworksSwitched():
                 self._moving, self._switching = frozenset(), False
+                self._pods.wake_all()
             case NodeLost(reason, None):
                 self._on_node_lost(reason)
             case NodeLost(reason, pods):
@@ -221,16 +223,15 @@ class Deployment:
         """Start what may start, block what cannot, and replace whose turn it is."""
         self._switch_networks()
         self._rollouts.advance()
-        pending = self._pods.pending
-        changed = bool(pending)
-        while changed:
-            changed = False
-            for name in list(pending):
-                entry = self._pods.entries[name]
-                if entry.lost or not self._images.is_ready(entry.view.spec.image):
-                    continue
-                if not self._is_moving(entry):
-                    changed |= self._try_start(entry)
+        woken = self._pods.woken
+        while woken:
+            name = next(iter(woken))
+            del woken[name]
+            entry = self._pods.entries[name]
+            if entry.lost or not self._images.is_ready(entry.view.spec.image):
+                continue
+            if not self._is_moving(entry):
+                self._try_start(entry)
 
     def _switch_networks(self) -> None:
         """Have networks exchanged once nobody is on them any more."""
@@ -245,17 +246,13 @@ class Deployment:
         """Whether a pod is on a network that is being exchanged."""
         return any(i.network in self._moving for i in entry.view.spec.interfaces)
 
-    def _try_start(self, entry: Entry) -> bool:
-        """Start or block a pod; return whether others may be concerned."""
+    def _try_start(self, entry: Entry) -> None:
+        """Start a pod if it has all that it waits for, or block it."""
         verdicts = [self._pods.verdict(dependency) for dependency in entry.planned.depends_on]
         obstacle = next((verdict for verdict in verdicts if isinstance(verdict, str)), None)
         if obstacle is not None:
-            is_news = entry.view.phase is not Phase.BLOCKED
             self._pods.change(entry, phase=Phase.BLOCKED, reason=obstacle)
-            return is_news
-        if not all(verdicts):
-            if entry.view.phase is Phase.BLOCKED:
-                self._pods.change(entry, phase=Phase.WAITING, reason="")
-            return False
-        self._lives.boot(entry)
-        return True
+        elif all(verdicts):
+            self._lives.boot(entry)
+        elif entry.view.phase is Phase.BLOCKED:
+            self._pods.change(entry, phase=Phase.WAITING, reason="")

@@ -49,6 +49,7 @@ class Lives:
             entry.fate = Fate.BOOT
         elif entry.lost:
             entry.lost = False
+            self._pods.wake(entry)
         elif not entry.view.phase.pending:
             self._renew(entry)
 
@@ -158,6 +159,7 @@ class Lives:
         self._lose_all(entries, reason)
         for entry in entries:
             entry.lost = False  # there are other nodes, and no plan has to come first
+            self._pods.wake(entry)
 
     def _lose_all(self, entries: Iterable[Entry], reason: str) -> None:
         for entry in entries:

@@ -10,14 +10,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from orchestrator.lifecycle.dependencies import Verdicts
+from orchestrator.lifecycle.dependencies import Dependencies
 from orchestrator.lifecycle.entries import Entry, Fate, Tally, is_outdated
 from orchestrator.lifecycle.events import DropPod, KeepRestarts, RemovePod, ShowPod
 from orchestrator.lifecycle.restart import RestartTimer
 from orchestrator.phases import Phase, PodView
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from orchestrator.lifecycle.events import Command
     from orchestrator.lifecycle.restart import RestartRecord
@@ -44,15 +44,24 @@ class Pods:
         """When pods that ended start again."""
         self.pending: dict[str, None] = {}
         """Pods that wait for their start, those that are blocked included."""
+        self.woken: dict[str, None] = {}
+        """Those of them for which something has changed, so that they may have to wait no more."""
+        self.changed: dict[str, str] = {}
+        """The services of pods that have changed, or are gone, since updates looked at them."""
         self.tally = Tally()
         self.had_any = False
         self._records = dict(records)
-        self._verdicts = Verdicts()
+        self._dependencies = Dependencies()
 
     @property
     def view_table(self) -> dict[str, PodView]:
         """All pods as a person sees them, by name."""
         return {name: entry.view for name, entry in self.entries.items()}
+
+    def view_of(self, name: str) -> PodView | None:
+        """One pod as a person sees it."""
+        entry = self.entries.get(name)
+        return None if entry is None else entry.view
 
     def views_of(self, service: str) -> dict[str, PodView]:
         """The pods of a service as a person sees them, by name."""
@@ -60,7 +69,7 @@ class Pods:
 
     def verdict(self, dependency: Dependency) -> bool | str:
         """Say whether a condition holds, or, while it cannot, why."""
-        return self._verdicts.verdict(dependency, self.services)
+        return self._dependencies.verdict(dependency)
 
     # --- which pods there are ---
 
@@ -87,7 +96,8 @@ class Pods:
         self.services = {}
         for name, entry in self.entries.items():
             self.services.setdefault(entry.planned.spec.service, {})[name] = entry
-        self._verdicts.clear()
+        self._dependencies.rebuild(self.entries.values(), self.services)
+        self.wake_all()
         self.had_any = self.had_any or bool(self.entries)
 
     def add(self, entry: Entry) -> None:
@@ -106,9 +116,11 @@ class Pods:
         if not self.services[entry.planned.spec.service]:
             del self.services[entry.planned.spec.service]
         self.pending.pop(entry.name, None)
+        self.woken.pop(entry.name, None)
         self.timers.pop(entry.name, None)
         self.tally.drop(entry.name)
-        self._verdicts.clear()
+        self.changed[entry.name] = entry.planned.spec.service
+        self._wake(self._dependencies.drop(entry))
         self.commands.append(DropPod(entry.name))
 
     # --- how they are ---
@@ -125,12 +137,27 @@ class Pods:
         view, name = entry.view, entry.view.spec.name
         self.tally.take(view)
         if view.phase.pending or view.phase is Phase.BLOCKED:
-            self.pending[name] = None
+            self.pending[name] = self.woken[name] = None
         else:
             self.pending.pop(name, None)
-        self._verdicts.forget(view.spec.service)
+            self.woken.pop(name, None)
+        self.changed[name] = entry.planned.spec.service
+        self._wake(self._dependencies.take(entry))
         if shown:
             self.commands.append(ShowPod(view))
+
+    def wake(self, entry: Entry) -> None:
+        """Have a pod looked at, if it waits for its start."""
+        self._wake((entry.name,))
+
+    def wake_all(self) -> None:
+        """Have all pods looked at that wait for their start."""
+        self.woken |= self.pending
+
+    def _wake(self, names: Iterable[str]) -> None:
+        for name in names:
+            if name in self.pending:
+                self.woken[name] = None
 
     # --- restarts ---
 

@@ -89,6 +89,10 @@ class Rollout:
         self.reason = ""
         self._waiting = deque(waiting)
         self._flights = {name: _Flight() for name in begun}
+        self._news = dict.fromkeys(self._flights)
+        """Those of them to look at: their pods have changed, or were watched for long enough."""
+        self._watched: dict[str, float] = {}
+        """Since when those that are ready are watched for a failure; the first came first."""
         self._total = len(self._waiting) + len(self._flights)
         self._next_at: float | None = None
 
@@ -108,14 +112,15 @@ class Rollout:
         """When something is due by time alone."""
         if not self.active:
             return None
-        watched = [
-            flight.ready_since + self.policy.monitor_s
-            for flight in self._flights.values()
-            if flight.ready_since is not None
-        ]
-        if not self._flights and self._waiting and self._next_at is not None:
-            watched.append(self._next_at)
-        return min(watched, default=None)
+        if self._flights:
+            since = next(iter(self._watched.values()), None)
+            return None if since is None else since + self.policy.monitor_s
+        return self._next_at if self._waiting else None
+
+    def notice(self, pod: str) -> None:
+        """Take note that a pod of the service has changed."""
+        if pod in self._flights:
+            self._news[pod] = None
 
     def fail(self, reason: str) -> None:
         """A pod of the new version failed, or there can be none."""
@@ -128,20 +133,19 @@ class Rollout:
                 self.reason = reason
 
     def advance(
-        self, views: Mapping[str, PodView], now: float, can_begin: Callable[[str], bool]
+        self,
+        view_of: Callable[[str], PodView | None],
+        now: float,
+        can_begin: Callable[[str], bool],
     ) -> list[str]:
         """Look at the pods and say which ones to replace now.
 
         Args:
-            views: All pods as they are.
+            view_of: Tells how a pod is, if there is one.
             now: The time.
             can_begin: Whether what a pod needs is there.
         """
-        for name, flight in list(self._flights.items()):
-            if self.active and self._has_landed(name, flight, views.get(name), now):
-                del self._flights[name]
-                if not self._flights:
-                    self._next_at = now + self.policy.delay_s
+        self._land(view_of, now)
         if not self.active or self._flights:
             return []
         if not self._waiting:
@@ -150,6 +154,23 @@ class Rollout:
         if self._next_at is not None and now < self._next_at:
             return []
         return self._next_batch(can_begin)
+
+    def _land(self, view_of: Callable[[str], PodView | None], now: float) -> None:
+        """Look at the pods that may have been replaced by now, and at no others."""
+        while self._watched:
+            name, since = next(iter(self._watched.items()))
+            if now < since + self.policy.monitor_s:
+                break
+            del self._watched[name]
+            self._news[name] = None
+        news, self._news = self._news, {}
+        for name in news:
+            flight = self._flights[name]
+            if self.active and self._has_landed(name, flight, view_of(name), now):
+                del self._flights[name]
+                self._watched.pop(name, None)
+                if not self._flights:
+                    self._next_at = now + self.policy.delay_s
 
     def view(self, views: Mapping[str, PodView], revision: int) -> RolloutView:
         """Say where it stands."""
@@ -171,6 +192,7 @@ class Rollout:
         for name in batch:
             self._waiting.popleft()
             self._flights[name] = _Flight()
+            self._news[name] = None
         return batch
 
     def _has_landed(self, name: str, flight: _Flight, view: PodView | None, now: float) -> bool:
@@ -184,5 +206,5 @@ class Rollout:
         if not (view.ready or view.succeeded or view.phase is Phase.STOPPED):
             return False
         if flight.ready_since is None:
-            flight.ready_since = now
-        return now - flight.ready_since >= self.policy.monitor_s
+            flight.ready_since = self._watched[name] = now
+        return now >= flight.ready_since + self.policy.monitor_s

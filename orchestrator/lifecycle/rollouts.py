@@ -100,6 +100,10 @@ class Rollouts:
 
     def advance(self) -> None:
         """Replace the pods whose turn it is."""
+        for pod, service in self._pods.changed.items():
+            if service in self._rollouts:
+                self._rollouts[service].notice(pod)
+        self._pods.changed.clear()
         for rollout in self._rollouts.values():
             self._advance(rollout)
         for service in [k for k, r in self._rollouts.items() if r.state in _OVER]:
@@ -109,8 +113,7 @@ class Rollouts:
         if not rollout.active:
             return
         before = rollout.state
-        views = self._pods.views_of(rollout.service)
-        batch = rollout.advance(views, self._pods.now, self._can_begin)
+        batch = rollout.advance(self._pods.view_of, self._pods.now, self._can_begin)
         for name in batch:
             self._lives.end(self._pods.entries[name], Fate.BOOT)
         if batch or rollout.state is not before:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from orchestrator.declaration import PortalMemory, Wanted, with_topology
@@ -29,7 +30,7 @@ from orchestrator.views import NodeGone, Remarked, RolloutShown
 from vnet.errors import VnetError
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from orchestrator.backends.nodes import Nodes
     from orchestrator.events import EventLog
@@ -82,7 +83,8 @@ class Follower:
         self._milestones = milestones
         self._restarts = restarts
         self._ends_on_failure = ends_on_failure
-        self._work: asyncio.Queue[Coroutine[None, None, object]] = asyncio.Queue()
+        self._work: asyncio.Queue[Callable[[], Awaitable[object]]] = asyncio.Queue()
+        """What is left when the deployment ends is never begun."""
         self._node: Nodes | None = None
         self.node_loss = ""
         """How the last node ended that did so by itself."""
@@ -96,7 +98,7 @@ class Follower:
         while True:
             work = await self._work.get()
             try:
-                await work
+                await work()
             except (OrchestratorError, VnetError) as error:
                 self._events.tell(str(error), Remarked(failure=True))
 
@@ -132,7 +134,7 @@ class Follower:
         before = self._declared.declaration.portals
         memory = replace(before, labels=labels, shared_host_port=shared)
         if memory != before:
-            self._work.put_nowait(self._remember_portals(memory))
+            self._work.put_nowait(partial(self._remember_portals, memory))
 
     async def _remember_portals(self, memory: PortalMemory) -> None:
         declaration = self._declared.declaration
@@ -164,7 +166,7 @@ class Follower:
     def restarts_changed(self, pod: str, record: RestartRecord | None) -> None:
         """Remember a pod's restarts, soon."""
         if self._restarts.take(pod, record):
-            self._work.put_nowait(self._restarts.keep())
+            self._work.put_nowait(self._restarts.keep)
 
     # --- updates ---
 
@@ -173,7 +175,7 @@ class Follower:
         self._progress.publish(RolloutAdvanced(view))
         self._events.tell(str(view), RolloutShown(view))
         if view.state is RolloutState.PAUSED:
-            self._work.put_nowait(self._stand(view.service, view.reason))
+            self._work.put_nowait(partial(self._stand, view.service, view.reason))
 
     async def _stand(self, service: str, reason: str) -> None:
         declaration = self._declared.declaration
@@ -185,7 +187,7 @@ class Follower:
         """Let go what a service borrowed for its update."""
         if service in self._declared.declaration.surges:
             self._milestones.hold_back()  # not before the borrowed pods have gone
-            self._work.put_nowait(self._give_back(service))
+            self._work.put_nowait(partial(self._give_back, service))
 
     async def _give_back(self, service: str) -> None:
         async with self._declared.deciding:
@@ -197,7 +199,7 @@ class Follower:
     def rollout_failed(self, service: str, reason: str) -> None:
         """Go back to the topology before."""
         self._milestones.hold_back()  # not before the topology before holds
-        self._work.put_nowait(self._roll_back(service, reason))
+        self._work.put_nowait(partial(self._roll_back, service, reason))
 
     async def _roll_back(self, service: str, reason: str) -> None:
         async with self._declared.deciding:
@@ -236,7 +238,7 @@ class Follower:
                 case Milestone.SETTLED:
                     self._progress.publish(Settled(tuple(deployment.views), launch.portals))
                     if self._declared.network is not None:
-                        self._work.put_nowait(self._declared.network.started())
+                        self._work.put_nowait(self._declared.network.started)
                 case Milestone.FIRST_SETTLED:
                     self._screen.show_started(deployment.views, launch.portals)
 

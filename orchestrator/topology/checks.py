@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
-
-import networkx as nx
 
 from orchestrator.topology.checks_links import check_links
 from orchestrator.topology.checks_placement import check_placement
@@ -30,6 +29,8 @@ from vnet.ipam import AddressPlan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    import networkx as nx
 
 MAX_LABEL = 63
 """RFC 1035 2.3.4."""
@@ -168,6 +169,10 @@ def _dependencies(topology: Topology, validated: Validated) -> Iterator[Finding]
 
 
 def _cycles(topology: Topology, _: Validated) -> Iterator[Finding]:
+    if not _has_cycle(topology):
+        return
+    import networkx as nx  # here: few topologies have a cycle, and it takes long to import
+
     graph: nx.DiGraph[str] = nx.DiGraph()
     graph.add_nodes_from(topology.services)
     graph.add_edges_from(
@@ -194,8 +199,24 @@ def _cycles(topology: Topology, _: Validated) -> Iterator[Finding]:
             yield Finding(("services", service, "depends_on", cycle[1]), message, at_key=True)
 
 
+def _has_cycle(topology: Topology) -> bool:
+    sorter = TopologicalSorter(
+        {
+            service: [name for name in section.depends_on if name != service]
+            for service, section in topology.services.items()
+        }
+    )
+    try:
+        sorter.prepare()
+    except CycleError:
+        return True
+    return False
+
+
 def _cycle_through(component: nx.DiGraph[str], service: str) -> list[str]:
     """The shortest way from a service along its dependencies back to itself."""
+    import networkx as nx
+
     ways = [nx.shortest_path(component, name, service) for name in component.successors(service)]
     return [service, *min(ways, key=len)]
 

@@ -2,7 +2,7 @@
 
 Owns their identity, how one link stands for many pairs of pods, and which of several that concern a
 pair holds for it: the one that says most exactly whom it means. What was changed at run time is
-`impairments.py`'s business.
+`network/`'s business.
 """
 
 from __future__ import annotations

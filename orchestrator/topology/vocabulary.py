@@ -60,7 +60,7 @@ SERVICE = _refuse(
     " mem_reservation mem_swappiness memswap_limit models network_mode oom_kill_disable"
     " oom_score_adj pid platform policies post_start pre_stop privileged profiles"
     " provider pull_policy read_only requests requirements runtime secrets security_opt shm_size"
-    " stdin_open sysctls tty ulimits"
+    " sysctls ulimits"
     " use_api_socket user userns_mode uts volumes_from",
     entrypoint='write the whole command line as "command"',
     mem_limit='write "deploy: {resources: {limits: {memory: 128M}}}"',

@@ -5,6 +5,14 @@ round. What comes in is checked here, once, and what is not fit to be a value is
 `InvalidMessageError` that names the field. Values of the network itself are `vnet.codec`'s.
 """
 
+from pod_node.codec.attaching import (
+    attach_event_from_message,
+    attach_event_to_message,
+    attach_order_from_message,
+    attach_order_to_message,
+    attach_step_to_message,
+    attach_steps,
+)
 from pod_node.codec.capture import (
     batch_from_message,
     batch_to_message,
@@ -63,6 +71,12 @@ from pod_node.codec.times import US
 __all__ = [
     "POD_NAME",
     "US",
+    "attach_event_from_message",
+    "attach_event_to_message",
+    "attach_order_from_message",
+    "attach_order_to_message",
+    "attach_step_to_message",
+    "attach_steps",
     "backends_from_message",
     "backends_to_message",
     "batch_from_message",

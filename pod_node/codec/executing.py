@@ -41,7 +41,7 @@ def exec_order_to_message(order: ExecOrder) -> pb.ExecRequest:
                 pb.EnvironmentVariable(name=name, value=value) for name, value in order.environment
             ],
             working_dir=order.working_dir,
-            window=None if order.window is None else _window_to_message(order.window),
+            window=None if order.window is None else window_to_message(order.window),
         )
     )
 
@@ -73,7 +73,7 @@ def exec_step_to_message(step: ExecStep) -> pb.ExecRequest:
         case InputEnd():
             return pb.ExecRequest(input_end=pb.ExecInputEnd())
         case Resize(window):
-            return pb.ExecRequest(resize=_window_to_message(window))
+            return pb.ExecRequest(resize=window_to_message(window))
         case SendSignal(number):
             return pb.ExecRequest(signal=number)
 
@@ -88,7 +88,7 @@ async def exec_steps(messages: AsyncIterator[pb.ExecRequest]) -> AsyncGenerator[
                 yield InputEnd()
             case "signal":
                 yield SendSignal(message.signal)
-            case "resize" if _is_window(message.resize):
+            case "resize" if is_window(message.resize):
                 yield Resize(WindowSize(message.resize.rows, message.resize.columns))
             case _:
                 pass
@@ -130,11 +130,13 @@ def exec_event_from_message(message: pb.ExecResponse) -> ExecEvent:
             raise InvalidMessageError("step", "is missing")
 
 
-def _window_to_message(window: WindowSize) -> pb.WindowSize:
+def window_to_message(window: WindowSize) -> pb.WindowSize:
+    """Write a window's size."""
     return pb.WindowSize(rows=window.rows, columns=window.columns)
 
 
-def _is_window(message: pb.WindowSize) -> bool:
+def is_window(message: pb.WindowSize) -> bool:
+    """Say whether a window can have this size."""
     return 1 <= message.rows <= WINDOW_MOST and 1 <= message.columns <= WINDOW_MOST
 
 

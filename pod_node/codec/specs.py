@@ -67,6 +67,8 @@ def pod_spec_to_message(spec: PodSpec) -> pb.PodSpec:
         ),
         healthcheck=None if check is None else _check_to_message(check),
         stop_signal=spec.stop_signal,
+        stdin_open=spec.stdin_open,
+        tty=spec.tty,
     )
 
 
@@ -106,6 +108,8 @@ def pod_spec_from_message(message: pb.PodSpec) -> PodSpec:
         limits=_limits(message.limits),
         healthcheck=_check(message.healthcheck) if message.HasField("healthcheck") else None,
         stop_signal=_stop_signal(message.stop_signal),
+        stdin_open=message.stdin_open,
+        tty=message.tty,
     )
 
 

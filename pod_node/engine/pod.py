@@ -12,11 +12,11 @@ import errno
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING
 
 from pod_node.engine.disks import FabricDisks
 from pod_node.engine.executed import EngineProcess
+from pod_node.engine.input import EngineInput
 from pod_node.engine.process import (
     ProcessUse,
     exec_process,
@@ -25,7 +25,7 @@ from pod_node.engine.process import (
     reap_process,
 )
 from pod_node.engine.share import Share
-from pod_node.engine.stdio import HostOutput
+from pod_node.engine.stdio import host_outputs
 from pod_node.errors import BootError
 from pod_node.spec import ExitKind, PodExit
 from pod_node.usage import PodUsage
@@ -69,10 +69,9 @@ class EnginePod:
         self._ended_cpu_s = 0.0
         self._paused = False
         self._share: Share | None = None
-        self._outputs = [
-            HostOutput(around, descriptor, partial(self._hear, number))
-            for number, descriptor in ((1, self.process.output), (2, self.process.error))
-        ]
+        self.input = EngineInput(around, self.process)
+        """What its main process is told."""
+        self._outputs = host_outputs(around, self.process, self._hear)
 
     @property
     def spec(self) -> PodSpec:
@@ -91,7 +90,8 @@ class EnginePod:
             BootError: there is no room for its thread; everything was given back.
         """
         self._on_gone = on_gone
-        self._around.fabric.close(self.process.input)
+        if not (self.spec.stdin_open or self.spec.tty):
+            self.input.end_input()
         self._admit(self._main)
         try:
             for output in self._outputs:
@@ -292,6 +292,7 @@ class EnginePod:
             for output in self._outputs:
                 output.drain()
         finally:
+            self.input.end_input()
             for output in self._outputs:
                 output.close()
         return seen

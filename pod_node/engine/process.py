@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from pod_node.errors import BootError, NetworkNotAttachedError
+from pod_node.executing import DEFAULT_WINDOW
 from pod_node.spec import ExitKind, PodExit
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _INTERFACES_MOST = 8
 _HOSTNAME_BYTES = 64
 """With the NUL that ends it."""
-_REQUEST = struct.Struct(f"<QIIIIIII{3 * _INTERFACES_MOST}I{_HOSTNAME_BYTES}s")
+_REQUEST = struct.Struct(f"<QIIIIIIIII{3 * _INTERFACES_MOST}I{_HOSTNAME_BYTES}s")
 _STARTED = struct.Struct("<7I")
 _REPLY = struct.Struct("<8I")
 _SPAWNED = struct.Struct("<11I")
@@ -177,6 +178,7 @@ def create_process(
         len(mounts.entries),
         mounts.text_bytes,
         len(spec.interfaces),
+        *_window(spec),
         *interfaces,
         *padding,
         spec.name.encode(),
@@ -192,6 +194,11 @@ def create_process(
     if result < 0:
         raise BootError(spec.name, _refusal(-result, spec))
     return KernelProcess(*_REPLY.unpack_from(fabric.view, at + fabric.reply_offset))
+
+
+def _window(spec: PodSpec) -> tuple[int, int]:
+    """Give rows and columns of its terminal until somebody is there to have a window."""
+    return (DEFAULT_WINDOW.rows, DEFAULT_WINDOW.columns) if spec.tty else (0, 0)
 
 
 def exec_process(fabric: Fabric, main: KernelProcess, window: WindowSize | None) -> KernelProcess:

@@ -33,6 +33,7 @@ from pod_node.engine.surroundings import Surroundings
 from pod_node.engine.trunk import FabricTrunk
 from pod_node.errors import BootError
 from pod_node.gateway import PodGateway
+from pod_node.launching import boot_environment
 from vnet.egress import EgressHappening
 from vnet.gateway import Resolve
 from vnet.host import HostEndpoint, Watches
@@ -183,7 +184,7 @@ class EngineRuntime:
         """
         full = replace(
             spec,
-            environment=image.environment(spec.environment),
+            environment=boot_environment(spec, image),
             mounts=(*image.mounts, *spec.mounts),
         )
         argv = list(image.arguments(spec.command, spec.working_dir))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from vnet.host import Event
@@ -12,10 +13,13 @@ from vnet.host import Event
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pod_node.engine.process import KernelProcess
     from pod_node.engine.surroundings import Surroundings
+    from pod_node.runtime import OnOutput
 
 OUTPUT_SIZE = 64 * 1024
 """The size of a stdio pipe: one read empties it, and a flood gets one read a turn of the loop."""
+_NO_DESCRIPTOR = 0xFFFFFFFF
 
 
 class HostOutput:
@@ -64,6 +68,17 @@ class HostOutput:
             self.arm()
         if data:
             self._deliver(data)
+
+
+def host_outputs(
+    around: Surroundings, process: KernelProcess, on_output: OnOutput
+) -> list[HostOutput]:
+    """Give the host's ends of a process's output and errors; a terminal has one for both."""
+    return [
+        HostOutput(around, descriptor, partial(on_output, number))
+        for number, descriptor in ((1, process.output), (2, process.error))
+        if descriptor != _NO_DESCRIPTOR
+    ]
 
 
 class HostInput:

@@ -135,6 +135,7 @@ struct process_request {
 	u32 sockets, descriptors, host_files, processes;
 	u32 mounts, mount_texts; /* how many, and the bytes of their texts; both follow the request */
 	u32 interface_count;
+	u32 rows, columns; /* of the main process's terminal; no rows is none */
 	struct pod_interface interfaces[INTERFACES_MOST];
 	char hostname[HOSTNAME_SIZE];
 	/* the reply */
@@ -190,6 +191,17 @@ static struct pids *create_pids(const struct process_request *request)
 	return pids;
 }
 
+static int begin(struct pids *pids, struct process_request *request)
+{
+	struct terminal *terminal = NULL;
+	if (request->rows) {
+		terminal = terminal_create(pids->pod->account, request->rows, request->columns);
+		if (!terminal)
+			return -E_NOBUFS;
+	}
+	return host_process_begin(pids, terminal, &request->started);
+}
+
 /* Make a pod with one process, as `request` in the fabric asks, and fill in its reply. */
 EXPORT(host_pod_create) i32 host_pod_create(uaddr at);
 i32 host_pod_create(uaddr at)
@@ -203,7 +215,7 @@ i32 host_pod_create(uaddr at)
 	if (result == 0)
 		result = mount_all(pids, request);
 	if (result == 0)
-		result = host_process_begin(pids, NULL, &request->started);
+		result = begin(pids, request);
 	request->files = result < 0 ? 0 : (u32)(uintptr_t)mounts_hold(pids->mounts);
 	if (result < 0)
 		pod_detach_all(pids->pod);

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.backends.processes import lock_holder
+from orchestrator.codec import NodeClient, NodeLostError
+from orchestrator.state import DeploymentFolder
+from pod_node.status import PodState
 from tests.support.serving import short_folder
 from tests.support.up import URL, podnet, podnet_up, runs, take_down, wait_gone
 
@@ -83,6 +86,16 @@ async def pods_of(state: Path) -> dict[str, dict[str, object]]:
     return {pod["name"]: pod for pod in json.loads(listed.out or "[]")}
 
 
+async def boots(state: Path) -> dict[str, int]:
+    """How often each pod that runs was booted, which its node counts."""
+    try:
+        async with NodeClient(DeploymentFolder(state, "lives").socket) as client:
+            pods = await client.list_pods()
+    except NodeLostError:
+        return {}
+    return {pod.spec.name: pod.generation for pod in pods if pod.state is PodState.RUNNING}
+
+
 async def until(state: Path, found: Callable[[dict[str, dict[str, object]]], bool]) -> None:
     async with asyncio.timeout(60):
         while not found(await pods_of(state)):  # noqa: ASYNC110 - a command is asked
@@ -92,10 +105,6 @@ async def until(state: Path, found: Callable[[dict[str, dict[str, object]]], boo
 async def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
     await wait_gone([pid])
-
-
-def boots(pods: dict[str, dict[str, object]]) -> dict[str, object]:
-    return {name: pod["boots"] for name, pod in pods.items() if pod["state"] == "running"}
 
 
 @asynccontextmanager
@@ -138,7 +147,7 @@ async def test_an_up_whose_orchestrator_is_killed_is_finished_by_the_next(
             'error: the orchestrator of deployment "lives" is gone, and its pods run on'
         )
     assert (await podnet(state, "up", file, "-d")).status == 0
-    assert boots(await pods_of(state)) == {f"a-{n}": 1 for n in range(1, 6)}
+    assert await boots(state) == {f"a-{n}": 1 for n in range(1, 6)}
     assert (await podnet(state, "up", file, "--dry-run")).out == "nothing to do\n"
 
 
@@ -154,7 +163,7 @@ async def test_a_rolling_update_whose_orchestrator_is_killed_is_finished_by_the_
     assert up.status == 0, up.err
     assert "replace a-1" not in up.err, "it was replaced before"
     assert node_of(state) == node
-    assert boots(await pods_of(state)) == {f"a-{n}": 2 for n in range(1, 4)}
+    assert await boots(state) == {f"a-{n}": 2 for n in range(1, 4)}
     assert (await podnet(state, "up", file, "--dry-run")).out == "nothing to do\n"
 
 
@@ -186,7 +195,9 @@ async def test_the_pods_of_a_killed_node_come_back_as_they_were(
     await podnet(state, "hold", "a-1", "a-2", "--name", "kept")
     before = await pods_of(state)
     await kill(node_of(state))
-    await until(state, lambda pods: boots(pods) == {"a-1": 1, "a-2": 1})
+    async with asyncio.timeout(60):
+        while await boots(state) != {"a-1": 1, "a-2": 1}:  # noqa: ASYNC110 - a node is asked
+            await asyncio.sleep(0.05)
     after = await pods_of(state)
     for name in ("a-1", "a-2"):
         assert after[name]["addresses"] == before[name]["addresses"]
@@ -207,8 +218,9 @@ async def test_an_update_that_fails_goes_back_to_the_topology_before(
     up = await podnet(state, "up", topology(tmp_path, "broken", more=more), "-d")
     assert up.status == 1
     assert "going back to the topology before, because a-4 is exited (3)" in up.err
-    pods = await pods_of(state)
-    assert boots(pods) == {f"a-{n}": 1 for n in range(1, 4)}, "the old ones were never touched"
+    assert await boots(state) == {f"a-{n}": 1 for n in range(1, 4)}, (
+        "the old ones were never touched"
+    )
     assert (await podnet(state, "up", topology(tmp_path, "one", more=more), "--dry-run")).out == (
         "nothing to do\n"
     )
@@ -222,9 +234,44 @@ async def test_an_update_that_fails_stands_and_the_next_one_goes_on(
     up = await podnet(state, "up", topology(tmp_path, "broken", more=more), "-d")
     assert up.status == 1
     assert "a: paused, 1 of 3 pods replaced: a-1 is exited (3)" in up.err
-    assert set(boots(await pods_of(state))) == {"a-2", "a-3"}
+    assert set(await boots(state)) == {"a-2", "a-3"}
     assert (await podnet(state, "up", topology(tmp_path, "three"), "-d")).status == 0
-    assert boots(await pods_of(state)) == {"a-1": 3, "a-2": 2, "a-3": 2}
+    assert await boots(state) == {"a-1": 3, "a-2": 2, "a-3": 2}
+
+
+async def test_ps_says_what_became_of_a_deployment_whose_orchestrator_was_killed(
+    state: Path, tmp_path: Path
+) -> None:
+    await podnet(state, "up", topology(tmp_path, "one", replicas=1), "-d")
+    node = node_of(state)
+    await kill(orchestrator_of(state))
+    gone = 'the orchestrator of deployment "lives" is gone, and'
+    runs_on = (
+        f"{gone} its pods run on (node process {node}); "
+        '"podnet up FILE" takes them over, "podnet down lives" ends them\n'
+    )
+    listed, named = await podnet(state, "ps"), await podnet(state, "ps", "lives")
+    assert (listed.status, listed.err) == (0, runs_on)
+    assert (named.status, named.err) == (1, f"error: {runs_on}")
+    await kill(node)
+    listed, verb = await podnet(state, "ps"), await podnet(state, "netstat")
+    assert listed.err.startswith(f"{gone} so are its node and pods; ")
+    assert verb.err == f"error: {listed.err}"
+    await podnet(state, "down", "lives")
+    assert (await podnet(state, "ps")).err == ""
+
+
+async def test_a_changed_restart_policy_is_a_step_whoever_finds_it(
+    state: Path, tmp_path: Path
+) -> None:
+    await podnet(state, "up", topology(tmp_path, "one", replicas=1), "-d")
+    file = topology(tmp_path, "one", replicas=1, policy="always")
+    step = "apply restart policy of a: declared otherwise\n"
+    assert (await podnet(state, "up", file, "--dry-run")).out == step
+    await kill(orchestrator_of(state))
+    assert (await podnet(state, "up", file, "--dry-run")).out == step
+    assert (await podnet(state, "up", file, "-d")).status == 0
+    assert (await podnet(state, "up", file, "--dry-run")).out == "nothing to do\n"
 
 
 async def test_two_ups_at_once_make_one_deployment(state: Path, tmp_path: Path) -> None:
@@ -233,7 +280,7 @@ async def test_two_ups_at_once_make_one_deployment(state: Path, tmp_path: Path) 
         podnet(state, "up", file, "-d"), podnet(state, "up", file, "-d")
     )
     assert (first.status, second.status) == (0, 0), first.err + second.err
-    assert boots(await pods_of(state)) == {f"a-{n}": 1 for n in range(1, 4)}
+    assert await boots(state) == {f"a-{n}": 1 for n in range(1, 4)}
 
 
 async def test_what_was_scaled_stays_until_the_file_says_something_else(
@@ -244,9 +291,9 @@ async def test_what_was_scaled_stays_until_the_file_says_something_else(
     assert (await podnet(state, "scale", "a=2")).status == 0
     await kill(orchestrator_of(state))
     assert (await podnet(state, "up", file, "-d")).status == 0
-    assert set(boots(await pods_of(state))) == {"a-1", "a-2"}
+    assert set(await boots(state)) == {"a-1", "a-2"}
     assert (await podnet(state, "up", topology(tmp_path, "one", replicas=3), "-d")).status == 0
-    assert set(boots(await pods_of(state))) == {"a-1", "a-2", "a-3"}
+    assert set(await boots(state)) == {"a-1", "a-2", "a-3"}
 
 
 async def test_a_damaged_database_is_told_and_down_ends_the_pods_all_the_same(
@@ -272,7 +319,7 @@ async def test_a_pod_that_ends_at_once_is_no_hot_loop_for_the_next_orchestrator_
 ) -> None:
     file = topology(tmp_path, "broken", replicas=1, policy="always")
     await podnet(state, "up", file, "-d")
-    await until(state, lambda pods: int(str(pods["a-1"]["boots"])) >= 4)
+    await until(state, lambda pods: int(str(pods["a-1"]["restarts"])) >= 3)
     await kill(orchestrator_of(state))
     await podnet(state, "up", file, "-d")
     shown = await podnet(state, "inspect", "a-1", "--format", "json")

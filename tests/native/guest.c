@@ -18,6 +18,7 @@ struct process_request {
 	u32 sockets, descriptors, host_files, processes;
 	u32 mounts, mount_texts;
 	u32 interface_count;
+	u32 rows, columns;
 	struct {
 		u32 network, ipv4, prefix;
 	} interfaces[INTERFACES_MOST];

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.changes import Mend, Part, PodVerb, ResetLink, ResetLinks, SetLink
 from orchestrator.codec import DeploymentClient, DeploymentLostError, DeploymentRefusedError
+from orchestrator.network.changes import Mend, Part, PodVerb, ResetLink, ResetLinks, SetLink
 from orchestrator.phases import Phase
 from orchestrator.topology.link_change import LinkChange
 from orchestrator.topology.values import LinkDirection
@@ -384,3 +384,17 @@ async def test_what_a_schedule_cannot_do_is_told_and_the_rest_goes_on(folder: Pa
 async def test_a_name_that_is_no_pods_is_found_near(deployment: RunningDeployment) -> None:
     with pytest.raises(DeploymentRefusedError, match='unknown service or pod "wep"; did you mean'):
         await deployment.client.act_on_pods(PodVerb.KILL, ["wep"])
+
+
+@pytest.mark.parametrize("replicas", [1, 40])
+async def test_a_node_gets_its_network_once_however_many_pods_come_up(
+    tmp_path: Path, replicas: int
+) -> None:
+    text = f"""
+name: test
+services:
+  web: {{image: python, command: [python], deploy: {{replicas: {replicas}}}}}
+"""
+    async with running_deployment(tmp_path, text) as deployment:
+        assert len(deployment.runtime.boots) == replicas
+        assert len(deployment.runtime.configurations) == 1

@@ -306,6 +306,13 @@ def test_no_test_is_no_health_check() -> None:
     assert planned_web(healthcheck={"test": ["NONE"]}).healthcheck is None
 
 
+def test_what_a_pod_reads_and_whether_it_has_a_terminal_are_planned() -> None:
+    spec = planned_web(stdin_open=True, tty=True)
+    assert (spec.stdin_open, spec.tty) == (True, True)
+    usual = planned_web()
+    assert (usual.stdin_open, usual.tty) == (False, False)
+
+
 def test_how_a_pod_is_stopped_and_how_many_processes_it_has_are_planned() -> None:
     limits = {"resources": {"limits": {"pids": 7}}}
     spec = planned_web(stop_signal="SIGINT", deploy=limits)

@@ -21,8 +21,8 @@ from orchestrator.access import (
     split_host,
 )
 from orchestrator.attempts import BURST
-from orchestrator.changes import PodVerb
 from orchestrator.codec import DeploymentClient, DeploymentLostError, DeploymentRefusedError
+from orchestrator.network.changes import PodVerb
 from orchestrator.remote import serve_remote
 from orchestrator.service import register
 from orchestrator.views import EventOrder, LogOrder

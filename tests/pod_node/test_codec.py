@@ -118,6 +118,9 @@ specs = st.builds(
         cpus=st.none() | st.integers(1, 2**20).map(lambda thousandths: thousandths / 1000),
     ),
     healthcheck=st.none() | checks | commands,
+    stop_signal=st.integers(1, 31),
+    stdin_open=st.booleans(),
+    tty=st.booleans(),
 )
 ends = st.builds(PodExit, kind=st.sampled_from(ExitKind), status=st.integers(0, 255), reason=text)
 statuses = st.builds(

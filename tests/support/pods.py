@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from pod_node.errors import BootError, PodNodeError
 from pod_node.images import CompiledImage, find_manifest
 from pod_node.spec import ExitKind, HealthCheck, Interface, PodExit, PodSpec, ProbeKind
+from pod_node.terminal import Modes
 from pod_node.usage import PodUsage
 from vnet.ping import EchoOutcome, EchoResult
 from vnet.statistics import NetworkStatistics
@@ -119,6 +120,35 @@ class FakeDisks:
 
 
 @dataclass(eq=False)
+class FakeInput:
+    """What a fake pod's main process was told."""
+
+    pid: int = 1
+    read: bytes = b""
+    ends: int = 0
+    window: WindowSize | None = None
+    signals: list[int] = field(default_factory=list)
+
+    async def write(self, data: bytes) -> None:
+        self.write_nowait(data)
+
+    def write_nowait(self, data: bytes) -> None:
+        self.read += data
+
+    def type_end(self) -> None:
+        self.ends += 1
+
+    def modes(self) -> Modes:
+        return Modes()
+
+    def resize(self, window: WindowSize) -> None:
+        self.window = window
+
+    def signal(self, number: int) -> None:
+        self.signals.append(number)
+
+
+@dataclass(eq=False)
 class FakePod:
     """A guest under a test's control."""
 
@@ -132,6 +162,7 @@ class FakePod:
     paused: bool = False
     alive: bool = True
     signals: list[int] = field(default_factory=list)
+    input: FakeInput = field(default_factory=FakeInput)
 
     def kill(self) -> None:
         self.killed += 1

@@ -10,7 +10,7 @@ import asyncio
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Self
 
-from orchestrator.changes import Mend, PodVerb, ResetLinks
+from orchestrator.network.changes import Mend, PodVerb, ResetLinks
 from orchestrator.targets import ALIVE
 from orchestrator.views import (
     CaptureOrder,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from orchestrator.changes import Mend, Part, ResetLink, SetLink
+from orchestrator.network.changes import Mend, Part, ResetLink, SetLink
 from orchestrator.topology.values import LinkDirection
 from podnet.errors import RefusedError, translated
 from podnet.records import seconds, seconds_or_none

@@ -250,6 +250,10 @@ class ServiceSection(Section):
     stop_signal: StopSignal = DEFAULT_STOP_SIGNAL
     stop_grace_period: Duration = 10.0
     """How long a pod that is asked to end may take before it is killed."""
+    stdin_open: Flag = False
+    """Whether the main process reads what those write who are attached."""
+    tty: Flag = False
+    """Whether the main process has a terminal."""
     router: Flag = False
     """Whether the service's pods forward between their networks."""
 

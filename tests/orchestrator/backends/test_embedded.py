@@ -14,6 +14,7 @@ import pytest
 
 from orchestrator.backends.backend import NodeDiedError
 from orchestrator.backends.embedded import EmbeddedBackend
+from orchestrator.backends.starting import node_ahead
 from orchestrator.codec import NodeLostError
 from orchestrator.state import DeploymentFolder
 from tests.support.serving import short_folder
@@ -53,6 +54,29 @@ async def test_a_node_outlives_whoever_started_it_until_it_is_ended(
     assert second.pid == 0
     assert not folder.socket.exists()
     await second.end()
+
+
+async def test_a_node_that_was_started_ahead_is_the_one_that_is_taken(
+    folder: DeploymentFolder,
+) -> None:
+    with node_ahead(folder) as starting:
+        backend = EmbeddedBackend(folder, starting)
+        async with backend.connect() as client:
+            await client.list_networks()
+            pid = backend.pid
+    assert runs(pid)
+    with node_ahead(folder) as another:
+        assert another is None, "one runs already"
+    await backend.end()
+    assert not runs(pid)
+
+
+def test_a_node_that_was_started_ahead_ends_when_nobody_takes_it(folder: DeploymentFolder) -> None:
+    with node_ahead(folder) as starting:
+        assert starting is not None
+        pid = starting.pid
+        assert runs(pid)
+    assert not runs(pid)
 
 
 async def test_a_node_that_was_killed_is_told(folder: DeploymentFolder) -> None:

@@ -14,8 +14,8 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from orchestrator.changes import PodVerb
 from orchestrator.cli.main import main
+from orchestrator.network.changes import PodVerb
 from tests.support.deployments import RunningDeployment, deployment_in_background
 from tests.support.serving import short_folder
 from vnet.configuration import Protocol

@@ -11,8 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.cli.listing import Filters, age_text, chosen_pods, read_filters, uptime_s
+from orchestrator.cli.listing import (
+    Filters,
+    age_text,
+    chosen_pods,
+    read_filters,
+    remarks,
+    uptime_s,
+)
 from orchestrator.cli.main import main
+from orchestrator.lifecycle.rollout import RolloutState, RolloutView
 from orchestrator.phases import Phase, PodView
 from tests.support.deployments import RunningDeployment, deployment_in_background
 from tests.support.pods import make_spec
@@ -48,6 +56,31 @@ def deployment(folder: Path) -> Iterator[RunningDeployment]:
         deployment.wait_until(lambda: phase(deployment, "job-1") is Phase.EXITED)
         deployment.wait_until(lambda: phase(deployment, "web-2") is Phase.RUNNING)
         yield deployment
+
+
+def test_updates_that_are_not_over_and_a_lost_node_are_remarked(
+    deployment: RunningDeployment,
+) -> None:
+    view = replace(
+        deployment.control.describe(),
+        node_loss="node lost (signal SIGKILL)",
+        rollouts=(
+            RolloutView(
+                service="web",
+                state=RolloutState.PAUSED,
+                updated=1,
+                total=3,
+                reason="web-1 is exited (3)",
+                revision=4,
+            ),
+            RolloutView(service="api", state=RolloutState.COMPLETED, updated=1, total=1),
+        ),
+    )
+    assert list(remarks("test", view)) == [
+        "test: web: paused, 1 of 3 pods replaced: web-1 is exited (3) (to revision 4)",
+        "test: node lost (signal SIGKILL); its pods were started again",
+    ]
+    assert list(remarks("test", replace(view, rollouts=(), node_loss=""))) == []
 
 
 def phase(deployment: RunningDeployment, name: str) -> Phase:

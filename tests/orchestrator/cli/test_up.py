@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
@@ -30,11 +31,18 @@ def state(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         yield folder
 
 
+def serve_by(backend: ServedBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "orchestrator.backends.starting.node_ahead", lambda folder, wish: nullcontext()
+    )
+    monkeypatch.setattr("orchestrator.backends.embedded.EmbeddedBackend", lambda *_: backend)
+
+
 @pytest.fixture
 def runtime(monkeypatch: pytest.MonkeyPatch) -> FakeRuntime:
     runtime = FakeRuntime()
     backend = ServedBackend(runtime)
-    monkeypatch.setattr("orchestrator.backends.embedded.EmbeddedBackend", lambda folder: backend)
+    serve_by(backend, monkeypatch)
     return runtime
 
 
@@ -163,7 +171,7 @@ def test_a_node_that_dies_is_told_and_its_pods_start_again(
 ) -> None:
     runtime = FakeRuntime()
     backend = ServedBackend(runtime)
-    monkeypatch.setattr("orchestrator.backends.embedded.EmbeddedBackend", lambda folder: backend)
+    serve_by(backend, monkeypatch)
     stops: list[asyncio.Task[None]] = []
 
     def stop_serving(pod: FakePod) -> None:

@@ -7,7 +7,6 @@ from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.changes import Mend, Part, ResetLink, ResetLinks, SetLink
 from orchestrator.codec.changes import (
     hold_to_message,
     mend_from_message,
@@ -18,6 +17,7 @@ from orchestrator.codec.changes import (
     set_link_from_message,
     set_link_to_message,
 )
+from orchestrator.network.changes import Mend, Part, ResetLink, ResetLinks, SetLink
 from orchestrator.topology.link_change import LinkChange
 from orchestrator.topology.values import LinkDirection
 from protos.orchestrator.v1 import orchestrator_pb2 as pb

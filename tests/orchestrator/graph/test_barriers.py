@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.faults import FaultState
 from orchestrator.graph.barriers import barrier_text
+from orchestrator.network.faults import FaultState
 from vnet.configuration import FaultKind
 
 WEB, API = ("web-1", "web-2"), ("api-1", "api-2")

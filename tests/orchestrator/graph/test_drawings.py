@@ -9,7 +9,6 @@ from hypothesis import HealthCheck as Check
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.changes import Part, SetLink
 from orchestrator.graph import (
     Diagram,
     draw_dot,
@@ -19,7 +18,8 @@ from orchestrator.graph import (
     make_diagram,
 )
 from orchestrator.graph.diagram import FaultMark, LinkLine, NetworkBar, PolicyArrow, ServiceBox
-from orchestrator.impairments import Impairments
+from orchestrator.network.changes import Part, SetLink
+from orchestrator.network.impairments import Impairments
 from orchestrator.topology.link_options import parse_change
 from tests.support.networks import plan_of, topology
 from vnet.configuration import FaultKind

@@ -267,6 +267,7 @@ INVALID = [
     ("healthcheck: {test: [CMD-SHELL, a | b]}", "images have no shell, which '|' is for"),
     ("healthcheck: {test: a && b}", "images have no shell, which '&' is for"),
     ("healthcheck: {test: a, tcp: 1}", 'both "tcp" and "test" are given; keep one'),
+    ("stdin_open: maybe", "services.web.stdin_open: expected true or false"),
     ("stop_signal: SIGNONE", "there is no signal 'SIGNONE'"),
     ("stop_signal: STOP", "pods do not have the signal 'STOP'"),
     ("deploy: {resources: {limits: {pids: 0}}}", "must be between 1 and"),

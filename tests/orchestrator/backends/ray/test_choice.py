@@ -14,7 +14,7 @@ import pytest
 
 import orchestrator
 from orchestrator.backends import choice
-from orchestrator.backends.choice import RayWish, open_backend
+from orchestrator.backends.choice import open_backend
 from orchestrator.backends.embedded import EmbeddedBackend
 from orchestrator.backends.ray.environment import prepare
 from orchestrator.backends.ray.errors import NoClusterError, RayMissingError
@@ -24,6 +24,7 @@ from orchestrator.backends.ray.record import (
     keep_record,
     read_record,
 )
+from orchestrator.backends.wish import RayWish
 from orchestrator.errors import OrchestratorError
 from orchestrator.state import DeploymentFolder
 

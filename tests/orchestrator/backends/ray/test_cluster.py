@@ -17,7 +17,7 @@ from tests.support.ray_cluster import RayCluster, ray_cluster
 from tests.support.serving import short_folder
 from tests.support.up import runs
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(120)]
 
 TOPOLOGY = """
 name: shop

@@ -24,20 +24,32 @@ def test_the_headers_compile_without_warnings_in_every_c_standard(
     standard: str, tmp_path: Path
 ) -> None:
     source = tmp_path / "program.c"
-    source.write_text("#include <podnet/socket.h>\nint main(void) { return 0; }\n")
+    source.write_text(
+        "#include <podnet/socket.h>\n#include <spawn.h>\nint main(void) { return 0; }\n"
+    )
     check_for_pod(source, f"-std={standard}")
 
 
 def test_the_headers_compile_without_warnings_in_cpp(tmp_path: Path) -> None:
     source = tmp_path / "program.cpp"
     source.write_text(
-        "#include <podnet/socket.h>\nint main() { return ::socket(AF_INET, SOCK_STREAM, 0) < 0; }\n"
+        "#include <podnet/socket.h>\n#include <podnet/process.h>\n"
+        "int main() { return ::socket(AF_INET, SOCK_STREAM, 0) < 0; }\n"
     )
     check_for_pod(source, "-std=c++17")
 
 
 @pytest.mark.parametrize(
-    "header", ["sys/socket.h", "netinet/in.h", "netinet/tcp.h", "arpa/inet.h", "netdb.h"]
+    "header",
+    [
+        "sys/socket.h",
+        "netinet/in.h",
+        "netinet/tcp.h",
+        "arpa/inet.h",
+        "netdb.h",
+        "spawn.h",
+        "sys/wait.h",
+    ],
 )
 def test_each_header_stands_alone(header: str, tmp_path: Path) -> None:
     source = tmp_path / "program.c"
@@ -60,7 +72,7 @@ def test_two_objects_that_include_the_headers_link(tmp_path: Path) -> None:
 
 
 @BUILDS
-@pytest.mark.parametrize("program", ["conversation.c", "datagrams.c"])
+@pytest.mark.parametrize("program", ["conversation.c", "datagrams.c", "processes.c"])
 async def test_a_program_sees_the_sockets_of_linux(
     pods: CPods, tmp_path: Path, program: str
 ) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from orchestrator.changes import (
+from orchestrator.network.changes import (
     Change,
     Impairment,
     Mend,

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from orchestrator.changes import Mend, Part, PodAction, PodVerb, ResetLink, SetLink
-from orchestrator.impairments import Impairments
-from orchestrator.schedule import Schedule, scheduled_changes
+from orchestrator.network.changes import Mend, Part, PodAction, PodVerb, ResetLink, SetLink
+from orchestrator.network.impairments import Impairments
+from orchestrator.network.schedule import Schedule, scheduled_changes
 from orchestrator.topology.link_options import parse_change
 from orchestrator.topology.values import LinkDirection
 from tests.support.networks import topology

@@ -20,7 +20,7 @@ from vnet.configuration import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from orchestrator.groups import Unit
+    from orchestrator.network.groups import Unit
     from orchestrator.topology.schema import EgressRule, IngressRule, PolicySection, Topology
 
 

@@ -6,15 +6,13 @@ up. Pure. Which way packets take is `routing.py`'s business.
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, permutations
 from typing import TYPE_CHECKING
-
-import networkx as nx
 
 from orchestrator.topology.problems import Problem, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from orchestrator.topology.schema import Topology
 
@@ -26,12 +24,12 @@ class NetworkMap:
 
     def __init__(self, topology: Topology) -> None:
         self._services = topology.services
-        graph: nx.Graph[str] = nx.Graph()
-        graph.add_nodes_from(topology.network_names)
+        joined: dict[str, dict[str, None]] = {name: {} for name in topology.network_names}
         for service in topology.services.values():
             if service.router and service.deploy.replicas:
-                graph.add_edges_from(combinations(service.attached, 2))
-        self._distances: dict[str, dict[str, int]] = dict(nx.all_pairs_shortest_path_length(graph))
+                for first, second in permutations(service.attached, 2):
+                    joined[first][second] = None
+        self._distances = {name: _distances(joined, name) for name in joined}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -51,6 +49,17 @@ class NetworkMap:
             for first, second in combinations(self._services, 2)
             if not any(self.reached(name, second) for name in self._services[first].attached)
         )
+
+
+def _distances(joined: Mapping[str, Iterable[str]], start: str) -> dict[str, int]:
+    """How many routers each network is away from one, nearest first."""
+    distances = {start: 0}
+    for network in (waiting := [start]):
+        for other in joined[network]:
+            if other not in distances:
+                distances[other] = distances[network] + 1
+                waiting.append(other)
+    return distances
 
 
 def unreachable_services(file: str, topology: Topology) -> Iterator[Problem]:

@@ -8,8 +8,8 @@ from hypothesis import HealthCheck as Check
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.changes import Part, SetLink
-from orchestrator.impairments import Impairments
+from orchestrator.network.changes import Part, SetLink
+from orchestrator.network.impairments import Impairments
 from orchestrator.topology.link_options import parse_change
 from orchestrator.topology.schema import Topology
 from tests.support.networks import addresses, plan_of, pods_of, topology, ways

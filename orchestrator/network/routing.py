@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from itertools import pairwise, product
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-import networkx as nx
-
 from orchestrator.topology.link_change import TRANSPARENT
 from vnet.configuration import HOPS_MOST, Hop, Link, LinkParameters, Route
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-    from orchestrator.groups import Unit
+    import networkx as nx
+
+    from orchestrator.network.groups import Unit
     from orchestrator.topology.links import LinkState
 
 _NANOSECOND_COST = 1 << 16
@@ -99,6 +99,8 @@ class _End(NamedTuple):
 
 
 _Ends: TypeAlias = tuple[_End, ...]
+_Paths: TypeAlias = dict[str, tuple[dict[str, float], dict[str, list[str]]]]
+"""From each router: the cost of the way to each other, and the way."""
 
 
 class _Best(NamedTuple):
@@ -139,8 +141,8 @@ class RouterMap:
         for pod, unit in sorted(self._routers.items()):
             for network in unit.networks:
                 self._at.setdefault(network, []).append(pod)
-        self._graph = self._joined()
-        self._paths = dict(nx.all_pairs_dijkstra(self._graph, weight="cost"))
+        if self._routers:
+            self._graph, self._paths = self._joined()
 
     def access_links(self) -> Iterator[Link]:
         """The links that forwarded packets cross as they leave a router."""
@@ -171,8 +173,10 @@ class RouterMap:
                 if best is not None:
                     yield Way(source, best.network, target, network, best.hops, best.routers)
 
-    def _joined(self) -> nx.DiGraph[str]:
-        """The routers, each joined to those that share a network with it."""
+    def _joined(self) -> tuple[nx.DiGraph[str], _Paths]:
+        """The routers, each joined to those that share a network with it, and the ways between."""
+        import networkx as nx  # here: most deployments have no router, and it takes long to import
+
         graph: nx.DiGraph[str] = nx.DiGraph()
         graph.add_nodes_from(sorted(self._routers))
         for network, pods in self._at.items():
@@ -183,7 +187,7 @@ class RouterMap:
                 leg = self._from_router(pod, network, target)
                 if not graph.has_edge(pod, other) or leg.cost < graph[pod][other]["cost"]:
                     graph.add_edge(pod, other, cost=leg.cost, leg=leg)
-        return graph
+        return graph, dict(nx.all_pairs_dijkstra(graph, weight="cost"))
 
     def _from_router(self, pod: str, network: str, target: Unit) -> _Leg:
         """What a packet crosses from a router to a group or to the next router."""

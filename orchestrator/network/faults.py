@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from ipaddress import IPv4Address
 
-    from orchestrator.routing import Way
+    from orchestrator.network.routing import Way
 
 _Sides: TypeAlias = tuple[frozenset[str], frozenset[str]]
 """The names of pods that send, and of those that they send to."""

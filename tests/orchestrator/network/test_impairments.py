@@ -8,9 +8,9 @@ from hypothesis import HealthCheck as Check
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.changes import Impairment, Mend, Part, ResetLink, ResetLinks, SetLink
 from orchestrator.errors import OrchestratorError
-from orchestrator.impairments import ImpairmentError, Impairments
+from orchestrator.network.changes import Impairment, Mend, Part, ResetLink, ResetLinks, SetLink
+from orchestrator.network.impairments import ImpairmentError, Impairments
 from orchestrator.topology.link_change import TRANSPARENT, LinkChange, feasible
 from orchestrator.topology.link_options import parse_change
 from orchestrator.topology.links import LinkState

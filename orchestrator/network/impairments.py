@@ -12,10 +12,10 @@ from copy import copy
 from itertools import count
 from typing import TYPE_CHECKING, assert_never
 
-from orchestrator.changes import Impairment, Mend, Part, ResetLink, ResetLinks, SetLink
 from orchestrator.errors import OrchestratorError
-from orchestrator.faults import FaultState
-from orchestrator.network import network_configuration
+from orchestrator.network.changes import Impairment, Mend, Part, ResetLink, ResetLinks, SetLink
+from orchestrator.network.configuration import network_configuration
+from orchestrator.network.faults import FaultState
 from orchestrator.topology.forms import fault_name
 from orchestrator.topology.link_table import LinkTable
 from orchestrator.topology.links import LinkEnds, covering, declared_links

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from orchestrator.adjacency import NetworkMap, unreachable_services
+from orchestrator.network.adjacency import NetworkMap, unreachable_services
 from orchestrator.reachable import reachable_names
 from orchestrator.topology.problems import Severity
 from tests.support.networks import addresses, plan_of, topology
