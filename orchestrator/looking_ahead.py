@@ -5,16 +5,20 @@ Owns the look at what a killed orchestrator left behind: its database and its no
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.backends.processes import find_node
 from orchestrator.codec import NodeClient
-from orchestrator.declaration import Declaration, with_topology
+from orchestrator.declaration import Declaration, Wanted, with_topology
 from orchestrator.lifecycle.deployment import Deployment
 from orchestrator.planning import Wishes, prepare, recreated_pods
 from orchestrator.reconcile import Observed
+from orchestrator.settings import changed_settings
 from orchestrator.steps import step_view
 from orchestrator.store import Store
+from orchestrator.topology.loader import read_source
+from pod_node.images import absolute_reference
 from pod_node.status import PodExisting
 
 if TYPE_CHECKING:
@@ -46,12 +50,19 @@ async def steps_ahead(
             before = store.load()
     observed = await observe(folder)
     declared = with_topology(before, source, topology, services)
-    wishes = Wishes(retried=True)
+    wishes = Wishes(retried=True, settings=changed_settings(_declared(before), topology))
     prepared = prepare(declared, topology, observed, folder.path, wishes)
     if force_recreate:
-        wishes = Wishes(retried=True, recreated=recreated_pods(prepared.plan, services))
+        wishes = replace(wishes, recreated=recreated_pods(prepared.plan, services))
         prepared = prepare(declared, topology, observed, folder.path, wishes)
     return tuple(map(step_view, prepared.steps))
+
+
+def _declared(before: Declaration) -> Topology | None:
+    """The topology that a killed orchestrator had; None when it can be read no more."""
+    if before.wanted is not Wanted.UP or before.source is None:
+        return None
+    return read_source(before.source, absolute_reference).topology
 
 
 async def observe(folder: DeploymentFolder) -> Observed:

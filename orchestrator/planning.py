@@ -34,6 +34,8 @@ class Wishes:
     restarted: frozenset[str] = frozenset()
     recreated: frozenset[str] = frozenset()
     retried: bool = False
+    settings: tuple[str, ...] = ()
+    """Those that change, which nothing but the topology before can tell."""
 
 
 NO_WISHES = Wishes()
@@ -121,6 +123,7 @@ def _prepare(
         restarted=wishes.restarted,
         recreated=wishes.recreated,
         retried=wishes.retried,
+        settings=wishes.settings,
         standing=frozenset(declaration.standing),
     )
     planned = {pod.spec.name for pod in plan.pods}

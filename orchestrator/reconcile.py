@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.phases import Phase
 from orchestrator.steps import (
+    ApplySetting,
     AttachNetwork,
     Boot,
     ClosePortal,
@@ -59,6 +60,8 @@ class Desired:
     """Pods that somebody wants to be replaced although nothing differs."""
     retried: bool = False
     """Whether pods that failed get another try."""
+    settings: tuple[str, ...] = ()
+    """Settings that are declared otherwise than before."""
     standing: frozenset[str] = frozenset()
     """Services whose update came to a stand: their pods stay what they are."""
 
@@ -96,6 +99,7 @@ def reconcile(desired: Desired, observed: Observed) -> list[Step]:
         *_networks(desired.plan, observed),
         *_images(pods, observed),
         *_portals(desired.plan, observed),
+        *(ApplySetting(name=name, reason="declared otherwise") for name in desired.settings),
         *pods,
     ]
 

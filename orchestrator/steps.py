@@ -27,6 +27,7 @@ class StepAction(Enum):
     REMOVE = "remove"
     RESTART = "restart"
     STOP = "stop"
+    APPLY = "apply"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +36,7 @@ class StepView:
 
     action: StepAction
     target: str
-    """A pod, a network, an image, or a service and its port."""
+    """A pod, a network, an image, a setting, or a service and its port."""
     reason: str
 
     def __str__(self) -> str:
@@ -126,6 +127,15 @@ class Stop:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplySetting:
+    """Have a setting as it is declared now, without touching pods."""
+
+    name: str
+    """As `settings.py` calls it."""
+    reason: str
+
+
 Step: TypeAlias = (
     AttachNetwork
     | DetachNetwork
@@ -137,6 +147,7 @@ Step: TypeAlias = (
     | Remove
     | Restart
     | Stop
+    | ApplySetting
 )
 
 
@@ -163,4 +174,6 @@ def step_view(step: Step) -> StepView:
             action, target = StepAction.RESTART, pod.spec.name
         case Stop(pod=pod):
             action, target = StepAction.STOP, pod.spec.name
+        case ApplySetting(name=name):
+            action, target = StepAction.APPLY, name
     return StepView(action=action, target=target, reason=step.reason)

@@ -18,6 +18,7 @@ _ACTIONS = {
     StepAction.REMOVE: pb.STEP_ACTION_REMOVE,
     StepAction.RESTART: pb.STEP_ACTION_RESTART,
     StepAction.STOP: pb.STEP_ACTION_STOP,
+    StepAction.APPLY: pb.STEP_ACTION_APPLY,
 }
 _STATES = {
     RolloutState.UPDATING: pb.ROLLOUT_STATE_UPDATING,

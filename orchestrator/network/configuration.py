@@ -6,6 +6,7 @@ neighbour. Pure: the same topology, plan, pods and changes always give the same 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.network.faults import FORWARDED, node_faults
@@ -31,7 +32,7 @@ def network_configuration(
     links: Sequence[LinkState],
     faults: Sequence[FaultState] = (),
 ) -> NetworkConfiguration:
-    """Work out the network.
+    """Work out the network; it may have more faults than a node takes, see `fitting`.
 
     Args:
         topology: What is declared.
@@ -50,19 +51,33 @@ def network_configuration(
     }
     routers = RouterMap(units, forwarding, link_map, access)
     ways = tuple(routers.ways())
-    # A node has room for so many; faults themselves come before those that forwarding adds.
-    applied = [*node_faults(faults, ways, pod_addresses(plan))]
-    applied.sort(key=lambda fault: FORWARDED in fault.name)
     return NetworkConfiguration(
         seed=topology.seed,
         groups=groups_of(units, plan, access),
         links=(*_links(links), *routers.access_links()),
         routes=(*link_map.routes(), *(way.route for way in ways)),
-        faults=tuple(applied[:FAULTS_MOST]),
+        faults=tuple(node_faults(faults, ways, pod_addresses(plan))),
         policies=tuple(policies_of(topology, units)),
         gateway=bool(topology.egress),
         egress=tuple(egress_of(topology)),
     )
+
+
+def fitting(
+    configuration: NetworkConfiguration,
+) -> tuple[NetworkConfiguration, tuple[str, ...]]:
+    """Leave out what a node has no room for.
+
+    Faults themselves have room, of which `impairments.py` takes care; those may have none that
+    packets meet as they are forwarded.
+
+    Returns:
+        What fits, and the names of the faults that some forwarded packets get past.
+    """
+    faults = sorted(configuration.faults, key=lambda fault: FORWARDED in fault.name)
+    left_out = [fault.name.partition(":")[0] for fault in faults[FAULTS_MOST:]]
+    fits = replace(configuration, faults=tuple(faults[:FAULTS_MOST]))
+    return fits, tuple(dict.fromkeys(left_out))
 
 
 def _links(links: Sequence[LinkState]) -> list[Link]:

@@ -10,12 +10,15 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import OrchestratorError
-from orchestrator.network.impairments import Impairments
+from orchestrator.network.changes import Part
+from orchestrator.network.configuration import fitting
+from orchestrator.network.impairments import ImpairmentError, Impairments
 from orchestrator.topology.links import turned
 from orchestrator.topology.values import LinkDirection
 from orchestrator.views import FaultBegun, FaultEnded, FaultView, LinkShown, LinkView, Remarked
 from orchestrator.wording import ended_text, fault_text, link_text
 from vnet.capture import LinkPlace
+from vnet.configuration import FAULTS_MOST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -48,12 +51,14 @@ class Shaping:
         self._impairments = Impairments(topology)
         self._up: frozenset[str] = frozenset()
         self._applied: NetworkConfiguration | None = None
+        self._leaky: tuple[str, ...] = ()
+        """Faults that some forwarded packets get past, because the node has room for no more."""
         self._lock = asyncio.Lock()
 
     @property
     def configuration(self) -> NetworkConfiguration:
         """What the network is to be like now."""
-        return self._impairments.configuration(self._plan, self._up)
+        return fitting(self._impairments.configuration(self._plan, self._up))[0]
 
     def poll_at(self) -> float | None:
         """When a temporary change ends next."""
@@ -141,6 +146,8 @@ class Shaping:
         async with self._lock:
             draft, now_s = self._impairments.copy(), self._clock()
             names = draft.apply(impairment, now_s)
+            if isinstance(impairment, Part):
+                self._check_room(draft)
             await self._apply(draft)
             before, self._impairments = self._impairments, draft
         self._tell(before, names, now_s)
@@ -158,10 +165,30 @@ class Shaping:
         self._tell(before, names, now_s)
 
     async def _apply(self, impairments: Impairments) -> None:
-        configuration = impairments.configuration(self._plan, self._up)
+        configuration, leaky = fitting(impairments.configuration(self._plan, self._up))
         if configuration != self._applied and self._client is not None:
             await self._client.configure_network(configuration)
             self._applied = configuration
+        if leaky and leaky != self._leaky:
+            self._events.tell(
+                f"packets that routers forward may get past {', '.join(leaky)}: with what routers "
+                f"forward there are more than {FAULTS_MOST} faults; heal or release some",
+                Remarked(failure=True),
+            )
+        self._leaky = leaky
+
+    def _check_room(self, draft: Impairments) -> None:
+        """Refuse a fault that forwarded packets could get past.
+
+        Raises:
+            ImpairmentError: the node has no room for it.
+        """
+        _, leaky = fitting(draft.configuration(self._plan, self._up))
+        if not set(leaky) <= set(self._leaky):
+            raise ImpairmentError(
+                f"with what routers forward there would be more than {FAULTS_MOST} faults; heal or "
+                "release some first, or name services instead of single pods"
+            )
 
     def _tell(self, before: Impairments, names: Iterable[str], now_s: float) -> None:
         """Tell of links and faults that changed, as they are since then."""

@@ -17,6 +17,7 @@ from orchestrator.errors import OrchestratorError
 from orchestrator.launch.order import Order
 from orchestrator.orchestration.errors import NothingDeclaredError, TopologyRefusedError
 from orchestrator.planning import NO_WISHES, Wishes, prepare
+from orchestrator.settings import changed_settings
 from orchestrator.steps import step_view
 from orchestrator.topology.loader import read_source
 from orchestrator.topology.members import Roster
@@ -154,6 +155,7 @@ class Declared:
 
     def prepare(self, declaration: Declaration, topology: Topology, wishes: Wishes) -> Prepared:
         """Work out what a declaration would mean now."""
+        wishes = replace(wishes, settings=changed_settings(self._topology, topology))
         return prepare(declaration, topology, self._launch.observed, self._folder.path, wishes)
 
     async def declare(

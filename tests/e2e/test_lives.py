@@ -261,6 +261,19 @@ async def test_ps_says_what_became_of_a_deployment_whose_orchestrator_was_killed
     assert (await podnet(state, "ps")).err == ""
 
 
+async def test_a_changed_restart_policy_is_a_step_whoever_finds_it(
+    state: Path, tmp_path: Path
+) -> None:
+    await podnet(state, "up", topology(tmp_path, "one", replicas=1), "-d")
+    file = topology(tmp_path, "one", replicas=1, policy="always")
+    step = "apply restart policy of a: declared otherwise\n"
+    assert (await podnet(state, "up", file, "--dry-run")).out == step
+    await kill(orchestrator_of(state))
+    assert (await podnet(state, "up", file, "--dry-run")).out == step
+    assert (await podnet(state, "up", file, "-d")).status == 0
+    assert (await podnet(state, "up", file, "--dry-run")).out == "nothing to do\n"
+
+
 async def test_two_ups_at_once_make_one_deployment(state: Path, tmp_path: Path) -> None:
     file = topology(tmp_path, "one")
     first, second = await asyncio.gather(

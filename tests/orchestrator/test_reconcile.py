@@ -11,6 +11,7 @@ from orchestrator.phases import Phase
 from orchestrator.plan import PlannedNetwork, PlannedPortal
 from orchestrator.reconcile import Desired, Observed, ObservedPod, reconcile
 from orchestrator.steps import (
+    ApplySetting,
     AttachNetwork,
     Boot,
     ClosePortal,
@@ -151,6 +152,16 @@ def test_a_pod_that_is_as_declared_is_never_touched(desired: Desired, observed: 
 @given(desired=desires(), observed=observations())
 def test_the_same_question_has_the_same_answer(desired: Desired, observed: Observed) -> None:
     assert reconcile(desired, observed) == reconcile(desired, observed)
+
+
+@given(desired=desires(), observed=observations(), names=st.lists(st.text(), unique=True))
+def test_settings_that_change_are_steps_of_their_own(
+    desired: Desired, observed: Observed, names: list[str]
+) -> None:
+    steps = reconcile(replace(desired, settings=tuple(names)), observed)
+    applied = [step for step in steps if isinstance(step, ApplySetting)]
+    assert [step.name for step in applied] == names
+    assert [step for step in steps if step not in applied] == reconcile(desired, observed)
 
 
 def test_steps_say_what_differs() -> None:
