@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from orchestrator.access import ListenAddress
     from orchestrator.cli.printer import Printer
     from orchestrator.cli.screen import Steps, UpScreen
-    from orchestrator.spawning import Started
+    from orchestrator.spawning import ForkedProcess
     from orchestrator.state import DeploymentFolder
     from orchestrator.topology.loader import Reading
     from orchestrator.topology.schema import Topology
@@ -204,7 +204,7 @@ def _up(topology: Topology, source: TopologySource, options: UpOptions) -> int:
 
         watch_beside(folder.control_socket, topology)
 
-    def attach(started: Started | None = None) -> int:
+    def attach(started: ForkedProcess | None = None) -> int:
         from orchestrator.cli.attached import Attached
 
         def make_screen(printer: Printer) -> UpScreen:
