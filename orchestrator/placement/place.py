@@ -17,8 +17,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-import networkx as nx
-
 from orchestrator.placement.affinity import Affinity
 from orchestrator.placement.ledger import Ledger
 from orchestrator.placement.rules import is_eligible, may_take, obstacles
@@ -27,6 +25,8 @@ from orchestrator.topology.placement_values import Strategy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    import networkx as nx
 
     from orchestrator.placement.ledger import Account
     from orchestrator.placement.values import Demand, NodeOffer, ServiceRules, Traffic
@@ -93,6 +93,8 @@ def _by_nearness(
 
 def _walk(services: Iterable[str], traffic: Traffic) -> list[str]:
     """Services so that each comes soon after those that it talks to most."""
+    import networkx as nx  # here: most deployments have one node, and it takes long to import
+
     graph: nx.Graph[str] = nx.Graph()
     graph.add_nodes_from(services)
     graph.add_weighted_edges_from(
@@ -118,6 +120,8 @@ def _communities(graph: nx.Graph[str]) -> list[list[str]]:
     """Services that talk more among themselves than to others; the most talkative ones first."""
     if not graph.number_of_edges():
         return [[*graph]]
+    import networkx as nx
+
     found = nx.community.greedy_modularity_communities(graph, weight="weight")
     groups = [sorted(group) for group in found]
     volume = {group[0]: graph.subgraph(group).size(weight="weight") for group in groups}

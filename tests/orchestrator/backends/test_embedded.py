@@ -14,7 +14,9 @@ import pytest
 
 from orchestrator.backends.backend import NodeDiedError
 from orchestrator.backends.embedded import EmbeddedBackend
+from orchestrator.backends.ray.record import ClusterRecord, keep_record
 from orchestrator.backends.starting import node_ahead
+from orchestrator.backends.wish import RayWish
 from orchestrator.codec import NodeLostError
 from orchestrator.state import DeploymentFolder
 from tests.support.serving import short_folder
@@ -69,6 +71,16 @@ async def test_a_node_that_was_started_ahead_is_the_one_that_is_taken(
         assert another is None, "one runs already"
     await backend.end()
     assert not runs(pid)
+
+
+def test_no_node_is_started_ahead_for_a_deployment_on_a_ray_cluster(
+    folder: DeploymentFolder,
+) -> None:
+    with node_ahead(folder, RayWish()) as wished:
+        assert wished is None
+    keep_record(folder.path, ClusterRecord("10.0.0.1:6379", 5.0))
+    with node_ahead(folder) as recorded:
+        assert recorded is None
 
 
 def test_a_node_that_was_started_ahead_ends_when_nobody_takes_it(folder: DeploymentFolder) -> None:

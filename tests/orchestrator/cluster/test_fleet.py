@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ from orchestrator.backends.backend import UnknownNodeError
 from orchestrator.backends.nodes import PodsDisplaced
 from orchestrator.cluster.fleet import NoNodeError
 from orchestrator.cluster.views import NodeState
+from pod_node.attaching import Attached, AttachStep
+from pod_node.executing import Input
 from pod_node.status import PodExisting, PodExited, PodState, PodStateChanged, Synced
 from tests.support.fleets import (
     FleetRig,
@@ -70,6 +73,22 @@ async def test_pods_on_two_nodes_are_one_deployment(rig: FleetRig, image: str) -
     assert await asks(rig, plan, other, one) is EchoOutcome.REPLY
     assert (await rig.fleet.statistics()).running_pods == 4
     assert [(node.name, node.pods) for node in rig.fleet.nodes()] == [("a", 2), ("b", 2)]
+
+
+async def test_whoever_attaches_to_a_pod_is_led_to_its_node(rig: FleetRig, image: str) -> None:
+    async def says_nothing() -> AsyncGenerator[AttachStep, None]:
+        await asyncio.Event().wait()
+        yield Input(b"")
+
+    await rig.add("a")
+    await rig.add("b")
+    await boot(rig.fleet, plan_of(image, web=2))
+    assert where(rig) == {"a": 1, "b": 1}
+    for pod in ("web-1", "web-2"):
+        async with aclosing(rig.fleet.attach(pod, says_nothing())) as events:
+            assert await anext(events) == Attached(reads_input=False, terminal=False)
+    with pytest.raises(NoNodeError, match="web-9"):
+        rig.fleet.attach("web-9", says_nothing())
 
 
 async def test_pods_of_a_lost_node_belong_elsewhere_with_the_same_addresses(
