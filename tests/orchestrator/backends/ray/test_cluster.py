@@ -208,3 +208,22 @@ def test_pods_outlive_an_orchestrator_that_is_killed_and_the_next_one_finds_them
     os.kill(int((shop.folder / "shop" / "lock").read_text()), signal.SIGKILL)
     call("down", "shop")
     assert not any(runs(pid) for pid in before.values() if isinstance(pid, int))
+
+
+def test_a_deployment_in_the_background_is_on_the_cluster_that_was_named(
+    cluster: RayCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def say(*words: str) -> str:
+        return subprocess.check_output([*PODNET, *words], text=True)
+
+    with short_folder() as folder:
+        for name, value in (cluster.environment | {"PODNET_STATE": str(folder)}).items():
+            monkeypatch.setenv(name, value)
+        (folder / "back.yaml").write_text(TOPOLOGY.replace("name: shop", "name: back"))
+        say("up", str(folder / "back.yaml"), "-d", "--ray", cluster.address)
+        try:
+            rows = json.loads(say("ps", "back", "--format", "json"))
+        finally:
+            assert say("down", "back") == "back is down\n"
+        assert rows
+        assert all(row["machine"] for row in rows)
