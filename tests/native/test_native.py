@@ -24,7 +24,7 @@ ROUNDS = {
     "pause": 6,
     "processes": 12,
     "ring": 40,
-    "timers": 4,
+    "timers": 2,
     "starved": 20,
     "watch": 10,
     "names": 10,
