@@ -10,7 +10,7 @@
 #include "pod_node/kernel/file.h"
 
 #define FABRIC_SIZE (192u << 20)
-#define HUNG_AFTER_S 200 /* sooner than the test runner gives up, which would say nothing */
+#define HUNG_AFTER_S 120 /* sooner than the test runner gives up, which would say nothing */
 
 /* As host.c has it; the kernel says its size. */
 struct process_request {
