@@ -15,6 +15,7 @@ from subprocess import DEVNULL, PIPE, Popen
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from orchestrator.access import listen_arguments
+from orchestrator.backends.processes import lock_holder
 from orchestrator.errors import OrchestratorError
 from orchestrator.state import StateFolderError
 
@@ -178,7 +179,8 @@ async def wait_for_control(folder: DeploymentFolder, process: Started, log_start
         async with asyncio.timeout(START_S):
             while not answers(folder.control_socket):
                 status = process.poll()
-                if status is not None and not answers(folder.control_socket):
+                ended = status is not None and not answers(folder.control_socket)
+                if ended and lock_holder(folder.path / "lock") is None:  # nobody else starts it
                     lines = last_lines(folder.log, log_start)
                     cause = f"ended (exit status {status})"
                     raise OrchestratorDiedError(folder.name, cause, str(folder.log), lines)
