@@ -1,8 +1,9 @@
 """`python -m tests.native.fuzzing [SECONDS]`: a search for inputs that break the kernel.
 
-Guided by coverage: the driver `fuzz.c` with clang's libFuzzer and both sanitizers, in a process that
-begins anew after each finding. Inputs that reached new code are kept in `build/fuzz/corpus/`,
-findings beside it; `build/native/address-*/fuzz FILE` repeats one. Ends with status 1 when something was found.
+Guided by coverage: the driver `fuzz.c` with clang's libFuzzer and both sanitizers, in a process
+that begins anew after each finding. Inputs that reached new code are kept in `build/fuzz/corpus/`,
+findings beside it; `build/native/address-*/fuzz FILE` repeats one. Ends with status 1 when
+something was found.
 """
 
 from __future__ import annotations
