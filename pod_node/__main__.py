@@ -79,9 +79,10 @@ async def _run(arguments: argparse.Namespace) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    compiler = Compiler(create_engine())
+    cache = CacheFolder(cache_root(os.environ))
+    compiler = Compiler(create_engine(), cache)
     runtime = EngineRuntime(compiler)
-    shelf = ImageShelf(create_library(compiler, CacheFolder(cache_root(os.environ))))
+    shelf = ImageShelf(create_library(compiler, cache))
     remove_roots(arguments.state)  # of a node that was killed
     roots = Roots(arguments.state)
     async with Node(runtime, shelf, logs, roots) as node:

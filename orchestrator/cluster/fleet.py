@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from orchestrator.backends.backend import UnknownNodeError
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from orchestrator.cluster.member import Member
     from orchestrator.codec import NodeClient
     from orchestrator.errors import OrchestratorError
+    from orchestrator.placement import NodeOffer
     from orchestrator.plan import Plan
     from pod_node.attaching import AttachEvent, AttachStep
     from pod_node.dialling import Connection
@@ -62,6 +64,8 @@ class Fleet:
 
     def __init__(self, deployment: str) -> None:
         """Begin without a node."""
+        self._marks: dict[str, NodeState] = {}
+        """Nodes that are to take no more pods, whether they are there or not."""
         self._members: dict[str, Member] = {}
         self.assignments = Assignments(deployment)
         self._specs: dict[str, PodSpec] = {}
@@ -124,7 +128,7 @@ class Fleet:
             await self._bring_up(member)
             existing = await member.call(member.client.list_pods())
             self._members[member.name] = member
-            waiting = self.assignments.join(member.settings.offer)
+            waiting = self.assignments.join(self._marked(member.settings.offer))
             for status in existing:
                 await self._adopt(member, status)
             await self._tell_peers()
@@ -151,14 +155,29 @@ class Fleet:
             await self._tell_peers()
         await self._streams.tell(PodsDisplaced(tuple(pods), f"node {name} lost: {reason}"))
 
+    @property
+    def marks(self) -> Mapping[str, NodeState]:
+        """The nodes that are to take no more pods, whether they are there or not."""
+        return self._marks
+
+    def mark(self, marks: Mapping[str, NodeState]) -> None:
+        """Have nodes take no more pods from when they join on."""
+        self._marks |= marks
+
     def cordon(self, name: str, *, cordoned: bool) -> None:
         """Have a node take no more pods, or take them again.
 
         Raises:
             UnknownNodeError: there is no such node.
         """
-        self._member(name)
-        self.assignments.change(name, cordoned=cordoned, draining=False)
+        if name not in self._marks:
+            self._member(name)
+        if cordoned:
+            self._marks[name] = NodeState.CORDONED
+        else:
+            self._marks.pop(name, None)
+        if name in self._members:
+            self.assignments.change(name, cordoned=cordoned, draining=False)
 
     async def drain(self, name: str) -> AsyncGenerator[tuple[str, str], None]:
         """Move all pods of a node elsewhere, one after the other.
@@ -171,6 +190,7 @@ class Fleet:
             NoNodeError: there is no room elsewhere.
         """
         member = self._member(name)
+        self._marks[name] = NodeState.DRAINED
         self.assignments.change(name, cordoned=True, draining=True)
         for pod in self.assignments.pods_of(name):
             if not self.assignments.has_room_elsewhere(pod):
@@ -511,6 +531,13 @@ class Fleet:
             return
         async for _ in self._streams.prepare([member], image):
             pass
+
+    def _marked(self, offer: NodeOffer) -> NodeOffer:
+        """What a node offers, given what somebody said of it before."""
+        mark = self._marks.get(offer.name)
+        if mark is None:
+            return offer
+        return replace(offer, cordoned=True, draining=mark is NodeState.DRAINED)
 
     def _member(self, name: str) -> Member:
         if name not in self._members:

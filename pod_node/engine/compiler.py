@@ -1,14 +1,16 @@
 """The process's engine and its modules: the kernel, the small linking modules, and guests.
 
-Owns the engine's configuration and the fingerprint that keys compiled code. What compiles slowly is
-kept by the image store's compile cache; the generated linking modules are small and kept for the
-process only.
+Owns the engine's configuration and the fingerprint that keys compiled code. What was compiled once
+is kept by the image store's compile cache: a node that starts compiles neither kernel nor linking
+modules again, which would take longer than all else that it does before its first pod.
 """
 
 from __future__ import annotations
 
 import hashlib
 import platform
+import time
+from collections.abc import Callable
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -20,6 +22,8 @@ from pod_node.engine.errors import (
     InvalidModuleError,
     KernelMissingError,
 )
+from pod_node.images import CacheFolder, CompileCache, ImageError
+from pod_node.progress import Reporter
 
 WASM_STACK_BYTES = 1 << 20
 """Deep recursion in interpreters ends here as a trap; threads have eight times that."""
@@ -56,10 +60,12 @@ def _processor() -> str:
 class Compiler:
     """Compiles for one engine."""
 
-    def __init__(self, engine: wasmtime.Engine) -> None:
+    def __init__(self, engine: wasmtime.Engine, cache: CacheFolder | None = None) -> None:
+        """Compile for `engine`, and keep the kernel and the linking modules in `cache`."""
         self.engine = engine
         self._texts: dict[str, wasmtime.Module] = {}
         self._kernel: wasmtime.Module | None = None
+        self._kept = None if cache is None else CompileCache(cache, self.serialize, fingerprint())
 
     def serialize(self, module: bytes) -> bytes | bytearray:
         """Compile a module to what `load` reads back.
@@ -86,7 +92,9 @@ class Compiler:
     def text(self, source: str) -> wasmtime.Module:
         """Compile a module in the text format, once a process."""
         if source not in self._texts:
-            self._texts[source] = wasmtime.Module(self.engine, source)
+            self._texts[source] = self._kept_or_new(
+                source.encode(), lambda: bytes(wasmtime.wat2wasm(source))
+            )
         return self._texts[source]
 
     def kernel(self) -> wasmtime.Module:
@@ -99,5 +107,19 @@ class Compiler:
             kernel = files("pod_node") / "kernel" / "kernel.wasm"
             if not kernel.is_file():
                 raise KernelMissingError(str(kernel))
-            self._kernel = wasmtime.Module(self.engine, kernel.read_bytes())
+            module = kernel.read_bytes()
+            self._kernel = self._kept_or_new(module, lambda: module)
         return self._kernel
+
+    def _kept_or_new(self, content: bytes, read: Callable[[], bytes]) -> wasmtime.Module:
+        """Find or compile what `content` tells from all else, with or without a usable cache."""
+        if self._kept is not None:
+            digest = hashlib.sha256(content).hexdigest()
+            silent = Reporter("podnet", lambda _: None, time.monotonic)
+            try:
+                return self.load(self._kept.compiled(digest, read, silent))
+            except DamagedArtifactError:
+                self._kept.discard(digest)
+            except ImageError:
+                pass  # whoever needs an image will be told
+        return wasmtime.Module(self.engine, read())

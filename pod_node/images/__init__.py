@@ -11,6 +11,7 @@
 from pod_node.images.builds import BuildStore
 from pod_node.images.cache import CacheFolder, cache_root
 from pod_node.images.catalogue import absolute_reference, find_image, find_manifest, known_images
+from pod_node.images.compiled import CompileCache
 from pod_node.images.errors import ImageError
 from pod_node.images.library import CompiledImage, ImageLibrary
 from pod_node.images.manifest import Blueprint, Manifest, Product
@@ -20,6 +21,7 @@ __all__ = [
     "Blueprint",
     "BuildStore",
     "CacheFolder",
+    "CompileCache",
     "CompiledImage",
     "ImageError",
     "ImageLibrary",

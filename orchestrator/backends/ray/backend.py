@@ -35,9 +35,9 @@ from orchestrator.state import StateFolderError
 from vnet.tasks import TaskOwner
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Mapping
 
-    from orchestrator.cluster.views import NodeView
+    from orchestrator.cluster.views import NodeState, NodeView
     from orchestrator.plan import Plan
     from orchestrator.state import DeploymentFolder
 
@@ -92,6 +92,8 @@ class RayBackend:
         self._tasks = TaskOwner()
         self._tended: dict[str, Tended] = {}
         self._volumes: tuple[str, ...] = ()
+        self._marks: dict[str, NodeState] = {}
+        """Of nodes that take no more pods, which outlive connections."""
         self._plan: Plan | None = None
         self._is_connected = False
         self._alive: frozenset[str] = frozenset()
@@ -125,6 +127,10 @@ class RayBackend:
         """Have a node take no more pods, or take them again."""
         self.fleet.cordon(name, cordoned=cordoned)
 
+    def mark(self, marks: Mapping[str, NodeState]) -> None:
+        """Have nodes be what they were before another orchestrator ended, once they are there."""
+        self._marks |= marks
+
     def drain(self, name: str) -> AsyncGenerator[tuple[str, str], None]:
         """Move all pods of a node elsewhere; name each that has left, and its new node."""
         return self.fleet.drain(name)
@@ -139,6 +145,7 @@ class RayBackend:
         """
         await asyncio.to_thread(self._enter)
         fleet = Fleet(self._folder.name)
+        fleet.mark(self._marks)
         self._fleet = fleet
         try:
             if self._plan is not None:
@@ -150,6 +157,7 @@ class RayBackend:
         finally:
             await self._tasks.cancel_all()
             await fleet.close()
+            self._marks = dict(fleet.marks)
             self._tended.clear()
             self._fleet = None
 

@@ -437,7 +437,7 @@ int tcp_connect(struct socket *socket, struct address address, u32 port, bool wa
 		return port ? -E_INVAL : -E_CONNREFUSED;
 	tcp_connect_expire(socket);
 	lock_acquire(&network_lock);
-	switch (socket->state) {
+	switch (atomic_load(&socket->state)) {
 	case TCP_CLOSED:
 		result = socket->error ? -(int)socket->error : connect_start(socket, address, port);
 		socket->error = 0;
