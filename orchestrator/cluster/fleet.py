@@ -55,6 +55,8 @@ PATIENCE_S = 15.0
 """How long a call waits for a node that does not answer to be found lost; then it has failed."""
 MOVE_S = 30.0
 """How long a drain waits for a pod to be ready on its new node before it moves the next one."""
+CLOCK_TICK_S = 1e-6
+"""What tells two lines' times apart."""
 _T = TypeVar("_T")
 
 
@@ -410,13 +412,15 @@ class Fleet:
         """Read logs; what was written on several nodes comes in the order of time."""
         wanted, of = frozenset(pods), frozenset(services)
 
-        def read(member: Member) -> AsyncGenerator[tuple[LogLines, int], None]:
+        def read(
+            member: Member, latest: tuple[LogLines, int] | None
+        ) -> AsyncGenerator[tuple[LogLines, int], None]:
             return member.client.logs(
                 follow=follow,
                 pods=wanted,
                 services=of,
-                tail=tail,
-                since_s=since_s,
+                tail=tail if latest is None else None,
+                since_s=since_s if latest is None else latest[0].time_s + CLOCK_TICK_S,
                 until_s=until_s,
             )
 
