@@ -53,6 +53,8 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 15.0
 """How long a call waits for a node that does not answer to be found lost; then it has failed."""
+RETURN_S = 60.0
+"""How long a boot waits for a node where all are lost."""
 MOVE_S = 30.0
 """How long a drain waits for a pod to be ready on its new node before it moves the next one."""
 CLOCK_TICK_S = 1e-6
@@ -97,10 +99,6 @@ class Fleet:
     def members(self) -> list[Member]:
         """The nodes that belong to it."""
         return list(self._members.values())
-
-    async def wait_joined(self) -> None:
-        """Wait until there has been a node."""
-        await self._joined.wait()
 
     async def fail(self, error: OrchestratorError) -> None:
         """Have all who watch know that all nodes are lost."""
@@ -161,6 +159,8 @@ class Fleet:
         member.leave(reason)
         async with self._turn:
             del self._members[name]
+            if not self._members:
+                self._joined.clear()
             self._streams.leave(member)
             pods = self.assignments.leave(name)
             self._portals.leave(member)
@@ -310,7 +310,11 @@ class Fleet:
         """Boot a pod on its node; an event tells when its guest runs.
 
         When the node is lost meanwhile, another event tells that the pod has to be booted again.
+        When there is none at all, one is waited for: nodes that end are started again.
         """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(RETURN_S):
+                await self._joined.wait()
         async with self._turn:
             node = self.assignments.admit(spec)
             self._specs[spec.name] = spec
