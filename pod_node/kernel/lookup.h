@@ -62,7 +62,10 @@ static inline void lookup_keep(struct lookup *at, uaddr start, u32 size)
 	at->keep[at->keeps++] = (struct span){start, size};
 }
 
-/* The path in the pod of what was found, for a directory that was opened; NULL when it is not known. */
+/* The same for what was opened at `place` before, perhaps by another process of the pod. */
+u32 lookup_place_again(struct lookup *at, const struct place *place, u32 how);
+
+/* The path in the pod of what was found; NULL when it is not known. */
 struct place *lookup_place(const struct lookup *at);
 
 /* An absolute link cannot be stored by the engine: on private mounts its text begins with this. */
