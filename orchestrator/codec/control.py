@@ -18,6 +18,7 @@ from orchestrator.codec.changes import (
     set_link_to_message,
 )
 from orchestrator.codec.connection import CarriedConnection
+from orchestrator.codec.conversing import converse
 from orchestrator.codec.deployment import (
     deployment_from_message,
     event_from_message,
@@ -25,8 +26,8 @@ from orchestrator.codec.deployment import (
     link_from_message,
 )
 from orchestrator.codec.errors import DeploymentLostError, DeploymentRefusedError
-from orchestrator.codec.executing import converse, requests
 from orchestrator.codec.executing import event_from_message as exec_event_from_message
+from orchestrator.codec.executing import requests
 from orchestrator.codec.looking import (
     batch_from_message,
     order_to_message,
@@ -304,7 +305,7 @@ class DeploymentClient:
         self, order: ExecOrder, index: int, steps: AsyncIterable[ExecStep]
     ) -> AsyncGenerator[ExecEvent, None]:
         """Run a program in a pod, or in a replica of a service; see `run_program`."""
-        messages = converse(self._stub.Exec(), requests(order, index, steps), pb.ExecResponse)
+        messages = converse(self._stub.Exec(), requests(order, index, steps))
         with _errors():
             async with aclosing(messages):
                 async for message in messages:
@@ -318,7 +319,7 @@ class DeploymentClient:
     ) -> AsyncGenerator[AttachEvent, None]:
         """Connect to a pod's main process, or a replica's; see `attach_to`."""
         told = attaching.requests(target, index, steps)
-        messages = converse(self._stub.Attach(), told, pb.AttachResponse)
+        messages = converse(self._stub.Attach(), told)
         with _errors():
             async with aclosing(messages):
                 async for message in messages:
@@ -346,7 +347,6 @@ class DeploymentClient:
         carried = CarriedConnection(
             self._stub.Dial(),
             lambda data: pb.DialRequest(payload=data),
-            pb.DialResponse,
             DeploymentRefusedError,
             DeploymentLostError,
         )

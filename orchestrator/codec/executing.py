@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
-
-from grpc import aio
 
 from pod_node.codec import (
     exec_event_from_message,
@@ -17,7 +13,6 @@ from pod_node.codec import (
     exec_steps,
 )
 from protos.orchestrator.v1 import orchestrator_pb2 as pb
-from vnet.tasks import TaskOwner
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
@@ -79,39 +74,3 @@ def event_to_message(pod: str, event: ExecEvent) -> pb.ExecResponse:
 def event_from_message(message: pb.ExecResponse) -> ExecEvent:
     """Read what came of a program."""
     return exec_event_from_message(message.response)
-
-
-async def converse(
-    call: aio.StreamStreamCall[RequestT, ResponseT],
-    messages: AsyncIterable[RequestT],
-    response: type[ResponseT],
-) -> AsyncGenerator[ResponseT, None]:
-    """Say one thing after the other, and yield what is answered, until the other side ends.
-
-    Nothing more is said before the first answer: a call that fails while something is being said
-    to it loses the reason.
-
-    Raises:
-        AioRpcError: the call failed.
-    """
-    tasks = TaskOwner()
-    said, begun = aiter(messages), False
-    try:
-        await call.write(await anext(said))
-        while isinstance(message := await call.read(), response):
-            if not begun:
-                begun = True
-                tasks.spawn(_say(call, said), "what a program is told")
-            yield message
-    finally:
-        tasks.cancel()
-        call.cancel()
-
-
-async def _say(
-    call: aio.StreamStreamCall[RequestT, ResponseT], messages: AsyncIterator[RequestT]
-) -> None:
-    with suppress(aio.AioRpcError, asyncio.InvalidStateError):  # whoever reads hears of it
-        async for message in messages:
-            await call.write(message)
-        await call.done_writing()

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Self
 from orchestrator.codec import attaching
 from orchestrator.codec.calls import cancelled, open_channel, sent, translated
 from orchestrator.codec.connection import CarriedConnection
+from orchestrator.codec.conversing import converse
 from orchestrator.codec.errors import NodeLostError, NodeRefusedError
-from orchestrator.codec.executing import converse, node_requests
+from orchestrator.codec.executing import node_requests
 from orchestrator.codec.securing import NodeAddress, open_secured_channel
 from pod_node.codec import (
     attach_event_from_message,
@@ -195,7 +196,7 @@ class NodeClient:
         self, order: ExecOrder, steps: AsyncIterable[ExecStep]
     ) -> AsyncGenerator[ExecEvent, None]:
         """Run a program in a pod, to its end; when nobody listens any more it is ended."""
-        messages = converse(self._stub.Exec(), node_requests(order, steps), pb.ExecResponse)
+        messages = converse(self._stub.Exec(), node_requests(order, steps))
         with _errors():
             async with aclosing(messages):
                 async for message in messages:
@@ -209,7 +210,7 @@ class NodeClient:
     ) -> AsyncGenerator[AttachEvent, None]:
         """Connect to a pod's main process until it ends, or nobody listens any more."""
         told = attaching.node_requests(pod, steps)
-        messages = converse(self._stub.Attach(), told, pb.AttachResponse)
+        messages = converse(self._stub.Attach(), told)
         with _errors():
             async with aclosing(messages):
                 async for message in messages:
@@ -233,7 +234,6 @@ class NodeClient:
         carried = CarriedConnection(
             self._stub.Dial(),
             lambda data: pb.DialRequest(payload=data),
-            pb.DialResponse,
             NodeRefusedError,
             NodeLostError,
         )
