@@ -12,7 +12,7 @@ import pytest
 from grpc import aio
 
 from orchestrator.codec import DeploymentClient, DeploymentRefusedError
-from orchestrator.codec.executing import event_to_message
+from orchestrator.codec.programs import exec_response
 from pod_node.executing import ExecOrder, Input, Started
 from protos.orchestrator.v1 import orchestrator_pb2 as pb
 from protos.orchestrator.v1.orchestrator_pb2_grpc import (
@@ -42,7 +42,7 @@ class Refusing(DeploymentServiceServicer):
         self, request_iterator: AsyncIterator[pb.ExecRequest], context: Context
     ) -> AsyncIterator[pb.ExecResponse]:
         await anext(request_iterator)
-        yield event_to_message("late-1", Started(2))
+        yield exec_response("late-1", Started(2))
         await refuse(context)
 
     async def Attach(
