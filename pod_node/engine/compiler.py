@@ -1,17 +1,15 @@
 """The process's engine and its modules: the kernel, the small linking modules, and guests.
 
-Owns the engine's configuration and the fingerprint that keys compiled code. What was compiled once
-is kept by the image store's compile cache: a node that starts compiles neither kernel nor linking
-modules again, which would take longer than all else that it does before its first pod.
+Owns the engine's configuration; what of it keys compiled code is `pod_node.fingerprint`'s. What was
+compiled once is kept by the image store's compile cache: a node that starts compiles neither kernel
+nor linking modules again, which would take longer than all else that it does before its first pod.
 """
 
 from __future__ import annotations
 
 import hashlib
-import platform
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 
@@ -24,11 +22,9 @@ from pod_node.engine.errors import (
 )
 from pod_node.engine.metering import metered
 from pod_node.engine.wasm_code import UnknownCodeError
+from pod_node.fingerprint import WASM_STACK_BYTES, fingerprint
 from pod_node.images import CacheFolder, CompileCache, ImageError
 from pod_node.progress import Reporter
-
-WASM_STACK_BYTES = 1 << 20
-"""Deep recursion in interpreters ends here as a trap; threads have eight times that."""
 
 
 def create_engine() -> wasmtime.Engine:
@@ -41,22 +37,6 @@ def create_engine() -> wasmtime.Engine:
     config.epoch_interruption = True
     config.max_wasm_stack = WASM_STACK_BYTES
     return wasmtime.Engine(config)
-
-
-def fingerprint() -> str:
-    """Tell this engine's version and configuration and this processor from all others."""
-    processor = hashlib.sha256(_processor().encode()).hexdigest()[:16]
-    return f"wasmtime-{version('wasmtime')}-epochs-threads-metered-{WASM_STACK_BYTES}-{processor}"
-
-
-def _processor() -> str:
-    """Return what code generation depends on: the architecture and the processor's features."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    features = next((line for line in lines if line.startswith(("flags", "Features"))), "")
-    return f"{platform.machine()} {features}"
 
 
 class Compiler:
