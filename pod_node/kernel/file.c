@@ -1,5 +1,6 @@
 #include "pod_node/kernel/file.h"
 
+#include "pod_node/kernel/listing.h"
 #include "pod_node/kernel/pids.h"
 #include "pod_node/kernel/spawn.h"
 
@@ -61,6 +62,7 @@ static void unwatch(struct file *file)
 /* The engine closes the file itself, in `fd_close` or with its Store. */
 static void forget_host_file(struct file *file)
 {
+	listing_release(file);
 	if (file->inode)
 		disk_close(file->inode);
 	if (file->place)

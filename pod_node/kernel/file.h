@@ -49,7 +49,7 @@ struct text {
 	char bytes[];
 };
 
-/* Where a directory was when it was opened: its path in the pod. */
+/* Where a file was when it was opened: its path in the pod. */
 struct place {
 	u32 length;
 	char text[]; /* without a slash at its end */
@@ -71,15 +71,18 @@ struct file {
 	};
 	struct mount *mount;   /* FILE_HOST: the one that it is on; the table is its process's */
 	bool is_mount;         /* FILE_HOST: its target itself */
-	struct place *place;   /* FILE_HOST: of a directory below its mount's target; NULL when not known */
-	struct inode *inode;   /* FILE_HOST: of a file that is counted */
-	bool appends;          /* FILE_HOST: writes may go to the end of a counted file */
+	struct place *
+		place; /* FILE_HOST: of a directory below its mount's target, of anything of a layer; NULL when not known */
+	bool pure; /* FILE_HOST: a directory where layers show something, but not in it */
+	struct listing *listing; /* FILE_HOST: what is being read of a directory of the union (listing.h) */
+	struct inode *inode; /* FILE_HOST: of a file that is counted */
+	bool appends; /* FILE_HOST: writes may go to the end of a counted file */
 	struct waiter *watches; /* two, when the host watches it: for reading and for writing */
 };
 
 struct descriptors {
 	struct file **files;
-	u32 size;  /* slots in `files` */
+	u32 size; /* slots in `files` */
 	u32 first; /* no slot below is free */
 	u32 limit;
 	_Atomic u32 open; /* slots in use; the node reads it at any time */
