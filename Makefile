@@ -4,6 +4,7 @@
 #   make fmt     format                          make kernel  compile the C kernel
 #   make protos  generate the protobuf modules   make clean   remove build products
 #   make test-cluster   the tests on a Ray cluster, which `make test` leaves out
+#   make fuzz    search for calls that break the kernel, FUZZ_SECONDS=300 long, guided by coverage
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -32,10 +33,13 @@ KERNEL := pod_node/kernel/kernel.wasm
 TEST_PROGRAMS := gcc:gcc curl:curl openssl:openssl tshark:tshark
 TEST_HEADERS := /usr/include/stdlib.h:libc6-dev
 
-.PHONY: help demo test test-cluster bench lint fmt kernel protos clean debian-packages
+# How long `make fuzz` searches.
+FUZZ_SECONDS ?= 300
+
+.PHONY: help demo test test-cluster bench fuzz lint fmt kernel protos clean debian-packages
 
 help:
-	@sed -n '2,6s/^# *//p' Makefile
+	@sed -n '2,7s/^# *//p' Makefile
 
 demo: $(VENV)/.installed
 	@$(BIN)/podnet up $(TOPOLOGY) || test $$? -eq 130  # Ctrl-C is how it is meant to end
@@ -50,6 +54,11 @@ test-cluster: debian-packages $(VENV)/.developed
 bench: TEST_PROGRAMS += tclsh:tcl
 bench: debian-packages $(VENV)/.developed
 	$(BIN)/python -m tests.bench
+
+fuzz: TEST_PROGRAMS += clang:clang
+fuzz: TEST_HEADERS := /usr/share/doc/libclang-rt-dev:libclang-rt-dev
+fuzz: debian-packages $(VENV)/.developed
+	$(BIN)/python -m tests.native.fuzzing $(FUZZ_SECONDS)
 
 lint: $(VENV)/.developed
 	$(BIN)/ruff check .

@@ -34,7 +34,15 @@ from orchestrator.wording import action_text, egress_text, signal_text
 from vnet.capture import CaptureWish, InterfacePlace
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Sequence
+    from collections.abc import (
+        AsyncGenerator,
+        Awaitable,
+        Callable,
+        Collection,
+        Coroutine,
+        Iterator,
+        Sequence,
+    )
 
     from orchestrator.backends.nodes import Nodes
     from orchestrator.events import EventLog
@@ -132,8 +140,21 @@ class Control:
             began_s = memory.schedule_began_s - offset
             self._schedule = Schedule(self._topology, began_s, memory.schedule_done)
 
-    async def replan(self, topology: Topology, plan: Plan, source: TopologySource) -> None:
+    async def replan(
+        self,
+        topology: Topology,
+        plan: Plan,
+        source: TopologySource,
+        *,
+        without: Collection[str] = (),
+    ) -> None:
         """Take up another plan; what was changed at run time stays changed.
+
+        Args:
+            topology: What is declared.
+            plan: What follows from it.
+            source: Where it came from.
+            without: Networks that the node does not have now.
 
         Raises:
             OrchestratorError: the node refused its network.
@@ -146,7 +167,7 @@ class Control:
         self._views = planned | self._views
         self._routers = {name for name, service in topology.services.items() if service.router}
         changes, self._restored = self._changes(), None
-        for refused in await self.shaping.replan(topology, plan, changes):
+        for refused in await self.shaping.replan(topology, plan, changes, without=without):
             self.events.tell(f"a change of the network is gone: {refused}", Remarked())
         self._woken.set()
 
@@ -363,7 +384,8 @@ class Control:
 
     async def _advance(self) -> None:
         await self._trying(self.shaping.advance())
-        up = [name for name, view in self._views.items() if _forwards(view)]
+        routers = [view for view in self._views.values() if view.spec.service in self._routers]
+        up = [view.spec.name for view in routers if _forwards(view)]
         await self._trying(self.shaping.pods_up(up))
         now = self._clock()
         over = [pod for pod, at in self._resumes.items() if at <= now]

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
     from ipaddress import IPv4Address, IPv4Network
 
+    from orchestrator.access import ListenAddress
+    from orchestrator.cluster.views import NodeState
     from orchestrator.steps import Replace
     from orchestrator.topology.schema import ServiceSection, Topology
     from orchestrator.topology.source import TopologySource
@@ -65,6 +67,15 @@ class NetworkMemory:
     """Entries of the schedule that have been."""
 
 
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """The life that a pod had when another one was to begin; done once it has another."""
+
+    generation: int
+    replaced: bool = False
+    """Whether it was to be replaced although nothing differs, and not only started again."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declaration:
     """What is kept of a deployment."""
@@ -89,6 +100,13 @@ class Declaration:
     subnets: Mapping[str, IPv4Network] = field(default_factory=dict)
     portals: PortalMemory = PortalMemory()
     network: NetworkMemory = NetworkMemory()
+    renewals: Mapping[str, Renewal] = field(default_factory=dict)
+    """Pods that are to begin another life, by name: begun before it is kept, it would be lost with
+    an orchestrator that is killed between their end and their start."""
+    nodes: Mapping[str, NodeState] = field(default_factory=dict)
+    """Nodes that somebody had take no more pods."""
+    listening: ListenAddress | None = None
+    """Where requests are taken besides the control socket."""
 
 
 def with_topology(
@@ -169,7 +187,7 @@ def with_stopped(before: Declaration, targets: Iterable[str]) -> Declaration:
 
 def with_started(before: Declaration, topology: Topology, targets: Iterable[str]) -> Declaration:
     """Declare that services and pods are to run again."""
-    roster = Roster(topology)
+    roster = Roster(effective(topology, before))
     stopped = set(before.stopped)
     for target in targets:
         member = roster.find(target)

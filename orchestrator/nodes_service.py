@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from grpc import aio
 
-    from orchestrator.backends.backend import Backend
+    from orchestrator.orchestration.orchestrator import Orchestrator
 
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
@@ -38,8 +38,8 @@ _STATUSES: Statuses = (
 class NodesService(NodesServiceServicer):
     """Answers the calls of orchestrator.v1's NodesService."""
 
-    def __init__(self, backend: Backend) -> None:
-        self._backend = backend
+    def __init__(self, orchestrator: Orchestrator) -> None:
+        self._orchestrator = orchestrator
 
     def join(self, server: aio.Server) -> None:
         """Be served too."""
@@ -51,7 +51,7 @@ class NodesService(NodesServiceServicer):
         context: Context[pb.ListNodesRequest, pb.ListNodesResponse],
     ) -> pb.ListNodesResponse:
         """List the nodes."""
-        return pb.ListNodesResponse(nodes=[node_to_message(n) for n in self._backend.nodes()])
+        return pb.ListNodesResponse(nodes=[node_to_message(n) for n in self._orchestrator.nodes()])
 
     async def CordonNode(
         self,
@@ -60,7 +60,7 @@ class NodesService(NodesServiceServicer):
     ) -> pb.CordonNodeResponse:
         """Have a node take no more pods."""
         async with answering(context, _STATUSES):
-            self._backend.cordon(request.name, cordoned=True)
+            await self._orchestrator.cordon(request.name, cordoned=True)
         return pb.CordonNodeResponse()
 
     async def UncordonNode(
@@ -70,7 +70,7 @@ class NodesService(NodesServiceServicer):
     ) -> pb.UncordonNodeResponse:
         """Have a node take pods again."""
         async with answering(context, _STATUSES):
-            self._backend.cordon(request.name, cordoned=False)
+            await self._orchestrator.cordon(request.name, cordoned=False)
         return pb.UncordonNodeResponse()
 
     async def DrainNode(
@@ -81,7 +81,7 @@ class NodesService(NodesServiceServicer):
         """Move a node's pods elsewhere."""
         async with (
             answering(context, _STATUSES),
-            aclosing(self._backend.drain(request.name)) as pods,
+            aclosing(self._orchestrator.drain(request.name)) as pods,
         ):
             async for pod, node in pods:
                 yield pb.DrainNodeResponse(pod=pod, node=node)

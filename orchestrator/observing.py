@@ -14,6 +14,7 @@ from orchestrator.codec import NodeLostError, attaching
 from orchestrator.codec.deployment import event_to_message
 from orchestrator.codec.executing import event_to_message as exec_event_to_message
 from orchestrator.codec.executing import order_from_message, steps_from_messages
+from orchestrator.codec.portals import listed_portal_to_message
 from orchestrator.codec.watching import (
     dial_from_message,
     event_order_from_message,
@@ -148,8 +149,8 @@ class ObservingService(DeploymentServiceServicer):
     ) -> pb.ListPortalsResponse:
         """List the open portals."""
         async with answering(context, _STATUSES):
-            portals = self._control.describe().portals
-        return pb.ListPortalsResponse(portals=[portal_to_message(portal) for portal in portals])
+            views = self._orchestrator.listed_portals()
+        return pb.ListPortalsResponse(portals=[listed_portal_to_message(view) for view in views])
 
     async def OpenPortal(
         self,

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from orchestrator.declaration import effective, needed_surges, surge_pods
+from orchestrator.declaration import Renewal, effective, needed_surges, surge_pods
 from orchestrator.plan import PlannedPortal, make_plan
 from orchestrator.reconcile import Desired, Observed, reconcile
-from orchestrator.steps import Replace
+from orchestrator.steps import Boot, Replace, Restart
 from orchestrator.topology.members import Roster, UnknownMemberError
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from orchestrator.declaration import Declaration, PortalMemory
     from orchestrator.plan import Plan
+    from orchestrator.reconcile import ObservedPod
     from orchestrator.steps import Step
     from orchestrator.topology.schema import Topology
     from orchestrator.topology.values import UpdatePolicy
@@ -117,31 +118,76 @@ def _prepare(
         subnets=declaration.subnets,
     )
     plan = replace(plan, portals=_portals(full, plan, declaration.portals))
+    begun = _begun_renewals(declaration, observed)
     desired = Desired(
         plan=plan,
         stopped=stopped_pods(full, declaration.stopped),
-        restarted=wishes.restarted,
-        recreated=wishes.recreated,
+        restarted=wishes.restarted | _left_over(begun, observed, replaced=False),
+        recreated=wishes.recreated | _left_over(begun, observed, replaced=True),
         retried=wishes.retried,
         settings=wishes.settings,
         standing=frozenset(declaration.standing),
     )
+    steps = tuple(reconcile(desired, observed))
     planned = {pod.spec.name for pod in plan.pods}
     leaving = {key: address for key, address in held.items() if key[1] not in planned}
     kept = replace(
         declaration,
         leases={**plan.addresses, **leaving},
         subnets={network.name: network.subnet for network in plan.networks},
+        renewals={
+            name: renewal
+            for name, renewal in {**begun, **_renewals(steps, desired, observed)}.items()
+            if name in planned - desired.stopped
+        },
     )
     return Prepared(
         declaration=kept,
         topology=full,
         plan=plan,
         desired=desired,
-        steps=tuple(reconcile(desired, observed)),
+        steps=steps,
         policies=plan.rollbacks if declaration.rolled_back else plan.updates,
         surges=surge_pods(topology, declaration),
     )
+
+
+def _begun_renewals(declaration: Declaration, observed: Observed) -> dict[str, Renewal]:
+    """The renewals that are not done: their pods have no other life yet."""
+    return {
+        name: renewal
+        for name, renewal in declaration.renewals.items()
+        if has_same_life(observed.pods.get(name), renewal)
+    }
+
+
+def has_same_life(there: ObservedPod | None, renewal: Renewal) -> bool:
+    """Tell whether a pod has the life, or had it last, that a renewal is to end."""
+    return there is not None and there.generation == renewal.generation
+
+
+def _left_over(
+    begun: Mapping[str, Renewal], observed: Observed, *, replaced: bool
+) -> frozenset[str]:
+    """The pods whose renewal an orchestrator left that was killed; nobody else will see to it."""
+    return frozenset(
+        name
+        for name, renewal in begun.items()
+        if renewal.replaced is replaced and not observed.pods[name].renewing
+    )
+
+
+def _renewals(steps: Iterable[Step], desired: Desired, observed: Observed) -> dict[str, Renewal]:
+    """The renewals that begin with some steps, where what is declared does not tell of them."""
+    renewals: dict[str, Renewal] = {}
+    for step in steps:
+        if not isinstance(step, (Boot, Restart, Replace)):
+            continue
+        name, replaced = step.pod.spec.name, isinstance(step, Replace)
+        there = observed.pods.get(name)
+        if there is not None and (not replaced or name in desired.recreated):
+            renewals[name] = Renewal(there.generation, replaced)
+    return renewals
 
 
 def _portals(topology: Topology, plan: Plan, memory: PortalMemory) -> tuple[PlannedPortal, ...]:

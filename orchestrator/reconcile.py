@@ -78,6 +78,10 @@ class ObservedPod:
     """Whether it is about to be gone for good."""
     stopping: bool = False
     """Whether it is about to be stopped, or is."""
+    generation: int = 0
+    """The node's number of the life that it has, or had last."""
+    renewing: bool = False
+    """Whether another life has begun, or will when this one has ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

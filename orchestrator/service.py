@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import grpc
 from grpc import aio
 
-from orchestrator.access import join_host
+from orchestrator.access import AccessError, join_host
 from orchestrator.codec import NodeLostError
 from orchestrator.codec.changes import (
     mend_from_message,
@@ -258,7 +259,7 @@ class DeploymentService(ObservingService, DeclaringService, CopyingService):
 def register(server: aio.Server, orchestrator: Orchestrator) -> None:
     """Add the deployment's face to a server."""
     add_DeploymentServiceServicer_to_server(DeploymentService(orchestrator), server)
-    NodesService(orchestrator.backend).join(server)
+    NodesService(orchestrator).join(server)
 
 
 @asynccontextmanager
@@ -266,6 +267,12 @@ async def serve_control(
     orchestrator: Orchestrator, socket: Path, listen: ListenAddress | None = None
 ) -> AsyncGenerator[None, None]:
     """Serve the control socket, and another address for those elsewhere, while the block lasts.
+
+    Args:
+        orchestrator: Answers.
+        socket: The control socket's place.
+        listen: The other address; None is where an orchestrator listened that was killed, if it
+            did.
 
     Raises:
         StateFolderError: the socket cannot be bound.
@@ -277,16 +284,33 @@ async def serve_control(
     await server.start()
     try:
         async with AsyncExitStack() as stack:
-            if listen is not None:
-                clock = asyncio.get_running_loop().time
-                add = partial(register, orchestrator=orchestrator)
-                serving = serve_remote(add, listen, orchestrator.events, clock)
-                port = await stack.enter_async_context(serving)
-                where = join_host(listen.host, port)
-                orchestrator.events.tell(f"listening on {where}", Remarked())
+            await _serve_elsewhere(orchestrator, listen, stack)
             yield
     finally:
         orchestrator.events.close()
         await server.stop(grace=LAST_ANSWERS_S)
         with suppress(FileNotFoundError):
             os.unlink(socket)
+
+
+async def _serve_elsewhere(
+    orchestrator: Orchestrator, wanted: ListenAddress | None, stack: AsyncExitStack
+) -> None:
+    """Serve the other address, if there is one, until the stack is left."""
+    address = orchestrator.address_to_serve(wanted)
+    if address is not None:
+        clock = asyncio.get_running_loop().time
+        add = partial(register, orchestrator=orchestrator)
+        serving = serve_remote(add, address, orchestrator.events, clock)
+        try:
+            port = await stack.enter_async_context(serving)
+        except AccessError as error:
+            if wanted is not None:
+                raise
+            text = f"not listening as before: {error}"  # nobody waits for it, and pods run on
+            orchestrator.events.tell(text, Remarked(failure=True))
+            return
+        address = replace(address, port=port)
+        where = join_host(address.host, port)
+        orchestrator.events.tell(f"listening on {where}", Remarked())
+    await orchestrator.keep_address(address)

@@ -75,12 +75,17 @@ MIGRATIONS = (
         due_at_s REAL
     ) STRICT, WITHOUT ROWID;
     """,
+    """
+    ALTER TABLE deployment ADD COLUMN renewals TEXT NOT NULL DEFAULT '{}';
+    ALTER TABLE deployment ADD COLUMN nodes TEXT NOT NULL DEFAULT '{}';
+    ALTER TABLE deployment ADD COLUMN listening TEXT NOT NULL DEFAULT 'null';
+    """,
 )
 """Each makes the next version of the schema of the one before."""
 _ROW = (
     "INSERT OR REPLACE INTO deployment VALUES "
     "(1, :revision, :wanted, :rolled_back, :current, :previous, :scales, :stopped, :rollouts, "
-    ":subnets, :portals, :network)"
+    ":subnets, :portals, :network, :renewals, :nodes, :listening)"
 )
 _TOPOLOGY = (
     "INSERT OR REPLACE INTO topologies VALUES "

@@ -9,9 +9,19 @@ from __future__ import annotations
 import base64
 import json
 from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from orchestrator.declaration import Declaration, NetworkMemory, PortalMemory, Scale, Wanted
+from orchestrator.access import AccessError, Certificate, ListenAddress
+from orchestrator.cluster.views import NodeState
+from orchestrator.declaration import (
+    Declaration,
+    NetworkMemory,
+    PortalMemory,
+    Renewal,
+    Scale,
+    Wanted,
+)
 from orchestrator.lifecycle.restart import RestartRecord
 from orchestrator.topology.source import TopologySource
 
@@ -54,6 +64,11 @@ def declaration_to_row(declaration: Declaration) -> Row:
                 "schedule_done": network.schedule_done,
             }
         ),
+        "renewals": _json(
+            {pod: [one.generation, one.replaced] for pod, one in declaration.renewals.items()}
+        ),
+        "nodes": _json({name: state.value for name, state in declaration.nodes.items()}),
+        "listening": _json(_listening_to_json(declaration.listening)),
     }
 
 
@@ -84,6 +99,12 @@ def declaration_from_rows(
         },
         portals=_portals(row["portals"]),
         network=_network(row["network"]),
+        renewals={
+            str(pod): Renewal(int(generation), bool(replaced))
+            for pod, (generation, replaced) in json.loads(row["renewals"]).items()
+        },
+        nodes={str(k): NodeState(v) for k, v in json.loads(row["nodes"]).items()},
+        listening=_listening(row["listening"]),
     )
 
 
@@ -158,6 +179,46 @@ def _network(text: str) -> NetworkMemory:
         schedule_began_s=None if began is None else float(began),
         schedule_done=int(value["schedule_done"]),
     )
+
+
+def _listening_to_json(address: ListenAddress | None) -> dict[str, str | int | None] | None:
+    if address is None:
+        return None
+    tls = address.tls
+    return {
+        "host": address.host,
+        "port": address.port,
+        "certificate": _path_text(None if tls is None else tls.certificate),
+        "key": _path_text(None if tls is None else tls.key),
+        "client_ca": _path_text(address.client_ca),
+        "token_file": _path_text(address.token_file),
+    }
+
+
+def _path_text(path: Path | None) -> str | None:
+    """A path as another process finds it, whose working folder may be another one."""
+    return None if path is None else str(path.absolute())
+
+
+def _listening(text: str) -> ListenAddress | None:
+    value = json.loads(text)
+    if value is None:
+        return None
+    certificate, key = _path(value["certificate"]), _path(value["key"])
+    try:
+        return ListenAddress(
+            host=str(value["host"]),
+            port=int(value["port"]),
+            tls=Certificate(certificate=certificate, key=key) if certificate and key else None,
+            client_ca=_path(value["client_ca"]),
+            token_file=_path(value["token_file"]),
+        )
+    except AccessError as error:
+        raise ValueError(str(error)) from error
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)
 
 
 def _json(value: object) -> str:

@@ -7,6 +7,7 @@ happens. Pods are `phases.PodView`s. Pure.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
 from orchestrator.topology.values import LinkDirection
@@ -66,6 +67,23 @@ class ServiceView:
     desired_pods: int
     ports: tuple[int, ...] = ()
     """For which it declares portals, in its order."""
+
+
+class PortalOrigin(Enum):
+    """Why a portal is open."""
+
+    TOPOLOGY = "topology"
+    """The topology declares it."""
+    OPENED = "opened"
+    """Somebody opened it; it is so until somebody closes it, or the deployment ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class PortalView:
+    """A portal, and where it comes from."""
+
+    portal: OpenPortal
+    origin: PortalOrigin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

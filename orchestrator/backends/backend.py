@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Protocol
 from orchestrator.errors import OrchestratorError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Mapping
     from contextlib import AbstractAsyncContextManager
 
     from orchestrator.backends.nodes import Nodes
-    from orchestrator.cluster.views import NodeView
+    from orchestrator.cluster.views import NodeState, NodeView
     from orchestrator.plan import Plan
 
 
@@ -108,6 +108,9 @@ class Backend(Protocol):
             OrchestratorError: there is no such node.
         """
 
+    def mark(self, marks: Mapping[str, NodeState]) -> None:
+        """Have nodes be what they were before another orchestrator ended, once they are there."""
+
     def drain(self, name: str) -> AsyncGenerator[tuple[str, str], None]:
         """Move all pods of a node elsewhere; name each that has left, and its new node.
 
@@ -137,6 +140,9 @@ class OneNode:
             OneNodeError: always.
         """
         raise OneNodeError
+
+    def mark(self, marks: Mapping[str, NodeState]) -> None:
+        """Mark no node: nobody can have marked it before."""
 
     def drain(self, name: str) -> AsyncGenerator[tuple[str, str], None]:
         """Refuse: there is only one.

@@ -39,8 +39,8 @@ def command(reach: Reach, service: str, port: int, form: str) -> None:
 
     A portal that shares the node's port answers to its own host name only.
     """
-    portals = reach.call(lambda client: client.portals())
-    own = [portal for portal in portals if portal.service == service]
+    listed = reach.call(lambda client: client.portals())
+    own = [portal for portal in (view.portal for view in listed) if portal.service == service]
     found = next((portal for portal in own if portal.port == port), None)
     if found is None:
         raise NotPublishedError(service, port, tuple(portal.port for portal in own))

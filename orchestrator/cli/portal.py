@@ -1,12 +1,13 @@
 """`podnet portal ls|open|close`: ways from this machine to ports of services.
 
 Owns the verbs' options and layout. Portals of the topology open with it; those that are opened here
-stay until they are closed or the deployment ends.
+stay until they are closed or the deployment ends, whoever is killed meanwhile.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from orchestrator.cli.reaching import Reach
-    from pod_node.status import OpenPortal
+    from orchestrator.views import PortalView
 
 _TARGET = re.compile(r"(?P<service>[^:]+):(?P<port>[0-9]{1,5})", re.ASCII)
 
@@ -32,10 +33,13 @@ def command() -> None:
 @format_option
 @reaching
 def list_portals(reach: Reach, form: str) -> None:
-    """List the open portals with their URLs and the pods behind them."""
+    """List the open portals with their URLs, the pods behind them, and who wanted them.
+
+    FROM is "topology" for the ports that it declares, and "opened" for "podnet portal open".
+    """
     portals = reach.call(lambda client: client.portals())
     if form == "json":
-        print_json(portals)
+        print_json([asdict(one.portal) | {"origin": one.origin} for one in portals])
     elif portals:
         _print_table(portals)
     else:
@@ -83,17 +87,19 @@ def _split(target: str) -> tuple[str, int]:
     return match["service"], int(match["port"])
 
 
-def _print_table(portals: Sequence[OpenPortal]) -> None:
+def _print_table(portals: Sequence[PortalView]) -> None:
     from orchestrator.cli.pictures import table
 
-    rows: list[tuple[str, ...]] = [("SERVICE", "PORT", "URL", "PODS")]
+    rows: list[tuple[str, ...]] = [("SERVICE", "PORT", "URL", "FROM", "PODS")]
     rows.extend(
         (
             portal.service,
             str(portal.port),
             portal.url,
+            view.origin.value,
             ", ".join(backend.pod for backend in portal.backends) or "none is ready",
         )
-        for portal in portals
+        for view in portals
+        for portal in (view.portal,)
     )
     click.echo(table(rows, colours=False), nl=False)

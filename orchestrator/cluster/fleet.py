@@ -10,11 +10,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from orchestrator.backends.backend import UnknownNodeError
 from orchestrator.backends.nodes import PodsDisplaced
 from orchestrator.cluster.assignments import Assignments
+from orchestrator.cluster.distribution import Distribution
+from orchestrator.cluster.guarding import guarded_by
 from orchestrator.cluster.peers import peers_of
 from orchestrator.cluster.portals import FleetPortals
 from orchestrator.cluster.streams import Streams
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from orchestrator.cluster.member import Member
     from orchestrator.codec import NodeClient
     from orchestrator.errors import OrchestratorError
+    from orchestrator.placement import NodeOffer
     from orchestrator.plan import Plan
     from pod_node.attaching import AttachEvent, AttachStep
     from pod_node.dialling import Connection
@@ -43,6 +47,7 @@ if TYPE_CHECKING:
     from pod_node.spec import PodSpec
     from pod_node.status import NodeEvent, OpenPortal, PortalBackend
     from vnet.capture import CaptureBatch, CaptureWish
+    from vnet.configuration import GuardedPorts
     from vnet.ping import NumberedEcho, PingPlan
     from vnet.statistics import NetworkStatistics
 
@@ -60,19 +65,28 @@ class NoNodeError(NodeRefusedError):
 class Fleet:
     """The nodes of one deployment, as `backends.nodes.Nodes` has it."""
 
-    def __init__(self, deployment: str) -> None:
-        """Begin without a node."""
+    def __init__(self, deployment: str, notice: Callable[[str], None] = lambda text: None) -> None:
+        """Begin without a node.
+
+        Args:
+            deployment: Its name.
+            notice: Takes lines for whoever watches.
+        """
+        self._marks: dict[str, NodeState] = {}
+        """Nodes that are to take no more pods, whether they are there or not."""
         self._members: dict[str, Member] = {}
         self.assignments = Assignments(deployment)
         self._specs: dict[str, PodSpec] = {}
         self._grace_s: dict[str, float] = {}
         self._networks: dict[str, IPv4Network] = {}
         self._configuration: NetworkConfiguration | None = None
+        self._guarded: tuple[GuardedPorts, ...] = ()
         self._names: dict[str, Mapping[str, Sequence[IPv4Address]]] = {}
         self._turn = asyncio.Lock()
         """What all nodes have is changed by one after the other."""
         self._portals = FleetPortals()
         self._streams = Streams(self._owner_name, self._is_checked)
+        self._distribution = Distribution(self._streams.prepare, notice)
         self._joined = asyncio.Event()
 
     # --- nodes ---
@@ -124,10 +138,11 @@ class Fleet:
             await self._bring_up(member)
             existing = await member.call(member.client.list_pods())
             self._members[member.name] = member
-            waiting = self.assignments.join(member.settings.offer)
+            waiting = self.assignments.join(self._marked(member.settings.offer))
             for status in existing:
                 await self._adopt(member, status)
             await self._tell_peers()
+            await self._configure_all()
             await self._portals.settle(self.members)
             await self._streams.join(member)
             self._joined.set()
@@ -149,7 +164,17 @@ class Fleet:
             self._portals.leave(member)
             await self._portals.settle(self.members)
             await self._tell_peers()
+            await self._configure_all()
         await self._streams.tell(PodsDisplaced(tuple(pods), f"node {name} lost: {reason}"))
+
+    @property
+    def marks(self) -> Mapping[str, NodeState]:
+        """The nodes that are to take no more pods, whether they are there or not."""
+        return self._marks
+
+    def mark(self, marks: Mapping[str, NodeState]) -> None:
+        """Have nodes take no more pods from when they join on."""
+        self._marks |= marks
 
     def cordon(self, name: str, *, cordoned: bool) -> None:
         """Have a node take no more pods, or take them again.
@@ -157,8 +182,14 @@ class Fleet:
         Raises:
             UnknownNodeError: there is no such node.
         """
-        self._member(name)
-        self.assignments.change(name, cordoned=cordoned, draining=False)
+        if name not in self._marks:
+            self._member(name)
+        if cordoned:
+            self._marks[name] = NodeState.CORDONED
+        else:
+            self._marks.pop(name, None)
+        if name in self._members:
+            self.assignments.change(name, cordoned=cordoned, draining=False)
 
     async def drain(self, name: str) -> AsyncGenerator[tuple[str, str], None]:
         """Move all pods of a node elsewhere, one after the other.
@@ -171,6 +202,7 @@ class Fleet:
             NoNodeError: there is no room elsewhere.
         """
         member = self._member(name)
+        self._marks[name] = NodeState.DRAINED
         self.assignments.change(name, cordoned=True, draining=True)
         for pod in self.assignments.pods_of(name):
             if not self.assignments.has_room_elsewhere(pod):
@@ -237,8 +269,18 @@ class Fleet:
     async def configure_network(self, configuration: NetworkConfiguration) -> None:
         """Replace links, routes, faults and policies."""
         async with self._turn:
-            await self._all(lambda client: client.configure_network(configuration))
-            self._configuration = configuration
+            before, self._configuration = self._configuration, configuration
+            try:
+                await self._configure_all()
+            except NodeRefusedError:
+                self._configuration = before
+                raise
+
+    async def guard(self, ports: Iterable[GuardedPorts]) -> None:
+        """Keep ports of machines that have no node from all pods."""
+        self._guarded = tuple(ports)
+        async with self._turn:
+            await self._configure_all()
 
     async def statistics(self) -> NodeUsage:
         """Say what all nodes and their pods use together."""
@@ -399,7 +441,7 @@ class Fleet:
             if spec.image == image and name in owners
         }
         members = [member for member in self.members if member.name in wanted] or self.members
-        return self._streams.prepare(members, image)
+        return self._distribution.bring(members, self.members, image)
 
     # --- portals ---
 
@@ -441,8 +483,9 @@ class Fleet:
             await member.call(client.attach_networks(self._networks.items()))
         else:
             self._networks = await member.call(client.list_networks())
-        if self._configuration is not None:
-            await member.call(client.configure_network(self._configuration))
+        member.configuration = self._configuration_for(member, [*self.members, member])
+        if member.configuration is not None:
+            await member.call(client.configure_network(member.configuration))
         for network, names in self._names.items():
             await member.call(client.publish_names(network, names))
 
@@ -466,6 +509,25 @@ class Fleet:
                 continue
             member.peers = peers
             await self._reach(member, member.client.set_peers(peers))
+
+    async def _configure_all(self) -> None:
+        """Tell every node what its network is like, if that has changed."""
+        await _together([self._configure(member) for member in self.members])
+
+    async def _configure(self, member: Member) -> None:
+        configuration = self._configuration_for(member, self.members)
+        if configuration is not None and configuration != member.configuration:
+            await self._reach(member, member.client.configure_network(configuration))
+            member.configuration = configuration
+
+    def _configuration_for(
+        self, member: Member, members: Sequence[Member]
+    ) -> NetworkConfiguration | None:
+        """What a node's network is like, with what that node keeps from its pods."""
+        if self._configuration is None:
+            return None
+        guarded = guarded_by(member, members, self._guarded)
+        return replace(self._configuration, guarded=(*self._configuration.guarded, *guarded))
 
     async def _all(self, make: Callable[[NodeClient], Awaitable[object]]) -> None:
         """Have every node do the same."""
@@ -509,8 +571,15 @@ class Fleet:
         """Make sure that a node has an image; most often it does."""
         if image in self._streams.prepared(member):
             return
-        async for _ in self._streams.prepare([member], image):
+        async for _ in self._distribution.bring([member], self.members, image):
             pass
+
+    def _marked(self, offer: NodeOffer) -> NodeOffer:
+        """What a node offers, given what somebody said of it before."""
+        mark = self._marks.get(offer.name)
+        if mark is None:
+            return offer
+        return replace(offer, cordoned=True, draining=mark is NodeState.DRAINED)
 
     def _member(self, name: str) -> Member:
         if name not in self._members:

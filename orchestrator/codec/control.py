@@ -32,6 +32,7 @@ from orchestrator.codec.looking import (
     order_to_message,
     ping_step_from_message,
 )
+from orchestrator.codec.portals import listed_portal_from_message
 from orchestrator.codec.progress import read_progress, source_to_message
 from orchestrator.codec.times import US, duration_to_us
 from orchestrator.codec.watching import (
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
         LinkView,
         LogOrder,
         PingStep,
+        PortalView,
     )
     from pod_node.attaching import AttachEvent, AttachStep
     from pod_node.dialling import Connection
@@ -351,11 +353,11 @@ class DeploymentClient:
         opened = await carried.open(dial_to_message(name, port, timeout_s))
         return opened.opened.pod, carried
 
-    async def portals(self) -> list[OpenPortal]:
+    async def portals(self) -> list[PortalView]:
         """List the open portals."""
         with _errors():
             response = await self._stub.ListPortals(pb.ListPortalsRequest())
-        return [portal_from_message(portal) for portal in response.portals]
+        return [listed_portal_from_message(portal) for portal in response.portals]
 
     async def open_portal(self, service: str, port: int, host_port: int = 0) -> OpenPortal:
         """Open a portal; host port 0 shares the node's."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from orchestrator.backends.nodes import Nodes
     from orchestrator.launch.order import Order
@@ -22,8 +22,8 @@ class Companion(Protocol):
     def node_connected(self, client: Nodes | None) -> None:
         """There is a node, which has no network of ours yet; None when there is none any more."""
 
-    async def planned(self, order: Order) -> None:
-        """The node has the networks of a plan, and not all of its pods yet."""
+    async def planned(self, order: Order, *, without: Collection[str] = ()) -> None:
+        """The node has the networks of a plan but for some, and not all of its pods yet."""
 
     def portals_opened(self, portals: Sequence[OpenPortal]) -> None:
         """These portals are open."""
@@ -51,6 +51,9 @@ class Companion(Protocol):
 
     def node_lost(self, reason: str) -> None:
         """The node has ended by itself; there will be another one."""
+
+    def pods_displaced(self, pods: Collection[str]) -> None:
+        """Some pods went with one node of several, and are booted on others."""
 
     def progressed(self) -> None:
         """Something changed; the start may be over."""

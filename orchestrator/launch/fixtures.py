@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from orchestrator.codec import NodeRefusedError
 from orchestrator.steps import AttachNetwork, ClosePortal, DetachNetwork, OpenPortal
-from vnet.configuration import NetworkConfiguration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,11 +51,18 @@ class Fixtures:
         await client.attach_networks(networks.items())
         self.networks |= networks
 
-    async def exchange(self, client: Nodes, order: Order) -> None:
-        """Exchange networks: first all that go, so that ranges can change hands."""
+    def moving(self, order: Order) -> frozenset[str]:
+        """Name the networks that a plan has otherwise, or not at all, or for the first time."""
         wanted = _wanted(order)
-        gone = [name for name, subnet in self.networks.items() if wanted.get(name) != subnet]
-        await client.configure_network(NetworkConfiguration())
+        names = {*wanted, *self.networks}
+        return frozenset(name for name in names if wanted.get(name) != self.networks.get(name))
+
+    async def exchange(self, client: Nodes, order: Order) -> None:
+        """Exchange networks: first all that go, so that ranges can change hands.
+
+        Preconditions: nothing is configured on those that go.
+        """
+        gone = [name for name in self.networks if name in self.moving(order)]
         await client.detach_networks(gone)
         for name in gone:
             del self.networks[name]

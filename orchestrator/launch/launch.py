@@ -9,7 +9,7 @@ to a `Companion`.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, assert_never
 
 from orchestrator.backends.backend import BackendError
@@ -244,9 +244,12 @@ class Launch:
             tasks.spawn(publishing.run(), "publishing")
             calls = PodCalls(client, publishing, self._screen, self._events.put_nowait)
             self._node = _Node(client, tasks, publishing, calls)
+            is_another, order = self._reached.is_set(), self._order
             self._reached.set()
-            if self._order is not None:
-                await self._enact(self._node, self._order)
+            if order is not None:
+                # Nobody waits for what the node before had already, and it ends nothing.
+                lenient = order.lenient or is_another
+                await self._enact(self._node, replace(order, lenient=lenient))
         return self._failure
 
     async def _drive(self) -> OrchestratorError | None:
@@ -304,6 +307,8 @@ class Launch:
             node, order = self._node, self._order
             if node is None or order is None:
                 return
+            moving = self._fixtures.moving(order)
+            await self._companion.planned(order, without=moving)
             await self._fixtures.exchange(node.client, order)
             await self._companion.planned(order)
             node.publishing.take(order.desired.plan, self._fixtures.portals)
@@ -315,6 +320,8 @@ class Launch:
         commands = self.deployment.handle(event, asyncio.get_running_loop().time())
         if self._node is not None:
             self._node.publishing.wake()
+        if isinstance(event, NodeLost) and event.pods:
+            self._companion.pods_displaced(event.pods)
         for command in commands:
             self._take(command)
         self._companion.progressed()

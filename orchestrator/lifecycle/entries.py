@@ -70,6 +70,8 @@ class Tally:
     unstarted: set[str] = field(default_factory=set)
     unfinished: set[str] = field(default_factory=set)
     failed: dict[str, None] = field(default_factory=dict)
+    outdated: dict[str, set[str]] = field(default_factory=dict)
+    """By service."""
 
     def take(self, view: PodView) -> None:
         """Take note of how a pod is."""
@@ -90,10 +92,14 @@ class Tally:
             self.failed[name] = None
         else:
             self.failed.pop(name, None)
+        if view.outdated:
+            self.outdated.setdefault(view.spec.service, set()).add(name)
+        else:
+            self.outdated.get(view.spec.service, set()).discard(name)
 
     def drop(self, name: str) -> None:
         """Forget a pod."""
-        for names in (self.unsettled, self.unstarted, self.unfinished):
+        for names in (self.unsettled, self.unstarted, self.unfinished, *self.outdated.values()):
             names.discard(name)
         self.failed.pop(name, None)
 
@@ -119,4 +125,6 @@ def observed_pod(entry: Entry) -> ObservedPod:
         succeeded=entry.view.succeeded,
         leaving=entry.fate is Fate.REMOVE,
         stopping=stopping,
+        generation=entry.generation,
+        renewing=renewed or phase.pending or phase is Phase.STARTING,
     )

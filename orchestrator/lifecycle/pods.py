@@ -53,19 +53,15 @@ class Pods:
         self._records = dict(records)
         self._dependencies = Dependencies()
 
-    @property
-    def view_table(self) -> dict[str, PodView]:
-        """All pods as a person sees them, by name."""
-        return {name: entry.view for name, entry in self.entries.items()}
-
     def view_of(self, name: str) -> PodView | None:
         """One pod as a person sees it."""
         entry = self.entries.get(name)
         return None if entry is None else entry.view
 
-    def views_of(self, service: str) -> dict[str, PodView]:
-        """The pods of a service as a person sees them, by name."""
-        return {name: entry.view for name, entry in self.services.get(service, {}).items()}
+    def counts_of(self, service: str) -> tuple[int, int]:
+        """How many pods of a service run what is declared, and how many there are."""
+        total = len(self.services.get(service, {}))
+        return total - len(self.tally.outdated.get(service, ())), total
 
     def verdict(self, dependency: Dependency) -> bool | str:
         """Say whether a condition holds, or, while it cannot, why."""

@@ -14,13 +14,14 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from enum import Enum
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from orchestrator.phases import Phase
 from orchestrator.topology.values import FailureAction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from orchestrator.phases import PodView
     from orchestrator.topology.values import UpdatePolicy
@@ -93,7 +94,6 @@ class Rollout:
         """Those of them to look at: their pods have changed, or were watched for long enough."""
         self._watched: dict[str, float] = {}
         """Since when those that are ready are watched for a failure; the first came first."""
-        self._total = len(self._waiting) + len(self._flights)
         self._next_at: float | None = None
 
     @classmethod
@@ -172,21 +172,26 @@ class Rollout:
                 if not self._flights:
                     self._next_at = now + self.policy.delay_s
 
-    def view(self, views: Mapping[str, PodView], revision: int) -> RolloutView:
-        """Say where it stands."""
-        pods = [view for view in views.values() if view.spec.service == self.service]
+    def view(self, updated: int, total: int, revision: int) -> RolloutView:
+        """Say where it stands.
+
+        Args:
+            updated: Pods of the service that run what is declared.
+            total: All of its pods.
+            revision: Where it leads to.
+        """
         return RolloutView(
             service=self.service,
             state=self.state,
-            updated=sum(not view.outdated for view in pods),
-            total=len(pods),
+            updated=updated,
+            total=total,
             reason=self.reason,
             revision=revision,
         )
 
     def _next_batch(self, can_begin: Callable[[str], bool]) -> list[str]:
         size = self.policy.parallelism or len(self._waiting)
-        batch = list(self._waiting)[:size]
+        batch = list(islice(self._waiting, size))
         if not all(map(can_begin, batch)):
             return []
         for name in batch:

@@ -45,8 +45,7 @@ class Rollouts:
     @property
     def views(self) -> list[RolloutView]:
         """Those at work, and those that came to a stand."""
-        views = self._pods.view_table
-        return [rollout.view(views, self._revision) for rollout in self._rollouts.values()]
+        return [self._view(rollout) for rollout in self._rollouts.values()]
 
     def due(self) -> list[float]:
         """When something is due by time alone."""
@@ -141,8 +140,11 @@ class Rollouts:
         self._rollouts = {k: r for k, r in self._rollouts.items() if not r.active}
 
     def _show(self, rollout: Rollout) -> None:
-        views = self._pods.views_of(rollout.service)
-        self._pods.commands.append(ShowRollout(rollout.view(views, self._revision)))
+        self._pods.commands.append(ShowRollout(self._view(rollout)))
+
+    def _view(self, rollout: Rollout) -> RolloutView:
+        updated, total = self._pods.counts_of(rollout.service)
+        return rollout.view(updated, total, self._revision)
 
 
 def _is_on_its_way(entry: Entry) -> bool:

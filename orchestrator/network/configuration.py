@@ -17,12 +17,13 @@ from orchestrator.topology.link_change import TRANSPARENT
 from vnet.configuration import FAULTS_MOST, Link, NetworkConfiguration
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from orchestrator.network.faults import FaultState
     from orchestrator.plan import Plan
     from orchestrator.topology.links import LinkState
     from orchestrator.topology.schema import Topology
+    from vnet.configuration import PolicyRule
 
 
 def network_configuration(
@@ -78,6 +79,44 @@ def fitting(
     left_out = [fault.name.partition(":")[0] for fault in faults[FAULTS_MOST:]]
     fits = replace(configuration, faults=tuple(faults[:FAULTS_MOST]))
     return fits, tuple(dict.fromkeys(left_out))
+
+
+def remaining(
+    configuration: NetworkConfiguration, without: Collection[str]
+) -> NetworkConfiguration:
+    """Leave out what is on some networks; all else stays as it is.
+
+    Args:
+        configuration: The whole.
+        without: Networks that a node does not have now.
+    """
+    if not without:
+        return configuration
+    gone = {group.name for group in configuration.groups if group.network in without}
+    return replace(
+        configuration,
+        groups=tuple(group for group in configuration.groups if group.name not in gone),
+        routes=tuple(
+            route for route in configuration.routes if gone.isdisjoint({route.source, route.target})
+        ),
+        policies=tuple(
+            replace(policy, groups=selected, rules=tuple(_remaining_rules(policy.rules, gone)))
+            for policy in configuration.policies
+            if (selected := _without(policy.groups, gone))
+        ),
+    )
+
+
+def _remaining_rules(rules: Iterable[PolicyRule], gone: Collection[str]) -> Iterator[PolicyRule]:
+    for rule in rules:
+        groups = _without(rule.groups, gone)
+        # Peers that are all gone are nobody, while no peers at all are everybody.
+        if groups or rule.blocks or not rule.groups:
+            yield replace(rule, groups=groups)
+
+
+def _without(groups: Iterable[str], gone: Collection[str]) -> tuple[str, ...]:
+    return tuple(group for group in groups if group not in gone)
 
 
 def _links(links: Sequence[LinkState]) -> list[Link]:

@@ -7,18 +7,18 @@ change means is worked out by `impairments.py`, which is pure.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from orchestrator.errors import OrchestratorError
 from orchestrator.network.changes import Part
-from orchestrator.network.configuration import fitting
+from orchestrator.network.configuration import fitting, remaining
 from orchestrator.network.impairments import ImpairmentError, Impairments
 from orchestrator.topology.links import turned
 from orchestrator.topology.values import LinkDirection
 from orchestrator.views import FaultBegun, FaultEnded, FaultView, LinkShown, LinkView, Remarked
 from orchestrator.wording import ended_text, fault_text, link_text
 from vnet.capture import LinkPlace
-from vnet.configuration import FAULTS_MOST
+from vnet.configuration import FAULTS_MOST, NetworkConfiguration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from orchestrator.topology.links import LinkState
     from orchestrator.topology.schema import Topology
     from orchestrator.views import LinkAim
-    from vnet.configuration import NetworkConfiguration
+
+_Worked: TypeAlias = tuple[NetworkConfiguration, tuple[str, ...]]
+"""A network as a node takes it, and the faults that some forwarded packets get past."""
 
 
 class Shaping:
@@ -50,6 +52,10 @@ class Shaping:
         self._clock = clock
         self._impairments = Impairments(topology)
         self._up: frozenset[str] = frozenset()
+        self._without: frozenset[str] = frozenset()
+        self._basis: tuple[Impairments, Plan, frozenset[str]] | None = None
+        """What the network was worked out from last; none of it is changed in place."""
+        self._worked: _Worked = NetworkConfiguration(), ()
         self._applied: NetworkConfiguration | None = None
         self._leaky: tuple[str, ...] = ()
         """Faults that some forwarded packets get past, because the node has room for no more."""
@@ -58,7 +64,7 @@ class Shaping:
     @property
     def configuration(self) -> NetworkConfiguration:
         """What the network is to be like now."""
-        return fitting(self._impairments.configuration(self._plan, self._up))[0]
+        return self._work_out(self._impairments)[0]
 
     def poll_at(self) -> float | None:
         """When a temporary change ends next."""
@@ -111,9 +117,20 @@ class Shaping:
         return self._impairments.changes(self._clock())
 
     async def replan(
-        self, topology: Topology, plan: Plan, changes: Iterable[Impairment]
+        self,
+        topology: Topology,
+        plan: Plan,
+        changes: Iterable[Impairment],
+        *,
+        without: Collection[str] = (),
     ) -> tuple[str, ...]:
         """Have the network of another plan, and these changes on it.
+
+        Args:
+            topology: What is declared.
+            plan: What follows from it.
+            changes: Of the network.
+            without: Networks that the node does not have now, until the next plan.
 
         Returns:
             What is wrong with changes that make no sense any more; they are gone.
@@ -127,14 +144,16 @@ class Shaping:
                     refused.append(str(error))
             names = {pod.spec.name for pod in plan.pods}
             self._plan, self._impairments = plan, draft
-            self._up = frozenset(self._up & names)
+            self._up, self._without = self._up & names, frozenset(without)
             await self._apply(draft)
         return tuple(refused)
 
     async def pods_up(self, pods: Collection[str]) -> None:
-        """Take note of the pods that run: routers among them forward."""
+        """Take note of the routers that run: they forward."""
         async with self._lock:
-            self._up = frozenset(pods)
+            up = frozenset(pods)
+            if up != self._up:
+                self._up = up
             await self._apply(self._impairments)
 
     async def change(self, impairment: Impairment) -> tuple[str, ...]:
@@ -164,8 +183,17 @@ class Shaping:
             await self._apply(draft)
         self._tell(before, names, now_s)
 
+    def _work_out(self, impairments: Impairments) -> _Worked:
+        """Work out a network and what of it leaks, once for as long as nothing of it changes."""
+        basis = impairments, self._plan, self._up
+        if self._basis is None or any(a is not b for a, b in zip(basis, self._basis, strict=True)):
+            self._worked = fitting(impairments.configuration(self._plan, self._up))
+            self._basis = basis
+        return self._worked
+
     async def _apply(self, impairments: Impairments) -> None:
-        configuration, leaky = fitting(impairments.configuration(self._plan, self._up))
+        whole, leaky = self._work_out(impairments)
+        configuration = remaining(whole, self._without)
         if configuration != self._applied and self._client is not None:
             await self._client.configure_network(configuration)
             self._applied = configuration
@@ -183,7 +211,7 @@ class Shaping:
         Raises:
             ImpairmentError: the node has no room for it.
         """
-        _, leaky = fitting(draft.configuration(self._plan, self._up))
+        _, leaky = self._work_out(draft)
         if not set(leaky) <= set(self._leaky):
             raise ImpairmentError(
                 f"with what routers forward there would be more than {FAULTS_MOST} faults; heal or "

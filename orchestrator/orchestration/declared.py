@@ -13,10 +13,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.control import Control
+from orchestrator.declaration import Wanted
 from orchestrator.errors import OrchestratorError
 from orchestrator.launch.order import Order
 from orchestrator.orchestration.errors import NothingDeclaredError, TopologyRefusedError
-from orchestrator.planning import NO_WISHES, Wishes, prepare
+from orchestrator.planning import NO_WISHES, Wishes, has_same_life, prepare
 from orchestrator.settings import changed_settings
 from orchestrator.steps import step_view
 from orchestrator.topology.loader import read_source
@@ -25,8 +26,9 @@ from orchestrator.topology.render import render_problems
 from orchestrator.views import PlanTaken
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
+    from orchestrator.cluster.views import NodeState
     from orchestrator.declaration import Declaration, NetworkMemory
     from orchestrator.events import EventLog
     from orchestrator.launch.launch import Launch
@@ -174,7 +176,8 @@ class Declared:
         """
         prepared = self.prepare(declaration, topology, wishes)
         before = self.declaration, self._topology, self.prepared
-        await self.save(prepared.declaration)
+        await self.amend(lambda now: _beside(prepared.declaration, now))
+        prepared = replace(prepared, declaration=self.declaration)
         self._folder.make_volumes(volume.folder for volume in prepared.plan.volumes)
         self._topology, self.prepared = topology, prepared
         if self.network is None:
@@ -185,7 +188,7 @@ class Declared:
         except OrchestratorError:
             if before[2] is not None:
                 _, self._topology, self.prepared = before
-                await self.save(before[0])
+                await self.amend(lambda now: _beside(before[0], now))
             raise
         self._has_control.set()
         self._tell_plan(steps)
@@ -207,15 +210,75 @@ class Declared:
             text = f"revision {revision}: {len(views)} step{'s' * (len(views) > 1)}"
             self._events.tell(text, PlanTaken(views, revision))
 
-    async def save(self, declaration: Declaration) -> None:
-        """Keep a declaration, which holds from here on."""
+    async def amend(self, change: Callable[[Declaration], Declaration]) -> None:
+        """Keep a change of what is declared, which holds from here on.
+
+        Changes come one after the other, and each is made to what the one before has left.
+
+        Raises:
+            StoreError: it cannot be kept; what was declared before still is.
+        """
         async with self._saving:
-            await asyncio.to_thread(self._store.save, declaration)
-            self.declaration = declaration
+            changed = change(self.declaration)
+            if changed != self.declaration:
+                await asyncio.to_thread(self._store.save, changed)
+                self.declaration = changed
+
+    async def mark_node(self, name: str, state: NodeState | None) -> None:
+        """Keep what somebody wants of a node; None is nothing."""
+
+        def change(now: Declaration) -> Declaration:
+            others = {k: v for k, v in now.nodes.items() if k != name}
+            return replace(now, nodes=others if state is None else {**others, name: state})
+
+        await self.amend(change)
+
+    async def forget_renewals(self, pods: Collection[str] | None = None) -> None:
+        """Forget the renewals of pods that began anew all the same; None is all pods."""
+
+        def change(now: Declaration) -> Declaration:
+            return replace(
+                now,
+                renewals={
+                    name: renewal
+                    for name, renewal in now.renewals.items()
+                    if pods is not None and name not in pods
+                },
+            )
+
+        await self.amend(change)
+
+    async def forget_done_renewals(self) -> None:
+        """Forget the renewals of pods that have another life."""
+
+        def change(now: Declaration) -> Declaration:
+            there = self._launch.observed.pods
+            left = {k: v for k, v in now.renewals.items() if has_same_life(there.get(k), v)}
+            return replace(now, renewals=left)
+
+        await self.amend(change)
 
     async def _remember(self, memory: NetworkMemory) -> None:
-        if self.declaration.network != memory:
-            await self.save(replace(self.declaration, network=memory))
+        def change(now: Declaration) -> Declaration:
+            return replace(now, network=memory) if now.wanted is Wanted.UP else now
+
+        await self.amend(change)
+
+
+def _beside(declared: Declaration, now: Declaration) -> Declaration:
+    """What was worked out a moment ago, with what else was kept meanwhile."""
+    portals = replace(
+        declared.portals,
+        labels=now.portals.labels,
+        shared_host_port=now.portals.shared_host_port,
+    )
+    return replace(
+        declared,
+        portals=portals,
+        network=now.network,
+        nodes=now.nodes,
+        listening=now.listening,
+    )
 
 
 def order_of(prepared: Prepared, *, grace_s: float | None = None, lenient: bool = False) -> Order:

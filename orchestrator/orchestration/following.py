@@ -30,9 +30,10 @@ from orchestrator.views import NodeGone, Remarked, RolloutShown
 from vnet.errors import VnetError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Sequence
 
     from orchestrator.backends.nodes import Nodes
+    from orchestrator.declaration import Declaration
     from orchestrator.events import EventLog
     from orchestrator.launch.launch import Launch
     from orchestrator.launch.order import Order
@@ -116,15 +117,21 @@ class Follower:
         self._milestones.expect(self._launch.deployment.plans + 1)
         self.show_notice(f"{reason}; its pods are started again", failure=True)
         self._events.tell(f"{reason}; its pods are started again", NodeGone(reason))
+        self.pods_displaced(None)
 
-    async def planned(self, order: Order) -> None:
-        """Give the node the network of the plan."""
+    def pods_displaced(self, pods: Collection[str] | None) -> None:
+        """Take note that pods begin anew by themselves; None is all of them."""
+        if self._declared.declaration.renewals:
+            self._work.put_nowait(partial(self._declared.forget_renewals, pods))
+
+    async def planned(self, order: Order, *, without: Collection[str] = ()) -> None:
+        """Give the node the network of the plan, but for what is on some networks."""
         prepared, source = self._declared.prepared, self._declared.declaration.source
         if prepared is not None and source is not None:
             control = self._declared.control
             if self._node is not None:
                 control.connect(self._node)
-            await control.replan(prepared.topology, prepared.plan, source)
+            await control.replan(prepared.topology, prepared.plan, source, without=without)
 
     def portals_opened(self, portals: Sequence[OpenPortal]) -> None:
         """Take note of the portals, and remember their names."""
@@ -137,14 +144,13 @@ class Follower:
             self._work.put_nowait(partial(self._remember_portals, memory))
 
     async def _remember_portals(self, memory: PortalMemory) -> None:
-        declaration = self._declared.declaration
-        if declaration.wanted is Wanted.UP:
+        def change(now: Declaration) -> Declaration:
             portals = replace(
-                declaration.portals,
-                labels=memory.labels,
-                shared_host_port=memory.shared_host_port,
+                now.portals, labels=memory.labels, shared_host_port=memory.shared_host_port
             )
-            await self._declared.save(replace(declaration, portals=portals))
+            return replace(now, portals=portals) if now.wanted is Wanted.UP else now
+
+        await self._declared.amend(change)
 
     def egress_happened(self, happening: EgressHappening) -> None:
         """Tell what left, or was not allowed to."""
@@ -175,13 +181,14 @@ class Follower:
         self._progress.publish(RolloutAdvanced(view))
         self._events.tell(str(view), RolloutShown(view))
         if view.state is RolloutState.PAUSED:
-            self._work.put_nowait(partial(self._stand, view.service, view.reason))
+            self._work.put_nowait(partial(self._stand, view))
 
-    async def _stand(self, service: str, reason: str) -> None:
-        declaration = self._declared.declaration
-        if declaration.standing.get(service) != reason:
-            standing = {**declaration.standing, service: reason}
-            await self._declared.save(replace(declaration, standing=standing))
+    async def _stand(self, view: RolloutView) -> None:
+        def change(now: Declaration) -> Declaration:
+            standing = {**now.standing, view.service: view.reason}
+            return replace(now, standing=standing) if now.revision == view.revision else now
+
+        await self._declared.amend(change)
 
     def rollout_finished(self, service: str) -> None:
         """Let go what a service borrowed for its update."""
@@ -234,6 +241,8 @@ class Follower:
         for milestone in self._milestones.passed(settled=deployment.settled):
             match milestone:
                 case Milestone.STARTED:
+                    if self._declared.declaration.renewals:
+                        self._work.put_nowait(self._declared.forget_done_renewals)
                     self._progress.publish(Started(tuple(deployment.views), launch.portals))
                 case Milestone.SETTLED:
                     self._progress.publish(Settled(tuple(deployment.views), launch.portals))

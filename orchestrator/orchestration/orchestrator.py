@@ -7,10 +7,11 @@ error that the deployment ended with. What can be asked meanwhile is `requests.p
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from orchestrator.cluster.views import NodeState
 from orchestrator.declaration import Wanted, at_end
 from orchestrator.errors import OrchestratorError
 from orchestrator.events import EventLog
@@ -20,12 +21,16 @@ from orchestrator.orchestration.following import Follower
 from orchestrator.orchestration.milestones import Milestones
 from orchestrator.orchestration.requests import Requests
 from orchestrator.orchestration.restart_memory import RestartMemory
+from orchestrator.store import StoreError
+from orchestrator.views import PortalOrigin, PortalView, Remarked
 from pod_node.fanout import Fanout
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
+    from orchestrator.access import ListenAddress
     from orchestrator.backends.backend import Backend
+    from orchestrator.cluster.views import NodeView
     from orchestrator.control import Control
     from orchestrator.declaration import Declaration
     from orchestrator.phases import PodView
@@ -93,8 +98,11 @@ class Orchestrator:
             folder, store, saving, self._launch, self.events, milestones, wall, find_image
         )
         self._follower.follow(self._launch, self._declared)
+        backend.mark(self._declared.declaration.nodes)
         self.requests = Requests(self._declared, self._launch, self._progress)
         """What can be asked of it."""
+        before = self._declared.declaration
+        self._address_before = before.listening if before.wanted is Wanted.UP else None
         self._end_asked = asyncio.Event()
         self._end_grace_s: float | None = None
         self._failure: OrchestratorError | VnetError | PodNodeError | None = None
@@ -124,11 +132,6 @@ class Orchestrator:
         """Wait until something is declared."""
         await self._declared.wait()
 
-    @property
-    def backend(self) -> Backend:
-        """Where its nodes are."""
-        return self._backend
-
     def describe(self) -> DeploymentView:
         """Say what runs."""
         view = self.control.describe()
@@ -147,6 +150,60 @@ class Orchestrator:
             node_process_id=self._backend.pid,
             node_loss=self._follower.node_loss,
         )
+
+    def listed_portals(self) -> list[PortalView]:
+        """List the open portals, and say where each comes from."""
+        opened = self.declaration.portals.opened
+        return [
+            PortalView(
+                portal,
+                PortalOrigin.OPENED
+                if (portal.service, portal.port) in opened
+                else PortalOrigin.TOPOLOGY,
+            )
+            for portal in self.control.describe().portals
+        ]
+
+    # --- its nodes ---
+
+    def nodes(self) -> list[NodeView]:
+        """List the nodes."""
+        return self._backend.nodes()
+
+    async def cordon(self, name: str, *, cordoned: bool) -> None:
+        """Have a node take no more pods, or take them again; that outlives this orchestrator.
+
+        Raises:
+            OrchestratorError: there is no such node, or it cannot be kept.
+        """
+        self._backend.cordon(name, cordoned=cordoned)
+        await self._declared.mark_node(name, NodeState.CORDONED if cordoned else None)
+
+    async def drain(self, name: str) -> AsyncGenerator[tuple[str, str], None]:
+        """Move all pods of a node elsewhere; name each that has left, and its new node.
+
+        Raises:
+            OrchestratorError: there is no such node, or no room elsewhere, or it cannot be kept.
+        """
+        self._backend.cordon(name, cordoned=True)
+        await self._declared.mark_node(name, NodeState.DRAINED)
+        async with aclosing(self._backend.drain(name)) as moved:
+            async for pod, node in moved:
+                yield pod, node
+
+    # --- where it takes requests ---
+
+    def address_to_serve(self, wanted: ListenAddress | None) -> ListenAddress | None:
+        """Say where to take requests besides the control socket.
+
+        Args:
+            wanted: Where somebody wants it now; None leaves it to what there was.
+        """
+        return wanted or self._address_before
+
+    async def keep_address(self, address: ListenAddress | None) -> None:
+        """Have requests taken there by the next orchestrator, too, if this one is killed."""
+        await self._declared.amend(lambda now: replace(now, listening=address))
 
     # --- its life ---
 
@@ -204,7 +261,7 @@ class Orchestrator:
     async def take_down(self, grace_s: float | None) -> AsyncGenerator[Progress, None]:
         """End everything."""
         with self._progress.subscribe() as subscription:
-            await self._declared.save(at_end(self.declaration))
+            await self._declare_end()
             self.end_soon(grace_s)
             async for progress in subscription:
                 yield progress
@@ -226,7 +283,7 @@ class Orchestrator:
 
     async def _stop_pods(self, grace_s: float | None) -> None:
         """End the pods, those first that others do not need; what is declared is their end."""
-        await self._declared.save(at_end(self.declaration))
+        await self._declare_end()
         prepared = self._declared.prepared
         if prepared is None:
             return
@@ -241,6 +298,14 @@ class Orchestrator:
                     }
                     await self._stop_all(prepared, frozenset(stopped), grace_s)
 
+    async def _declare_end(self) -> None:
+        """Keep that nothing is to run; where there is no room to keep it, all ends all the same."""
+        try:
+            await self._declared.amend(at_end)
+        except StoreError as error:
+            self._follower.show_notice(f"{error}; everything is ended all the same", failure=True)
+            self.events.tell(str(error), Remarked(failure=True))
+
     async def _stop_all(
         self, prepared: Prepared, stopped: frozenset[str], grace_s: float | None
     ) -> None:
@@ -253,8 +318,8 @@ class Orchestrator:
     async def _take_down(self) -> None:
         """End the node, and have nothing declared any more."""
         await self._backend.end()
-        if self.declaration.wanted is Wanted.UP:
-            await self._declared.save(at_end(self.declaration))
-        await self._restarts.forget()
+        await self._declare_end()
+        with suppress(StoreError):  # nobody asks for them before another topology is declared
+            await self._restarts.forget()
         self._progress.close()
         self.events.close()

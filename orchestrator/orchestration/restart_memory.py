@@ -10,6 +10,8 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from orchestrator.store import StoreError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -33,6 +35,8 @@ class RestartMemory:
         self._wall = wall
         self._clock = asyncio.get_running_loop().time
         self._changed: dict[str, RestartRecord | None] = {}
+        self._is_keeping = False
+        """Whether `keep` is called soon."""
 
     def load(self) -> dict[str, RestartRecord]:
         """Remember what the orchestrator before us kept."""
@@ -43,17 +47,25 @@ class RestartMemory:
 
     def take(self, pod: str, record: RestartRecord | None) -> bool:
         """Take note of a record; return whether `keep` has to be called soon."""
-        is_first = not self._changed
+        is_first, self._is_keeping = not self._is_keeping, True
         self._changed[pod] = record
         return is_first
 
     async def keep(self) -> None:
-        """Keep what changed."""
-        changed, self._changed = self._changed, {}
+        """Keep what changed.
+
+        Raises:
+            StoreError: it cannot be kept; it is tried again with the next change.
+        """
+        changed, self._changed, self._is_keeping = self._changed, {}, False
         offset = self._wall() - self._clock()
         records = {pod: _moved(record, offset) for pod, record in changed.items()}
-        async with self._saving:
-            await asyncio.to_thread(self._store.save_restarts, records)
+        try:
+            async with self._saving:
+                await asyncio.to_thread(self._store.save_restarts, records)
+        except StoreError:
+            self._changed = changed | self._changed
+            raise
 
     async def forget(self) -> None:
         """Forget all: the deployment has ended."""

@@ -1,15 +1,15 @@
 """The process's engine and its modules: the kernel, the small linking modules, and guests.
 
-Owns the engine's configuration and the fingerprint that keys compiled code. What compiles slowly is
-kept by the image store's compile cache; the generated linking modules are small and kept for the
-process only.
+Owns the engine's configuration; what of it keys compiled code is `pod_node.fingerprint`'s. What was
+compiled once is kept by the image store's compile cache: a node that starts compiles neither kernel
+nor linking modules again, which would take longer than all else that it does before its first pod.
 """
 
 from __future__ import annotations
 
 import hashlib
-import platform
-from importlib.metadata import version
+import time
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
@@ -20,9 +20,9 @@ from pod_node.engine.errors import (
     InvalidModuleError,
     KernelMissingError,
 )
-
-WASM_STACK_BYTES = 1 << 20
-"""Deep recursion in interpreters ends here as a trap; threads have eight times that."""
+from pod_node.fingerprint import WASM_STACK_BYTES, fingerprint
+from pod_node.images import CacheFolder, CompileCache, ImageError
+from pod_node.progress import Reporter
 
 
 def create_engine() -> wasmtime.Engine:
@@ -37,29 +37,15 @@ def create_engine() -> wasmtime.Engine:
     return wasmtime.Engine(config)
 
 
-def fingerprint() -> str:
-    """Tell this engine's version and configuration and this processor from all others."""
-    processor = hashlib.sha256(_processor().encode()).hexdigest()[:16]
-    return f"wasmtime-{version('wasmtime')}-epochs-threads-{WASM_STACK_BYTES}-{processor}"
-
-
-def _processor() -> str:
-    """Return what code generation depends on: the architecture and the processor's features."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    features = next((line for line in lines if line.startswith(("flags", "Features"))), "")
-    return f"{platform.machine()} {features}"
-
-
 class Compiler:
     """Compiles for one engine."""
 
-    def __init__(self, engine: wasmtime.Engine) -> None:
+    def __init__(self, engine: wasmtime.Engine, cache: CacheFolder | None = None) -> None:
+        """Compile for `engine`, and keep the kernel and the linking modules in `cache`."""
         self.engine = engine
         self._texts: dict[str, wasmtime.Module] = {}
         self._kernel: wasmtime.Module | None = None
+        self._kept = None if cache is None else CompileCache(cache, self.serialize, fingerprint())
 
     def serialize(self, module: bytes) -> bytes | bytearray:
         """Compile a module to what `load` reads back.
@@ -86,7 +72,9 @@ class Compiler:
     def text(self, source: str) -> wasmtime.Module:
         """Compile a module in the text format, once a process."""
         if source not in self._texts:
-            self._texts[source] = wasmtime.Module(self.engine, source)
+            self._texts[source] = self._kept_or_new(
+                source.encode(), lambda: bytes(wasmtime.wat2wasm(source))
+            )
         return self._texts[source]
 
     def kernel(self) -> wasmtime.Module:
@@ -99,5 +87,19 @@ class Compiler:
             kernel = files("pod_node") / "kernel" / "kernel.wasm"
             if not kernel.is_file():
                 raise KernelMissingError(str(kernel))
-            self._kernel = wasmtime.Module(self.engine, kernel.read_bytes())
+            module = kernel.read_bytes()
+            self._kernel = self._kept_or_new(module, lambda: module)
         return self._kernel
+
+    def _kept_or_new(self, content: bytes, read: Callable[[], bytes]) -> wasmtime.Module:
+        """Find or compile what `content` tells from all else, with or without a usable cache."""
+        if self._kept is not None:
+            digest = hashlib.sha256(content).hexdigest()
+            silent = Reporter("podnet", lambda _: None, time.monotonic)
+            try:
+                return self.load(self._kept.compiled(digest, read, silent))
+            except DamagedArtifactError:
+                self._kept.discard(digest)
+            except ImageError:
+                pass  # whoever needs an image will be told
+        return wasmtime.Module(self.engine, read())

@@ -5,6 +5,8 @@ Owns the order of linking. Booting is then a handful of calls that copy arrays o
 
 from __future__ import annotations
 
+import os
+
 import wasmtime
 
 from pod_node.engine import bindings, clocks, modules
@@ -122,7 +124,9 @@ class Program:
             if f.name in kernel_exports
         ]
         self._stack_pointer = kernel_exports["__stack_pointer"]
-        self._thread_started = kernel_exports["host_thread_started"]
+        self._on_thread = [
+            kernel_exports[name] for name in ("host_thread_started", "host_thread_open")
+        ]
         self._linker = wasmtime.Linker(fabric.engine)
         self._linker.define_wasi()
         fabric.define_memories(self._linker, fabric.control.store)  # they belong to no store
@@ -152,12 +156,13 @@ class Program:
         kernel = bindings.instantiate(store, fabric.kernel, kernel_imports)
 
         wanted = [index for _, index in self._from_kernel]
-        wanted += [self._stack_pointer, self._thread_started]
+        wanted += [self._stack_pointer, *self._on_thread]
         kernel_exports = bindings.extern_array(len(wanted))
         bindings.read_exports(store, kernel, wanted, kernel_exports)
-        bindings.set_global_i32(store, kernel_exports[len(wanted) - 2], stack_top)
+        bindings.set_global_i32(store, kernel_exports[len(wanted) - 3], stack_top)
         self._fill_table(store, shim, glue_exports, kernel_exports)
-        return LinkedGuest(store, exports, kernel_exports[-1], glue_exports[self._status])
+        started, opening = kernel_exports[-2], kernel_exports[-1]
+        return LinkedGuest(store, exports, started, opening, glue_exports[self._status])
 
     def _fill_table(
         self, store: wasmtime.Store, shim: Instance, glue: ExternArray, kernel: ExternArray
@@ -175,24 +180,38 @@ class Program:
 class LinkedGuest:
     """A guest that is ready to run, on one thread, once."""
 
-    __slots__ = ("_exports", "_started", "_status", "_store")
+    __slots__ = ("_exports", "_opening", "_started", "_status", "_store")
 
     def __init__(
-        self, store: wasmtime.Store, exports: ExternArray, started: Extern, status: Extern
+        self,
+        store: wasmtime.Store,
+        exports: ExternArray,
+        started: Extern,
+        opening: Extern,
+        status: Extern,
     ) -> None:
         self._store = store
         self._exports = exports
         self._started = bindings.UncheckedFunction(store, started, 1, short=True)
+        self._opening = opening
         self._status = status
 
     def run(self, thread: int) -> None:
         """Run `_start` to its end; `thread` is the kernel's record of this thread.
 
         Raises:
+            OSError: what the process has inherited cannot be opened.
             GuestExitError, GuestTrapError, EngineCallError: the guest did not simply return.
         """
-        self._started.call(thread)
+        if self._started.call_i32(thread):
+            self._open_inherited(thread)
         bindings.run_start(self._store, self._exports[1])
+
+    def _open_inherited(self, thread: int) -> None:
+        opening = bindings.UncheckedFunction(self._store, self._opening, 1)
+        error = -opening.call_i32(thread)
+        if error:
+            raise OSError(error, os.strerror(error))
 
     def exit_status(self) -> int:
         """Return what the guest gave to `proc_exit`."""

@@ -46,6 +46,18 @@ u32 loan_stat_open(u32 descriptor, struct wasi_filestat *stat)
 	return error;
 }
 
+u32 loan_fdstat(u32 descriptor, struct wasi_fdstat *fdstat)
+{
+	struct wasi_fdstat saved;
+	user_copy_in(&saved, PLACE_FIRST, sizeof(saved));
+	memset(fdstat, 0, sizeof(*fdstat));
+	u32 error = native_fd_fdstat_get(descriptor, PLACE_FIRST);
+	if (!error)
+		user_copy_in(fdstat, PLACE_FIRST, sizeof(*fdstat));
+	user_copy_out(PLACE_FIRST, &saved, sizeof(saved));
+	return error;
+}
+
 u32 loan_position(u32 descriptor, u64 *position)
 {
 	u64 saved;

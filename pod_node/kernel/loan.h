@@ -28,6 +28,7 @@ uaddr loan_place(const struct span *spans, u32 count);
 /* Questions of the kernel's own; the path is in the guest's memory. WASI errnos. */
 u32 loan_stat(u32 descriptor, u32 flags, struct span path, struct wasi_filestat *stat);
 u32 loan_stat_open(u32 descriptor, struct wasi_filestat *stat);
+u32 loan_fdstat(u32 descriptor, struct wasi_fdstat *fdstat);
 u32 loan_position(u32 descriptor, u64 *position);
 /* A link's text, which is not terminated. */
 u32 loan_readlink(u32 descriptor, struct span path, char text[PATH_SIZE], u32 *length, void *saved);

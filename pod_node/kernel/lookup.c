@@ -430,6 +430,18 @@ u32 lookup_begin(struct lookup *at, u32 fd, struct span path, u32 how)
 	return resolve(at);
 }
 
+u32 lookup_place_again(struct lookup *at, const struct place *place, u32 how)
+{
+	at->how = how | LOOKUP_FOLLOW;
+	at->text = memory_allocate(current_process()->pod->account, PATH_SIZE);
+	if (!at->text)
+		return WASI_NOMEM;
+	at->length = place->length;
+	memcpy(at->text, place->text, place->length);
+	u32 error = walk(at);
+	return error ? error : check(at);
+}
+
 bool lookup_again(struct lookup *at, u32 *error)
 {
 	const char *place;
@@ -490,6 +502,7 @@ struct place *lookup_place(struct lookup *at)
 	struct place *place = memory_allocate(account, (u32)sizeof(*place) + (u32)length + extra);
 	if (!place)
 		return NULL;
+	place->references = 1;
 	place->length = (u32)length + extra;
 	memcpy(place->text, start, (u32)length);
 	if (extra) {

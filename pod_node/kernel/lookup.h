@@ -69,7 +69,10 @@ static inline void lookup_keep(struct lookup *at, uaddr start, u32 size)
 /* Put a path of the kernel's into the guest's memory as `at->path`, until `lookup_end`. */
 u32 lookup_lend(struct lookup *at, const char *text, u32 length, bool slash);
 
-/* The path in the pod of what was found and opened; NULL when it is not known. */
+/* The same for what was opened at `place` before, perhaps by another process of the pod. */
+u32 lookup_place_again(struct lookup *at, const struct place *place, u32 how);
+
+/* The path in the pod of what was found; NULL when it is not known. */
 struct place *lookup_place(struct lookup *at);
 
 /* An absolute link cannot be stored by the engine: on private mounts its text begins with this. */

@@ -104,6 +104,13 @@ u32 overlay_give(struct lookup *at)
 	return error ? error : give_top(at, &sight);
 }
 
+u32 overlay_give_again(struct lookup *at, struct mount *layer)
+{
+	bool given = !at->overlaid && at->mount == layer;
+	at->overlaid = false;
+	return given ? WASI_SUCCESS : give(at, layer, way_down(layer, at->text, at->length));
+}
+
 /* Make room for a name that is not there. */
 static u32 prepare_name(const struct lookup *at)
 {

@@ -1,9 +1,10 @@
 /* `/proc`: processes as files.
  *
- *   ctl       one command a write, the reply is read: kill, wait, catch, ignore, asked (see `commands`)
+ *   ctl       one command a write, the reply is read: kill, wait, catch, tty, asked, inherited
  *   spawn     a request is written (spawn.h); reading does it and gives the child's number
  *   pipe      a pipe's reading end; pipe/FD the writing end of the one whose reading end is FD
  *   fd/FD     another descriptor for the same open file
+ *   take/FD   the same, and FD is closed
  *   null      takes everything and gives nothing, as /dev/null
  *   signals   readable when caught signals have come; reading takes them, a number a line
  *   tty       its terminal: rows, columns, whether it echoes, edits lines, and makes signals of keys
@@ -187,6 +188,12 @@ static int open_descriptor(struct process *process, u32 number, struct file **op
 	return 0;
 }
 
+static int take_descriptor(struct process *process, u32 number, struct file **opened)
+{
+	*opened = descriptor_remove(&process->descriptors, number);
+	return *opened ? 0 : -E_BADF;
+}
+
 static int open_pid(struct process *process, struct pid *pid, enum file_kind kind, struct file **opened)
 {
 	struct file *file = file_create(process->pod->account, kind);
@@ -303,6 +310,8 @@ static int open_two_words(struct process *process, const struct words *path, str
 		return is_number ? open_writer(process, number, opened) : -E_NOENT;
 	if (text_equal(first, "fd"))
 		return is_number ? open_descriptor(process, number, opened) : -E_NOENT;
+	if (text_equal(first, "take"))
+		return is_number ? take_descriptor(process, number, opened) : -E_NOENT;
 	return open_of_process(process, first, second, opened);
 }
 
@@ -410,6 +419,13 @@ static int command_asked(struct process *process, struct writer *writer)
 	return 0;
 }
 
+/* inherited: the next of its descriptors that its parent has named beside 0 to 2; nothing after the last */
+static void command_inherited(struct process *process, struct writer *writer)
+{
+	if (process->inherited_told < process->inherited_count)
+		write_number(writer, process->inherited[process->inherited_told++]);
+}
+
 /* tty ECHO ICANON ISIG, each 0 or 1 */
 static int command_tty(struct process *process, const struct words *words)
 {
@@ -445,6 +461,8 @@ i32 proc_control(struct process *process, struct file *file, const char *command
 		result = command_tty(process, &words);
 	else if (text_equal(words.word[0], "asked"))
 		result = command_asked(process, &writer);
+	else if (text_equal(words.word[0], "inherited"))
+		command_inherited(process, &writer);
 	else
 		result = -E_INVAL;
 	if (result < 0)

@@ -99,6 +99,8 @@ void process_reap(struct process *process, u32 status)
 	struct pid *pid = process->pid;
 	if (process->request)
 		memory_free(pod->account, process->request, process->request_size);
+	if (process->inherited)
+		memory_free(pod->account, process->inherited, process->inherited_count * (u32)sizeof(u32));
 	pid_end(pid, status); /* from here on no signal finds the thread */
 	thread_destroy(thread);
 	pid_release(pid);

@@ -26,6 +26,9 @@ struct process {
 	struct mounts *mounts;             /* held; NULL until it was told of any */
 	struct terminal *terminal; /* that it may set and ask about; held; NULL for none */
 	u32 asked;                         /* descriptor whose facts the program asked for last; owner */
+	bool opens;                        /* its thread has files to open before it is started; fixed */
+	u32 *inherited; /* its descriptors beside 0 to 2 that a request named; owner */
+	u32 inherited_count, inherited_told; /* the program was told of so many; owner */
 	u8 *request;                       /* what it was spawned with, for the node; NULL later */
 	u32 request_size;
 	struct process *next_spawn; /* in the queue for the node; under its lock */

@@ -62,6 +62,7 @@ enum wasi_errno {
 	WASI_ROFS = 69,
 	WASI_SPIPE = 70,
 	WASI_SRCH = 71,
+	WASI_STALE = 72,
 	WASI_TIMEDOUT = 73,
 	WASI_XDEV = 75,
 	WASI_NOTCAPABLE = 76,
@@ -175,7 +176,7 @@ int socket_option_get(struct socket *socket, u32 level, u32 name, i32 *value);
 int socket_option_set(struct socket *socket, u32 level, u32 name, i32 value);
 /* The field behind SO_RCVTIMEO or SO_SNDTIMEO, NULL for other options. Above they are in milliseconds; in calls they are
  * a struct timeval. */
-u64 *socket_option_timeout(struct socket *socket, u32 level, u32 name);
+_Atomic u64 *socket_option_timeout(struct socket *socket, u32 level, u32 name);
 
 /* The process's own open socket with this id; NULL when it has none. */
 struct file *net_socket_file(struct process *process, u32 id);

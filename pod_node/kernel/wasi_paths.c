@@ -1,4 +1,6 @@
 /* WASI calls on paths: each looks its path up, then asks the engine, or answers for /net itself. */
+#include "pod_node/kernel/wasi_paths.h"
+
 #include "pod_node/kernel/counted.h"
 #include "pod_node/kernel/native.h"
 #include "pod_node/kernel/overlay.h"
@@ -88,12 +90,26 @@ static u32 open_uncounted(struct lookup *at, u32 lookup, u32 open, u64 base, u64
 					 flags, opened);
 	if (!error && !guest_load(&file->host_descriptor, opened, sizeof(u32)))
 		error = WASI_FAULT;
-	if (!error && at->mount && (open & WASI_OFLAGS_DIRECTORY || at->mount->flags & MOUNT_LAYER))
-		file->place = lookup_place(at);
 	return error;
 }
 
-static u32 open_on_host(struct lookup *at, u32 lookup, u32 open, u64 base, u64 inheriting, u32 flags, uaddr opened)
+u32 open_on_host(struct lookup *at, u32 lookup, u32 open, u64 base, u64 inheriting, u32 flags, uaddr opened,
+		 struct file *file)
+{
+	u32 error = at->overlaid ? overlay_open(at, open, &base) : (u32)WASI_SUCCESS;
+	if (!error)
+		error = is_counted(at) ? counted_open(at, lookup, open, base, inheriting, flags, opened, file)
+				       : open_uncounted(at, lookup, open, base, inheriting, flags, opened, file);
+	if (error)
+		return error;
+	file->mount = at->mount;
+	file->pure = at->pure;
+	if (at->mount)
+		file->place = lookup_place(at);
+	return WASI_SUCCESS;
+}
+
+static u32 open_and_install(struct lookup *at, u32 lookup, u32 open, u64 base, u64 inheriting, u32 flags, uaddr opened)
 {
 	struct process *process = current_process();
 	if (process->descriptors.host_files >= process->descriptors.host_limit)
@@ -101,16 +117,11 @@ static u32 open_on_host(struct lookup *at, u32 lookup, u32 open, u64 base, u64 i
 	struct file *file = file_create(process->pod->account, FILE_HOST);
 	if (!file)
 		return WASI_NOMEM;
-	u32 error = at->overlaid ? overlay_open(at, open, &base) : (u32)WASI_SUCCESS;
-	if (!error)
-		error = is_counted(at) ? counted_open(at, lookup, open, base, inheriting, flags, opened, file)
-				       : open_uncounted(at, lookup, open, base, inheriting, flags, opened, file);
+	u32 error = open_on_host(at, lookup, open, base, inheriting, flags, opened, file);
 	if (error) {
 		file_release(file);
 		return error;
 	}
-	file->mount = at->mount;
-	file->pure = at->pure;
 	u32 host_descriptor = file->host_descriptor;
 	error = wasi_install(file, opened);
 	if (error)
@@ -122,7 +133,7 @@ static u32 open_found(struct lookup *at, u32 lookup, u32 open, u64 base, u64 inh
 {
 	if (is_kernel(at))
 		return open_in_kernel(at, flags, opened);
-	return open_on_host(at, lookup, open, base, inheriting, flags, opened);
+	return open_and_install(at, lookup, open, base, inheriting, flags, opened);
 }
 
 static u32 how_to_open(u32 lookup, u32 open, u64 rights)

@@ -3,61 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import sys
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from orchestrator.backends.processes import lock_holder
-from orchestrator.codec import NodeClient, NodeLostError
-from orchestrator.state import DeploymentFolder
-from pod_node.status import PodState
+from tests.support.lives import (
+    boots,
+    kill,
+    killed_when,
+    node_of,
+    orchestrator_of,
+    pods_of,
+    topology,
+    until,
+)
 from tests.support.serving import short_folder
-from tests.support.up import URL, podnet, podnet_up, runs, take_down, wait_gone
+from tests.support.up import URL, podnet, podnet_up, runs, take_down
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
 pytestmark = pytest.mark.timeout(300)
-
-PROGRAM = """
-import os, sys, time
-print("version", sys.argv[1], flush=True)
-if sys.argv[1] == "broken":
-    sys.exit(3)
-time.sleep(1000)
-"""
-
-
-def topology(
-    folder: Path, version: str, replicas: int = 3, more: str = "", policy: str = "no"
-) -> str:
-    """One service of some pods that do nothing."""
-    (folder / "app").mkdir(exist_ok=True)
-    (folder / "app" / "main.py").write_text(PROGRAM)
-    file = folder / "topology.yaml"
-    file.write_text(
-        f"""
-name: lives
-services:
-  a:
-    image: python
-    command: [python, /app/main.py, "{version}"]
-    volumes: ["./app:/app:ro"]
-    ports: ["80"]
-    stop_grace_period: 1s
-    restart: "{policy}"
-    deploy:
-      replicas: {replicas}
-      {more}
-"""
-    )
-    return str(file)
 
 
 @pytest.fixture
@@ -67,61 +38,6 @@ async def state() -> AsyncIterator[Path]:
             yield folder
         finally:
             await take_down(folder)
-
-
-def orchestrator_of(state: Path) -> int:
-    pid = lock_holder(state / "lives" / "lock")
-    assert pid is not None
-    return pid
-
-
-def node_of(state: Path) -> int:
-    pid = lock_holder(state / "lives" / "node.lock")
-    assert pid is not None
-    return pid
-
-
-async def pods_of(state: Path) -> dict[str, dict[str, object]]:
-    listed = await podnet(state, "ps", "lives", "--format", "json")
-    return {pod["name"]: pod for pod in json.loads(listed.out or "[]")}
-
-
-async def boots(state: Path) -> dict[str, int]:
-    """How often each pod that runs was booted, which its node counts."""
-    try:
-        async with NodeClient(DeploymentFolder(state, "lives").socket) as client:
-            pods = await client.list_pods()
-    except NodeLostError:
-        return {}
-    return {pod.spec.name: pod.generation for pod in pods if pod.state is PodState.RUNNING}
-
-
-async def until(state: Path, found: Callable[[dict[str, dict[str, object]]], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not found(await pods_of(state)):  # noqa: ASYNC110 - a command is asked
-            await asyncio.sleep(0.05)
-
-
-async def kill(pid: int) -> None:
-    os.kill(pid, signal.SIGKILL)
-    await wait_gone([pid])
-
-
-@asynccontextmanager
-async def killed_when(state: Path, *command: str, line: str) -> AsyncIterator[None]:
-    """Run a command until it says something, then kill the orchestrator."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "orchestrator.cli.main", *command),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        env=os.environ | {"PODNET_STATE": str(state)},
-    )
-    assert process.stdout is not None
-    while line not in (text := (await process.stdout.readline()).decode()):
-        assert text, f"{command} ended without saying {line}"
-    await kill(orchestrator_of(state))
-    await process.communicate()
-    yield
 
 
 async def test_a_deployment_in_the_background_goes_up_and_down(state: Path, tmp_path: Path) -> None:
@@ -272,6 +188,37 @@ async def test_a_changed_restart_policy_is_a_step_whoever_finds_it(
     assert (await podnet(state, "up", file, "--dry-run")).out == step
     assert (await podnet(state, "up", file, "-d")).status == 0
     assert (await podnet(state, "up", file, "--dry-run")).out == "nothing to do\n"
+
+
+async def test_ctrl_c_looks_away_from_what_goes_on_in_the_background(
+    state: Path, tmp_path: Path
+) -> None:
+    never = "healthcheck: {tcp: ':1', interval: 1s, start_period: 1h}"
+    file = Path(topology(tmp_path, "one", replicas=1, checks=never))
+    goes_on = 'podnet: lives goes on; "podnet down lives" ends it\n'
+    async with podnet_up(file, state, "--wait", ends=False) as first:
+        await first.until(lambda line: "a-1: running" in line)
+        pid = orchestrator_of(state)
+        assert await first.end(signal.SIGINT) == 130
+    assert first.err[-1] == goes_on
+    async with podnet_up(file, state, "--wait", ends=False) as second:
+        await second.until(lambda line: "nothing to do" in line)
+        assert await second.end(signal.SIGINT) == 130
+    assert second.err[-1] == goes_on
+    assert orchestrator_of(state) == pid
+    assert await boots(state) == {"a-1": 1}
+
+
+async def test_an_up_that_is_refused_leaves_nothing_in_the_background(
+    state: Path, tmp_path: Path
+) -> None:
+    (state / "lives").mkdir()
+    (state / "lives" / "logs").write_text("a file where the logs should be")
+    up = await podnet(state, "up", topology(tmp_path, "one"), "-d")
+    assert up.status == 1
+    assert up.err.startswith("error: the pod node ended unexpectedly (exit status 1)")
+    assert f"| error: {state}/lives: File exists" in up.err
+    assert lock_holder(state / "lives" / "lock") is None
 
 
 async def test_two_ups_at_once_make_one_deployment(state: Path, tmp_path: Path) -> None:

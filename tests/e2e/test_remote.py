@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 from typing import TYPE_CHECKING
 
 import pytest
 
 import podnet as sdk
+from orchestrator.backends.processes import lock_holder
 from tests.support.serving import short_folder
-from tests.support.up import Outcome, podnet
+from tests.support.up import Outcome, podnet, wait_gone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,3 +79,45 @@ async def test_a_deployment_is_watched_and_driven_over_the_network(
     assert down.status == 0, down.err
     gone = await there(token, "ps")
     assert (gone.status, "does not answer" in gone.err) == (1, True)
+
+
+async def test_the_next_orchestrator_listens_where_the_killed_one_did(
+    state: Path, tmp_path: Path
+) -> None:
+    file, token = tmp_path / "far.yaml", tmp_path / "token"
+    file.write_text(TOPOLOGY)
+    token.write_text("0123456789abcdef")
+    token.chmod(0o600)
+    where = f"127.0.0.1:{free_port()}"
+    listening = ("--listen", where, "--token-file", str(token))
+    up = await podnet(state, "up", "-d", str(file), *listening)
+    assert up.status == 0, up.err
+
+    async def ps() -> Outcome:
+        nowhere = tmp_path / "nowhere"
+        return await podnet(nowhere, "--connect", where, "--token-file", str(token), "ps")
+
+    async def next_one() -> None:
+        pid = lock_holder(state / "far" / "lock")
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        await wait_gone([pid])
+        again = await podnet(state, "up", "-d", str(file))
+        assert again.status == 0, again.err
+
+    try:
+        await next_one()
+        assert "a-1" in (await ps()).out
+        token.chmod(0o644)
+        await next_one()
+        assert (await ps()).status == 1
+        told = await podnet(state, "events", "--since", "1h", "--until", "0s")
+        assert f"not listening as before: token file {token} is open to others" in told.out
+        token.chmod(0o600)
+        await next_one()
+        assert "a-1" in (await ps()).out, "it was not forgotten because it failed once"
+    finally:
+        await podnet(state, "down", "far")
+    assert (await podnet(state, "up", "-d", str(file))).status == 0
+    assert (await ps()).status == 1, "down has ended it"
+    await podnet(state, "down", "far")

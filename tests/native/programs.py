@@ -93,7 +93,7 @@ def _replace(folder: Path, sanitizer: Sanitizer) -> None:
 
 def run(driver: Path, *arguments: str) -> Run:
     """Run a driver to its end; drivers bound their own time."""
-    command = [*_launcher(), str(driver), *arguments]
+    command = [*launcher(), str(driver), *arguments]
     options = {
         "TSAN_OPTIONS": "halt_on_error=1 history_size=4",
         "ASAN_OPTIONS": "halt_on_error=1 detect_leaks=0",
@@ -112,7 +112,8 @@ def run(driver: Path, *arguments: str) -> Run:
     )
 
 
-def _launcher() -> list[str]:
+def launcher() -> list[str]:
+    """Return the words before a driver's, where the machine's address randomization needs some."""
     try:
         bits = int(Path("/proc/sys/vm/mmap_rnd_bits").read_text(encoding="ascii"))
     except OSError:
@@ -143,7 +144,7 @@ def _build(folder: Path, sanitizer: Sanitizer) -> None:
     for driver, units in DRIVERS.items():
         objects = [str(folder / f"{name}.o") for name in (*shared, *units)]
         wraps = [f"-Wl,--wrap={function}" for function in WRAPPED.get(driver, ())]
-        _call(["cc", flag, *wraps, *objects, "-lpthread", "-o", str(folder / f"{driver}.program")])
+        call(["cc", flag, *wraps, *objects, "-lpthread", "-o", str(folder / f"{driver}.program")])
     for driver in DRIVERS:
         (folder / f"{driver}.program").rename(folder / driver)
     for leftover in folder.glob("*.o"):
@@ -151,10 +152,15 @@ def _build(folder: Path, sanitizer: Sanitizer) -> None:
 
 
 def _compile(folder: Path, source: Path, flags: tuple[str, ...]) -> None:
-    _call([*COMPILER, *WARNINGS, *flags, "-c", str(source), "-o", str(folder / f"{source.stem}.o")])
+    call([*COMPILER, *WARNINGS, *flags, "-c", str(source), "-o", str(folder / f"{source.stem}.o")])
 
 
-def _call(command: list[str]) -> None:
+def call(command: list[str]) -> None:
+    """Run a step of a build.
+
+    Raises:
+        BuildError: It failed, or its program is not installed.
+    """
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise BuildError(f"{' '.join(command)}\n{done.stderr}")

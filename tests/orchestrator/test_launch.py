@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from orchestrator.backends.backend import NodeDiedError
 from orchestrator.codec import NodeRefusedError
 from orchestrator.launch.launch import Launch
 from orchestrator.plan import Condition, PlannedPortal
@@ -19,7 +20,7 @@ from tests.support.pods import FakePod, FakeRuntime, tcp_check
 from tests.support.serving import ServedBackend, ServedNode
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Sequence
 
     from orchestrator.backends.nodes import Nodes
     from orchestrator.launch.order import Order
@@ -89,9 +90,12 @@ class RecordingCompanion:
         if client is not None:
             self.told.append("node")
 
-    async def planned(self, order: Order) -> None:
+    async def planned(self, order: Order, *, without: Collection[str] = ()) -> None:
         assert self.runtime is not None
-        self.told.append(f"planned with {len(self.runtime.boots)} pods")
+        but = f", but for {', '.join(sorted(without))}" if without else ""
+        self.told.append(f"planned with {len(self.runtime.boots)} pods{but}")
+
+    def pods_displaced(self, pods: Collection[str]) -> None: ...
 
     def portals_opened(self, portals: Sequence[OpenPortal]) -> None:
         self.told.append(f"{len(portals)} portals")
@@ -291,6 +295,38 @@ async def test_the_pods_of_a_node_that_is_lost_are_booted_on_the_next() -> None:
         (view,) = run.launch.deployment.views
         assert view.reason == "node lost (signal SIGSEGV): Fatal Python error"
         assert [portal.service for portal in run.launch.portals] == ["a"]
+
+
+async def test_a_portal_that_the_next_node_cannot_open_ends_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    probe = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    port = probe.sockets[0].getsockname()[1]
+    probe.close()
+    await probe.wait_closed()
+    portals = [
+        PlannedPortal(service="a", port=80, host_port=port, pods=("a-1",)),
+        PlannedPortal(service="a", port=81, host_port=None, pods=("a-1",)),
+    ]
+    async with launched(make_plan(planned_pod("a-1"), portals=portals)) as run:
+        await run.started()
+        death = run.backend.death
+        blockers = []
+
+        async def death_and_another_program() -> NodeDiedError:
+            died = await death()
+            taken = asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", port)
+            blockers.append(await taken)
+            return died
+
+        monkeypatch.setattr(run.backend, "death", death_and_another_program)
+        await run.served.server.stop(grace=None)
+        await run.screen.until(lambda: run.runtime.boots == ["a-1", "a-1"])
+        await run.started()
+        assert [portal.port for portal in run.launch.portals] == [81]
+        assert any(f"port {port} on 127.0.0.1 is in use" in text for text in run.screen.notices)
+        for blocker in blockers:
+            blocker.close()
 
 
 async def test_a_companion_has_its_turn_before_the_first_pod() -> None:

@@ -7,25 +7,25 @@ import sqlite3
 import subprocess
 import sys
 from ipaddress import IPv4Address, IPv4Network
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.access import Certificate, ListenAddress
+from orchestrator.cluster.views import NodeState
 from orchestrator.declaration import (
     Declaration,
     NetworkMemory,
     PortalMemory,
+    Renewal,
     Scale,
     Wanted,
 )
 from orchestrator.lifecycle.restart import RestartRecord
 from orchestrator.store import MIGRATIONS, Store, StoreError
 from orchestrator.topology.source import TopologySource
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SOURCE = TopologySource(
     path="/a/shop.yaml",
@@ -52,6 +52,15 @@ FULL = Declaration(
         resumes={"web-1": 99.5},
         schedule_began_s=1.5,
         schedule_done=3,
+    ),
+    renewals={"web-1": Renewal(3), "web-2": Renewal(1, replaced=True)},
+    nodes={"blue": NodeState.CORDONED, "red": NodeState.DRAINED},
+    listening=ListenAddress(
+        host="0.0.0.0",
+        port=7443,
+        tls=Certificate(certificate=Path("/a/server.pem"), key=Path("/a/server.key")),
+        client_ca=Path("/a/ca.pem"),
+        token_file=Path("/a/token"),
     ),
 )
 RECORD = RestartRecord(restarts=5, short_lives=4, delay_s=1.6, generation=6, due_at=123.25)
@@ -171,6 +180,43 @@ def test_a_database_of_an_older_podnet_is_brought_up_to_date(tmp_path: Path) -> 
     with Store.open(path, later) as store:
         assert store.load() == FULL
     Store.open(path, later).close()
+
+
+def test_what_the_first_podnet_wrote_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    Store.open(path, MIGRATIONS[:1]).close()
+    row = [1, 7, "up", 0, None, None, "{}", '["web"]', '{"surges":{},"standing":{}}', "{}"]
+    row += ['{"labels":[],"shared_host_port":4000}']
+    row += ['{"changes":[],"resumes":{},"schedule_began_s":null,"schedule_done":0}']
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"INSERT INTO deployment VALUES ({','.join('?' * 12)})", row)
+    connection.close()
+    found = Declaration(
+        revision=7,
+        wanted=Wanted.UP,
+        stopped=frozenset({"web"}),
+        portals=PortalMemory(shared_host_port=4000),
+    )
+    with Store.open(path) as store:
+        assert store.load() == found
+        store.save(FULL)
+    assert stored(path) == FULL
+
+
+def test_an_address_that_would_let_anybody_in_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    with Store.open(path) as store:
+        store.load()
+        store.save(FULL)
+    with sqlite3.connect(path) as connection:
+        text = "replace(replace(listening, '/a/ca.pem', ''), '/a/token', '')"
+        connection.execute(f"UPDATE deployment SET listening = {text}")
+    connection.close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE deployment SET listening = replace(listening, '\"\"', 'null')")
+    connection.close()
+    with pytest.raises(StoreError, match="would let anybody in"):
+        stored(path)
 
 
 def test_a_full_disk_is_told_and_what_was_kept_still_is(tmp_path: Path) -> None:

@@ -107,6 +107,7 @@ async def running_deployment(
     *,
     name: str = "test",
     runtime: FakeRuntime | None = None,
+    backend: ServedBackend | None = None,
 ) -> AsyncIterator[RunningDeployment]:
     """Run a topology's deployment until the block ends; its state is below `folder`."""
     reading = read_topology_bytes(text.encode(), "test.yaml", folder, {})
@@ -114,7 +115,7 @@ async def running_deployment(
     source = replace(reading.source, path="/test.yaml")
     state = DeploymentFolder(folder, name)
     screen = QuietScreen()
-    backend = ServedBackend(runtime or FakeRuntime())
+    backend = backend or ServedBackend(runtime or FakeRuntime())
     with state.hold(), Store.open(state.database) as store:
         orchestrator = Orchestrator(
             state, store, backend, screen, time.time, lambda image, _: image, foreground=True

@@ -51,7 +51,7 @@ FRONT_GATEWAY, BACK_GATEWAY = "10.10.0.1", "10.20.0.1"
 
 @cache
 def shared_compiler() -> Compiler:
-    return Compiler(create_engine())
+    return Compiler(create_engine(), CacheFolder(cache_root(os.environ)))
 
 
 @cache

@@ -64,6 +64,7 @@ ADJUSTED = BUILT_IN | {
     "signal",
     "socketserver",
     "subprocess",
+    "tempfile",
 }
 PROCESS_CALLS = frozenset(
     {
@@ -339,14 +340,21 @@ def sleep(secs: float, /) -> None:
     signals.sleep(secs)
 
 
-def catch_interrupts() -> None:
-    """Have the kernel keep interrupts for us: they are to be a KeyboardInterrupt."""
+def begin_as_process() -> None:
+    """Take from the kernel what a process begins with, beside what the interpreter knows."""
     try:
         control = open_file("/proc/ctl", O_RDWR)
     except FileNotFoundError:
         return  # in no pod: an image's own steps run without a kernel
-    write(control, b"catch 4 0")
+    write(control, b"catch 4 0")  # interrupts are to be a KeyboardInterrupt
+    inherited = []
+    while write(control, b"inherited") and (number := read(control, 16)):
+        inherited.append(int(number))
     close(control)
+    if inherited:
+        from podnet_guest.inherited import settle
+
+        settle(inherited)
 
 
 sys.meta_path.insert(0, GuestFinder)
@@ -360,7 +368,7 @@ if hasattr(_thread, "start_joinable_thread"):  # what `threading` calls since 3.
 if sys.stdout is not None:  # a log shows lines as they come, and a killed pod keeps what it said
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a TextIOWrapper
 users = settle_library()
-catch_interrupts()
+begin_as_process()
 vars(sleep)["c_sleep"] = time.sleep
 vars(time)["sleep"] = sleep
 run_next_sitecustomize(users)

@@ -193,6 +193,23 @@ async def test_a_drained_node_has_no_pods_and_gets_none(rig: FleetRig, image: st
     assert rig.fleet.nodes()[0].state is NodeState.READY
 
 
+async def test_a_node_that_comes_back_is_what_somebody_said_of_it(
+    rig: FleetRig, image: str
+) -> None:
+    rig.fleet.mark({"b": NodeState.CORDONED, "c": NodeState.DRAINED})
+    await rig.add("a")
+    await rig.add("b")
+    await boot(rig.fleet, plan_of(image, web=4))
+    assert where(rig) == {"a": 4}
+    await rig.lose("b")
+    await rig.add("b")
+    states = {node.name: node.state for node in rig.fleet.nodes()}
+    assert states == {"a": NodeState.READY, "b": NodeState.CORDONED}
+    rig.fleet.cordon("c", cordoned=False)  # it is not there yet
+    await rig.add("c")
+    assert rig.fleet.nodes()[-1].state is NodeState.READY
+
+
 async def test_what_cannot_be_elsewhere_stays_when_a_node_is_drained(
     rig: FleetRig, image: str
 ) -> None:

@@ -99,7 +99,7 @@ def calls_of_an_update(replicas: int) -> int:
     before = two_services(replicas, Condition.STARTED)
     play(deployment, node, planned(deployment, before, 1), ImageReady("python"))
     after = two_services(replicas, Condition.STARTED, "/app/other.py")
-    quick = UpdatePolicy(parallelism=replicas // 4, monitor_s=0.0)
+    quick = UpdatePolicy(parallelism=1, monitor_s=0.0)
     update = planned(deployment, after, 2)
     policies = {"db": quick, "web": quick}
     profile = cProfile.Profile()

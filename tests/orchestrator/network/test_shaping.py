@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from orchestrator.errors import OrchestratorError
 from orchestrator.events import EventLog
 from orchestrator.network.changes import Mend, Part
 from orchestrator.network.configuration import fitting
+from orchestrator.network.impairments import Impairments
 from orchestrator.network.shaping import Shaping
 from tests.support.networks import plan_of, topology
 from vnet.configuration import FAULTS_MOST, FaultKind
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from orchestrator.plan import Plan
+    from vnet.configuration import NetworkConfiguration
 
 CUT = Part(kind=FaultKind.CUT, groups=(("web",), ("gw",)))
 
@@ -33,6 +42,37 @@ def shaping(notices: list[str]) -> Shaping:
 
     events = EventLog(lambda: 0.0, notices.append)
     return Shaping(declared, plan_of(declared), events, lambda: 0.0)
+
+
+@pytest.fixture
+def computations(monkeypatch: pytest.MonkeyPatch) -> list[Collection[str]]:
+    """Which pods were up, for each time that a network was worked out."""
+    made: list[Collection[str]] = []
+    work_out = Impairments.configuration
+
+    def counted(self: Impairments, plan: Plan, up: Collection[str]) -> NetworkConfiguration:
+        made.append(up)
+        return work_out(self, plan, up)
+
+    monkeypatch.setattr(Impairments, "configuration", counted)
+    return made
+
+
+async def test_a_network_is_worked_out_once_for_each_change(
+    shaping: Shaping, computations: list[Collection[str]]
+) -> None:
+    await shaping.pods_up({"gw-1"})
+    assert computations == [{"gw-1"}]
+    await shaping.pods_up({"gw-1"})
+    assert shaping.configuration == shaping.configuration
+    assert len(computations) == 1, "nothing has changed, whoever looks"
+    await shaping.change(CUT)
+    assert shaping.configuration.faults
+    assert len(computations) == 2, "that there is room for a fault is seen by the same"
+    await shaping.change(Mend(kind=FaultKind.CUT, name="partition-1"))
+    await shaping.pods_up(set())
+    assert len(shaping.configuration.routes) == 0
+    assert len(computations) == 4
 
 
 async def cut_as_long_as_it_works(shaping: Shaping) -> None:

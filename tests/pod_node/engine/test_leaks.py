@@ -89,7 +89,8 @@ class Footprint:
 
     def assert_not_above(self, earlier: Footprint) -> None:
         """Some slack is for arenas of malloc and cached stacks; a leak would take much more."""
-        assert (self.threads, self.files) == (earlier.threads, earlier.files)
+        assert self.threads == earlier.threads
+        assert self.files <= earlier.files  # files of the warm-up may close after it was measured
         assert self.maps <= earlier.maps + 80
         assert self.mapped_gib <= earlier.mapped_gib + 3
 

@@ -171,6 +171,23 @@ async def test_another_process_of_the_pod_sees_what_was_changed(guest: Puppet, p
     assert await other.try_open(LAYER, "sub/page", rights=wasi.READ_RIGHTS) is Errno.NOENT
 
 
+async def test_a_child_inherits_what_a_file_was_when_it_was_opened(
+    guest: Puppet, pods: Lab
+) -> None:
+    before = await guest.open(LAYER, "book", rights=wasi.READ_RIGHTS)
+    await write(guest, "book", "NEW", Open.TRUNCATE)
+    after = await guest.open(LAYER, "book", rights=wasi.READ_RIGHTS)
+    folder = await guest.open(LAYER, "sub", create=Open.DIRECTORY, rights=wasi.READ_RIGHTS)
+    await write(guest, "sub/made", "made")
+    records = [f"f{number} {number}" for number in (before, after, folder)]
+    child = await pods.spawn_puppet(guest, *records)
+    assert await child.read(before) == b"once upon a time"
+    assert await child.read(after) == b"NEW"
+    assert sorted(one.name for one in await child.readdir(folder)) == [
+        *(".", "..", "deep", "made", "page"),
+    ]
+
+
 async def test_another_pod_of_the_image_sees_nothing_of_it(
     guest: Puppet, pods: Lab, roots: Roots, layer: Path
 ) -> None:

@@ -437,7 +437,7 @@ int tcp_connect(struct socket *socket, struct address address, u32 port, bool wa
 		return port ? -E_INVAL : -E_CONNREFUSED;
 	tcp_connect_expire(socket);
 	lock_acquire(&network_lock);
-	switch (socket->state) {
+	switch (atomic_load(&socket->state)) {
 	case TCP_CLOSED:
 		result = socket->error ? -(int)socket->error : connect_start(socket, address, port);
 		socket->error = 0;
@@ -488,8 +488,9 @@ static void close_listener(struct socket *listener)
 
 void tcp_close(struct socket *socket)
 {
-	if (socket->twin)
-		tcp_close(socket->twin);
+	struct socket *twin = atomic_load(&socket->twin);
+	if (twin)
+		tcp_close(twin);
 	lock_acquire(&network_lock);
 	if (socket->state == TCP_LISTEN)
 		close_listener(socket);

@@ -1,0 +1,107 @@
+"""What the next orchestrator, or the next node, has of what was done by hand before."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from orchestrator.codec import NodeClient
+from orchestrator.state import DeploymentFolder
+from pod_node.status import PodState
+from tests.support.lives import (
+    boots,
+    kill,
+    killed_when,
+    node_of,
+    orchestrator_of,
+    topology,
+)
+from tests.support.serving import short_folder
+from tests.support.up import podnet, take_down
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.timeout(300)
+
+POLITE = """
+import signal, sys, time
+
+def end(*_):
+    time.sleep(1)  # the orchestrator is gone by then
+    sys.exit(0)
+
+signal.signal(signal.SIGTERM, end)
+print("version", sys.argv[1], flush=True)
+while True:
+    time.sleep(1000)
+"""
+
+
+@pytest.fixture
+async def state() -> AsyncIterator[Path]:
+    with short_folder() as folder:
+        try:
+            yield folder
+        finally:
+            await take_down(folder)
+
+
+async def states(state: Path) -> set[PodState]:
+    async with NodeClient(DeploymentFolder(state, "lives").socket) as client:
+        return {pod.state for pod in await client.list_pods()}
+
+
+async def test_a_restart_whose_orchestrator_is_killed_is_finished_by_the_next(
+    state: Path, tmp_path: Path
+) -> None:
+    file = topology(tmp_path, "one")
+    (tmp_path / "app" / "main.py").write_text(POLITE)
+    # They end well, and no restart policy and no other try brings them back.
+    await podnet(state, "up", file, "-d")
+    async with killed_when(state, "restart", line="restart a-3"):
+        async with asyncio.timeout(60):
+            while {PodState.BOOTING, PodState.STOPPING} & await states(state):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+    assert (await podnet(state, "up", file, "-d")).status == 0
+    assert await boots(state) == {f"a-{n}": 2 for n in range(1, 4)}
+    assert (await podnet(state, "up", file, "--dry-run")).out == "nothing to do\n"
+
+
+async def test_portals_that_were_opened_by_hand_are_open_again_as_they_were(
+    state: Path, tmp_path: Path
+) -> None:
+    file = topology(tmp_path, "one", replicas=1)
+    await podnet(state, "up", file, "-d")
+
+    async def portals() -> dict[int, tuple[str, str]]:
+        listed = await podnet(state, "portal", "ls", "--format", "json")
+        return {one["port"]: (one["origin"], one["url"]) for one in json.loads(listed.out)}
+
+    for port in ("81", "82", "83"):
+        assert (await podnet(state, "portal", "open", f"a:{port}")).status == 0
+    await podnet(state, "portal", "close", "a:83")
+    before = await portals()
+    assert {port: origin for port, (origin, _) in before.items()} == {
+        80: "topology",
+        81: "opened",
+        82: "opened",
+    }
+    await kill(orchestrator_of(state))
+    assert (await podnet(state, "up", file, "-d")).status == 0
+    assert await portals() == before
+    await kill(node_of(state))
+    async with asyncio.timeout(60):
+        while await boots(state) != {"a-1": 1} or await portals() != before:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    orchestrator, node = orchestrator_of(state), node_of(state)
+    await kill(orchestrator)
+    await kill(node)
+    assert (await podnet(state, "up", file, "-d")).status == 0
+    assert await portals() == before, "also when both are new"
+    await podnet(state, "portal", "close", "a:81")
+    assert set(await portals()) == {80, 82}
