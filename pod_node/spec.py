@@ -40,6 +40,8 @@ class Mount:
     read_only: bool = False
     layer: bool = False
     """Files of an image: nobody but podnet ever puts anything there."""
+    links: bool = False
+    """Of a layer: whether symbolic links may be in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
