@@ -127,7 +127,9 @@ class FabricNetwork:
         """
         self._tables.apply(configuration, self._networks)
         self._policies.apply(configuration.policies, self._tables.groups)
-        self._gateway.configure(configuration.egress, is_open=configuration.gateway)
+        self._gateway.configure(
+            configuration.egress, configuration.guarded, is_open=configuration.gateway
+        )
 
     def statistics(self, *, flows: bool) -> NetworkStatistics:
         """Read the counters; with `flows`, those of every socket too."""
