@@ -60,6 +60,11 @@ class UpOptions:
 @click.command("up", short_help="Boot a topology, or change a running one.")
 @click.argument("file", metavar="FILE", type=click.Path(path_type=str))
 @click.argument("services", metavar="[SERVICE]...", nargs=-1)
+@click.option(
+    "--name",
+    metavar="NAME",
+    help="Of the deployment, instead of the file's: one topology can run under several.",
+)
 @click.option("-d", "--detach", is_flag=True, help="Leave it running in the background.")
 @click.option("--dry-run", is_flag=True, help="Only show the steps that would be taken.")
 @click.option(
@@ -109,6 +114,7 @@ def command(
     context: click.Context,
     file: str,
     services: tuple[str, ...],
+    name: str | None,
     detach: bool,
     dry_run: bool,
     wait: bool,
@@ -133,7 +139,7 @@ def command(
     from orchestrator.access import listen_address
 
     address = listen_address(listen, tls_cert, tls_key, tls_client_ca, token_file)
-    reading = _load(file)
+    reading = _load(file, name)
     if reading.topology is None or reading.source is None:
         context.exit(1)
     _check_services(reading.topology, services)
@@ -155,12 +161,14 @@ def command(
     context.exit(_up(reading.topology, reading.source, options))
 
 
-def _load(file: str) -> Reading:
-    from orchestrator.topology.loader import read_topology
+def _load(file: str, name: str | None) -> Reading:
+    from orchestrator.topology.loader import read_topology, renamed
     from orchestrator.topology.render import count, render_problems
     from pod_node.images import absolute_reference
 
     reading = read_topology(file, os.environ, absolute_reference)
+    if name is not None:
+        reading = renamed(reading, name)
     if reading.problems:
         click.echo(render_problems(reading.problems), err=True)
     if reading.topology is None:

@@ -151,9 +151,14 @@ class Orchestrator:
             node_loss=self._follower.node_loss,
         )
 
-    def listed_portals(self) -> list[PortalView]:
-        """List the open portals, and say where each comes from."""
+    async def listed_portals(self) -> list[PortalView]:
+        """List the open portals with the pods behind them, and say where each comes from.
+
+        Raises:
+            NodeLostError: there is no node just now.
+        """
         opened = self.declaration.portals.opened
+        portals = await self.control.client.list_portals()
         return [
             PortalView(
                 portal,
@@ -161,7 +166,7 @@ class Orchestrator:
                 if (portal.service, portal.port) in opened
                 else PortalOrigin.TOPOLOGY,
             )
-            for portal in self.control.describe().portals
+            for portal in portals
         ]
 
     # --- its nodes ---
