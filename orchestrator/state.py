@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import socket
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -148,3 +149,13 @@ def known_deployments(root: Path) -> list[str]:
     if not root.is_dir():
         return []
     return sorted(entry.name for entry in root.iterdir() if (entry / "lock").is_file())
+
+
+def answers(control: Path) -> bool:
+    """Tell whether somebody serves a socket; one of a process that was killed is still there."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(os.fspath(control))
+        except OSError:
+            return False
+    return True

@@ -89,7 +89,7 @@ def watch_beside(control: Path, topology: Topology) -> None:
 
 async def _beside(control: Path, topology: Topology) -> None:
     from orchestrator.codec import DeploymentClient
-    from orchestrator.spawning import answers
+    from orchestrator.state import answers
 
     while not await asyncio.to_thread(answers, control):  # noqa: ASYNC110  # nobody announces it
         await asyncio.sleep(WAIT_S)

@@ -256,8 +256,10 @@ class Orchestrator:
             return error
 
     async def restore(self) -> None:
-        """Take up what was declared when another orchestrator ended."""
-        if self.declaration.wanted is not Wanted.DOWN and self.declaration.source is not None:
+        """Take up what was declared when another orchestrator ended, unless that is so."""
+        declaration = self.declaration
+        wanted = declaration.wanted is Wanted.UP and declaration.source is not None
+        if wanted and not self._declared.is_real:
             await self._launch.reached()
             await self._declared.restore()
 
