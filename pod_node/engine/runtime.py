@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from pod_node.engine import bindings
 from pod_node.engine.compiler import Compiler
+from pod_node.engine.disks import FabricDisks
 from pod_node.engine.echoes import Echoes
 from pod_node.engine.fabric import DEFAULT_FABRIC_BYTES, Fabric
 from pod_node.engine.gateway import FabricGateway
@@ -220,9 +221,11 @@ class EngineRuntime:
             raise BootError(spec.name, "the node is shutting down; boot it on another one")
         check_bootable(spec, argv)
         program = self._program(artifact, spec.image)
-        check_memory(spec, program.memory_minimum)
+        check_memory(spec, program)
         mounts = mount_table(spec, folders)
         process = create_process(self.fabric, spec, self._network.numbers, mounts)
+        for path in folders.hidden if folders else ():
+            FabricDisks(self.fabric, process.files, mounts).hide(path)
         guest = Guest(self.fabric, program, spec, argv, process, mounts, self._signals, self._epoch)
 
         def make_guest(process: KernelProcess, request: ProgramCall) -> Guest:
