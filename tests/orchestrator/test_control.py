@@ -408,10 +408,14 @@ services:
 async def test_whoever_has_lost_the_node_waits_for_another(deployment: RunningDeployment) -> None:
     control, first = deployment.control, deployment.control.client
     assert await control.wait_for_node() is first
-    waiting = asyncio.ensure_future(control.wait_for_node(lost=first))
-    control.connect(None)
-    control.connect(first)
-    async with NodeClient(deployment.node.socket) as another:
-        control.connect(another)
-        assert await waiting is another
+    async with (
+        NodeClient(deployment.node.socket) as second,
+        asyncio.TaskGroup() as group,
+    ):
+        waiting = group.create_task(control.wait_for_node(lost=first))
+        for node in (None, first, second):
+            await asyncio.sleep(0)
+            assert not waiting.done()
+            control.connect(node)
+        assert await waiting is second
         control.connect(first)
