@@ -2,6 +2,7 @@
 
 #include "pod_node/kernel/counted.h"
 #include "pod_node/kernel/native.h"
+#include "pod_node/kernel/overlay.h"
 #include "pod_node/kernel/wasi_paths.h"
 
 enum { WHENCE_SET = 0, WHENCE_CUR, WHENCE_END };
@@ -77,6 +78,7 @@ static struct file *copy_of(struct file *file)
 		return NULL;
 	copy->mount = file->mount;
 	copy->is_mount = file->is_mount;
+	copy->pure = file->pure;
 	copy->host_descriptor = file->is_mount ? file->host_descriptor : HOST_DESCRIPTOR_NONE;
 	if (file->shared)
 		copy->shared = description_hold(file->shared);
@@ -120,6 +122,8 @@ static u32 open_again(struct file *file, uaddr opened)
 	u32 how = shared->rights & WASI_RIGHTS_FD_WRITE && !shared->is_directory ? LOOKUP_WRITE : 0;
 	lookup_keep(&at, opened, sizeof(u32));
 	u32 error = lookup_place_again(&at, file->place, how);
+	if (!error && file->mount->flags & MOUNT_LAYER)
+		error = overlay_give_again(&at, file->mount);
 	if (!error)
 		error = open_on_host(&at, 0, shared->is_directory ? WASI_OFLAGS_DIRECTORY : 0, shared->rights,
 				     shared->rights, flags, opened, &found);

@@ -1,6 +1,7 @@
 #include "pod_node/kernel/file.h"
 
 #include "pod_node/kernel/description.h"
+#include "pod_node/kernel/listing.h"
 #include "pod_node/kernel/pids.h"
 #include "pod_node/kernel/spawn.h"
 
@@ -74,6 +75,7 @@ static void unwatch(struct file *file)
 /* The engine closes the file itself, in `fd_close` or with its Store. */
 static void forget_host_file(struct file *file)
 {
+	listing_release(file);
 	if (file->inode)
 		disk_close(file->inode);
 	place_release(file->account, file->place);

@@ -73,6 +73,8 @@ struct file {
 	struct mount *mount;   /* FILE_HOST: the one that it is on; the table is its process's */
 	bool is_mount;         /* FILE_HOST: its target itself */
 	struct place *place;   /* FILE_HOST: held; below its mount's target; NULL when not known */
+	bool pure;             /* FILE_HOST: a directory where layers show something, but not in it */
+	struct listing *listing; /* FILE_HOST: what is being read of a directory of the union (listing.h) */
 	struct inode *inode;   /* FILE_HOST: of a file that is counted */
 	bool appends;          /* FILE_HOST: writes may go to the end of a counted file */
 	struct description
@@ -83,7 +85,7 @@ struct file {
 
 struct descriptors {
 	struct file **files;
-	u32 size;  /* slots in `files` */
+	u32 size; /* slots in `files` */
 	u32 first; /* no slot below is free */
 	u32 limit;
 	_Atomic u32 open; /* slots in use; the node reads it at any time */

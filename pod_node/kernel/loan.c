@@ -83,3 +83,19 @@ u32 loan_readlink(u32 descriptor, struct span path, char text[PATH_SIZE], u32 *l
 	user_copy_out(used, &saved_used, sizeof(saved_used));
 	return error;
 }
+
+bool area_borrow(struct area *area, u32 from, u32 end)
+{
+	area->from = from;
+	area->end = end;
+	area->saved = memory_allocate(current_process()->pod->account, end - from);
+	if (area->saved)
+		user_copy_in(area->saved, from, end - from);
+	return area->saved;
+}
+
+void area_return(struct area *area)
+{
+	user_copy_out(area->from, area->saved, area->end - area->from);
+	memory_free(current_process()->pod->account, area->saved, area->end - area->from);
+}

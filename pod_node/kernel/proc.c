@@ -8,6 +8,7 @@
  *   null      takes everything and gives nothing, as /dev/null
  *   signals   readable when caught signals have come; reading takes them, a number a line
  *   tty       its terminal: rows, columns, whether it echoes, edits lines, and makes signals of keys
+ *   layers    the image's layers below the root: a path a line, and whether anything lies over it: `changed` or `unchanged`
  *   self, PID {status, exit}   who it is; readable when it has ended, with its status
  */
 #include "pod_node/kernel/proc.h"
@@ -247,6 +248,37 @@ static int open_terminal(struct process *process, struct file **opened)
 	return 0;
 }
 
+/* Room for a line of every layer. */
+static u32 layers_size(const struct mounts *mounts)
+{
+	u32 size = 1;
+	for (u32 i = 0; mounts && i < mounts->count; i++)
+		if (mounts->list[i].flags & MOUNT_LAYER)
+			size += mounts->list[i].target_length + (u32)sizeof(" unchanged\n");
+	return size;
+}
+
+static int open_layers(struct process *process, struct file **opened)
+{
+	const struct mounts *mounts = process->mounts;
+	u32 size = layers_size(mounts);
+	int result = net_open_text(process, FILE_TEXT, size, opened);
+	if (result < 0)
+		return result;
+	struct text *text = (*opened)->text;
+	struct writer writer = {text->bytes, text->bytes + size};
+	for (u32 i = 0; mounts && i < mounts->count; i++) {
+		const struct mount *mount = &mounts->list[i];
+		if (!(mount->flags & MOUNT_LAYER))
+			continue;
+		memcpy(writer.at, mount->target, mount->target_length);
+		writer.at += mount->target_length;
+		write_text(&writer, mount->changed || mount->gone ? " changed\n" : " unchanged\n");
+	}
+	net_finish(text, &writer);
+	return 0;
+}
+
 /* `self` or a number: the process, held; NULL when there is none. */
 static struct pid *named(struct process *process, const char *name)
 {
@@ -291,6 +323,8 @@ static int open_one_word(struct process *process, const char *name, struct file 
 		return net_open_text(process, FILE_SPAWN, FIRST_REQUEST, opened);
 	if (text_equal(name, "pipe"))
 		return open_pipe(process, opened);
+	if (text_equal(name, "layers"))
+		return open_layers(process, opened);
 	if (text_equal(name, "tty"))
 		return open_terminal(process, opened);
 	if (text_equal(name, "null")) {
@@ -323,7 +357,7 @@ int proc_open(struct process *process, const char *path, bool nonblocking, struc
 
 enum wasi_filetype proc_filetype(struct process *process, const char *path)
 {
-	static const char *const files[] = {"ctl", "spawn", "pipe", "signals", "tty", "null"};
+	static const char *const files[] = {"ctl", "spawn", "pipe", "signals", "tty", "null", "layers"};
 	struct words words;
 	int count = net_split(&words, path, text_length(path), '/');
 	if (count == 0 || (count == 1 && text_equal(words.word[0], ".")))

@@ -49,6 +49,7 @@ enum wasi_errno {
 	WASI_NOSYS = 52,
 	WASI_NOTCONN = 53,
 	WASI_NOTDIR = 54,
+	WASI_NOTEMPTY = 55,
 	WASI_NOTSOCK = 57,
 	WASI_NOTSUP = 58,
 	WASI_NOTTY = 59,
@@ -89,14 +90,27 @@ enum { WASI_FDFLAGS_APPEND = 1, WASI_FDFLAGS_NONBLOCK = 4 };
 enum { WASI_LOOKUP_FOLLOW = 1 };
 enum { WASI_OFLAGS_CREAT = 1, WASI_OFLAGS_DIRECTORY = 2, WASI_OFLAGS_EXCL = 4, WASI_OFLAGS_TRUNC = 8 };
 enum {
+	WASI_FSTFLAGS_ATIM = 1,
+	WASI_FSTFLAGS_MTIM = 4,
+	WASI_FSTFLAGS_MTIM_NOW = 8,
+};
+enum {
+	WASI_RIGHTS_FD_READ = 1 << 1,
 	WASI_RIGHTS_FD_SEEK = 1 << 2,
 	WASI_RIGHTS_FD_TELL = 1 << 5,
 	WASI_RIGHTS_FD_WRITE = 1 << 6,
+	WASI_RIGHTS_FD_READDIR = 1 << 14,
 	WASI_RIGHTS_ALL = 0x1fffffff,
 };
 
 struct wasi_iovec {
 	u32 buffer, length;
+};
+
+struct wasi_dirent { /* its name comes after it */
+	u64 next, inode;
+	u32 name_length;
+	u8 filetype;
 };
 
 struct wasi_fdstat {

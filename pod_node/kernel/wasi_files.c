@@ -2,7 +2,9 @@
  * kernel objects answer here. */
 #include "pod_node/kernel/counted.h"
 #include "pod_node/kernel/description.h"
+#include "pod_node/kernel/listing.h"
 #include "pod_node/kernel/native.h"
+#include "pod_node/kernel/overlay.h"
 #include "pod_node/kernel/proc.h"
 #include "pod_node/kernel/wasi.h"
 
@@ -73,6 +75,9 @@ WASI_CALL(fd_filestat_set_size, (u32 fd, u64 size), (fd, size))
 
 WASI_CALL(fd_filestat_set_times, (u32 fd, u64 atim, u64 mtim, u32 flags), (fd, atim, mtim, flags))
 {
+	struct file *file = file_of(fd);
+	if (file && file->kind == FILE_HOST && file->mount && file->mount->flags & MOUNT_LAYER && file->place)
+		return loan_possible() ? overlay_set_times(file, atim, mtim, flags) : (u32)WASI_FAULT;
 	ON_HOST(fd, native_fd_filestat_set_times(fd, atim, mtim, flags), WASI_INVAL);
 }
 
@@ -113,6 +118,8 @@ WASI_CALL(fd_readdir, (u32 fd, uaddr buffer, u32 length, u64 cookie, uaddr size)
 	struct file *file = file_of(fd);
 	if (file && is_kernel_directory(file)) /* its names are questions, not entries */
 		return guest_store_u32(size, 0) ? WASI_SUCCESS : WASI_FAULT;
+	if (file && listing_wanted(file, cookie))
+		return listing_read(file, buffer, length, cookie, size);
 	ON_HOST(fd, native_fd_readdir(fd, buffer, length, cookie, size), WASI_NOTDIR);
 }
 
