@@ -1,10 +1,9 @@
 """The background orchestrator of one deployment: `python -m orchestrator.background NAME`.
 
 Owns the process's arguments and its lock, and starts the node first, so that the node loads what it
-needs while `hosting.py` is loaded, which is the rest. `podnet up -d` forks itself to become one;
-others start it. What it has to say goes to its log. SIGTERM and SIGINT take the deployment down,
-and so does, with `--until-eof`, the end of standard input, which is how it notices that its parent
-is gone.
+needs while `hosting.py` is loaded, which is the rest. What it has to say goes to its log. SIGTERM
+and SIGINT take the deployment down, and so does, with `--until-eof`, the end of standard input,
+which is how it notices that its parent is gone.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from orchestrator.errors import OrchestratorError
 from orchestrator.state import DeploymentFolder, state_root
 from pod_node.errors import PodNodeError
 from vnet.errors import VnetError
+from vnet.loading import loading
 
 if TYPE_CHECKING:
     from orchestrator.access import ListenAddress
@@ -49,9 +49,9 @@ def main() -> None:
 def run_background(
     folder: DeploymentFolder,
     listen: ListenAddress | None,
-    wish: RayWish | None = None,
+    wish: RayWish | None,
     *,
-    until_eof: bool = False,
+    until_eof: bool,
 ) -> None:
     """Run the orchestrator until its deployment ends.
 
@@ -62,8 +62,8 @@ def run_background(
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
     try:
         with folder.hold(), node_ahead(folder, wish) as node:
-            from orchestrator.hosting import host  # takes as long to load as a node to start
-
+            with loading():
+                from orchestrator.hosting import host  # takes as long to load as a node to start
             host(folder, node, wish, listen, until_eof=until_eof)
     except (OrchestratorError, PodNodeError, VnetError) as error:
         sys.exit(f"error: {error}")

@@ -187,7 +187,7 @@ def with_stopped(before: Declaration, targets: Iterable[str]) -> Declaration:
 
 def with_started(before: Declaration, topology: Topology, targets: Iterable[str]) -> Declaration:
     """Declare that services and pods are to run again."""
-    roster = Roster(topology)
+    roster = Roster(effective(topology, before))
     stopped = set(before.stopped)
     for target in targets:
         member = roster.find(target)

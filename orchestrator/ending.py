@@ -18,8 +18,7 @@ from orchestrator.backends.ray.record import read_record
 from orchestrator.codec import DeploymentClient, DeploymentLostError, NodeClient, NodeLostError
 from orchestrator.codec.errors import NodeRefusedError
 from orchestrator.declaration import at_end
-from orchestrator.spawning import answers
-from orchestrator.state import DeploymentRunningError, StateFolderError
+from orchestrator.state import DeploymentRunningError, StateFolderError, answers
 from orchestrator.store import Store, StoreError
 from pod_node.status import PodState
 

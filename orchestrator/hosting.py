@@ -1,8 +1,8 @@
 """The orchestrator of one deployment as a process in the background, once it has its lock.
 
-Owns its event loop, its signals and its end. It says `ready` on standard output once its control
-socket answers. It takes up what was declared when an orchestrator was killed, and waits for a
-topology otherwise.
+Owns its event loop, its signals and its end. It begins with what whoever started it wants first.
+Without that, it says `ready` on standard output once its control socket answers, takes up what was
+declared when an orchestrator was killed, and waits for a topology otherwise.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import os
 import signal
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from orchestrator.backends.choice import open_backend
 from orchestrator.declaration import Wanted
@@ -26,7 +26,7 @@ from pod_node.images import absolute_reference
 from vnet.errors import VnetError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
     from orchestrator.access import ListenAddress
     from orchestrator.backends.backend import Backend
@@ -43,6 +43,9 @@ IDLE_S = 30.0
 STOPPED_BY_SIGNAL_S = 2.0
 """How long all pods together get to end by themselves after a signal."""
 _log = logging.getLogger("podnet")
+
+First: TypeAlias = "Callable[[Orchestrator], Coroutine[None, None, None]]"
+"""What a new orchestrator does first."""
 
 
 class LogScreen:
@@ -77,7 +80,8 @@ def host(
     wish: RayWish | None,
     listen: ListenAddress | None,
     *,
-    until_eof: bool,
+    until_eof: bool = False,
+    first: First | None = None,
 ) -> None:
     """Run the orchestrator until its deployment ends.
 
@@ -87,6 +91,7 @@ def host(
         wish: A Ray cluster that its nodes are to be on.
         listen: Where else to take requests.
         until_eof: Whether to end with standard input.
+        first: What to begin with.
 
     Raises:
         OrchestratorError: it failed; everything was taken down.
@@ -94,7 +99,7 @@ def host(
     _log.setLevel(logging.INFO)
     with Store.open(folder.database) as store:
         backend = open_backend(folder, wish, lambda text: _log.info("%s", text), node)
-        asyncio.run(_run(folder, store, backend, listen, until_eof=until_eof))
+        asyncio.run(_run(folder, store, backend, listen, until_eof=until_eof, first=first))
 
 
 async def _run(
@@ -104,6 +109,7 @@ async def _run(
     listen: ListenAddress | None,
     *,
     until_eof: bool,
+    first: First | None,
 ) -> None:
     loop = asyncio.get_running_loop()
     orchestrator = Orchestrator(
@@ -119,10 +125,11 @@ async def _run(
         asyncio.TaskGroup() as group,
         serve_control(orchestrator, folder.control_socket, listen),
     ):
-        helper = group.create_task(_begin(orchestrator), name="begin")
+        helper = group.create_task((first or _begin)(orchestrator), name="begin")
         if until_eof:
             _watch_input(lambda: loop.call_soon_threadsafe(stop))
-        _announce()
+        if first is None:
+            _announce()
         failure: OrchestratorError | None = None
         try:
             await orchestrator.run()

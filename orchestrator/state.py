@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import socket
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -128,8 +129,9 @@ class DeploymentFolder:
             pid = os.read(descriptor, 32).decode("ascii", "replace").strip()
             raise DeploymentRunningError(self.name, pid or "unknown") from error
         try:
-            os.ftruncate(descriptor, 0)
-            os.write(descriptor, f"{os.getpid()}\n".encode())
+            holder = f"{os.getpid()}\n".encode()
+            os.pwrite(descriptor, holder, 0)  # in place: there is room for it on a full disk, too
+            os.ftruncate(descriptor, len(holder))
         except OSError as error:
             raise StateFolderError(str(self.path), error.strerror or str(error)) from error
 
@@ -147,3 +149,13 @@ def known_deployments(root: Path) -> list[str]:
     if not root.is_dir():
         return []
     return sorted(entry.name for entry in root.iterdir() if (entry / "lock").is_file())
+
+
+def answers(control: Path) -> bool:
+    """Tell whether somebody serves a socket; one of a process that was killed is still there."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(os.fspath(control))
+        except OSError:
+            return False
+    return True

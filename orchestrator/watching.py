@@ -1,8 +1,9 @@
 """From changed files of this machine to what is done about them: `develop.watch`. Pure.
 
-Owns which entry a path concerns, under which name it is put into pods, and what is done once for
-many changes. Patterns are those of `.dockerignore` as far as they are common: a name matches at any
-depth, a path from the watched folder on, `*` and `**` as in shells; a folder covers what is in it.
+Owns which entry a path concerns, under which name it is put into pods, what is done once for many
+changes, and which pods lack some of them because they came later, or began with a fresh root.
+Patterns are those of `.dockerignore` as far as they are common: a name matches at any depth, a path
+from the watched folder on, `*` and `**` as in shells; a folder covers what is in it.
 """
 
 from __future__ import annotations
@@ -13,16 +14,31 @@ from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from orchestrator.phases import Phase
 from orchestrator.topology.schema.develop import WatchAction
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from orchestrator.phases import PodView
     from orchestrator.topology.schema import Topology
     from orchestrator.topology.schema.develop import WatchEntry
 
 ALWAYS_IGNORED = (".git", "__pycache__", "*.pyc", "*~", ".*.sw?", "4913", ".DS_Store", "*.podnet")
 """What editors and interpreters leave, and nobody means."""
+
+
+ROOTED = frozenset(
+    {
+        Phase.RUNNING,
+        Phase.HEALTHY,
+        Phase.UNHEALTHY,
+        Phase.EXITED,
+        Phase.RESTARTING,
+        Phase.CRASH_LOOP,
+    }
+)
+"""Where pods have a root for certain, which files can be put into."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,3 +162,44 @@ def _add(reaction: Reaction, rule: Rule, name: str, *, is_gone: bool) -> None:
         reaction.synced.setdefault(rule, []).append(name)
     elif name != ".":
         reaction.removed.append(f"{rule.target.rstrip('/')}/{name}")
+
+
+class Copies:
+    """What was put into pods since the watch began, and which pods have all of it."""
+
+    def __init__(self) -> None:
+        """Begin with pods that have nothing."""
+        self._names: dict[Rule, dict[str, None]] = {}
+        self._pods: dict[str, tuple[object, str]] = {}
+        """What each pod that has all is booted from, and where: another one has a fresh root."""
+
+    def note(self, reaction: Reaction) -> None:
+        """Take note of what pods are given."""
+        for rule, names in reaction.synced.items():
+            self._names.setdefault(rule, {}).update(dict.fromkeys(names))
+
+    def names(self, rule: Rule) -> list[str]:
+        """What has changed below a rule's path; some of it may be gone again."""
+        return list(self._names.get(rule, ()))
+
+    def complete(self, pod: PodView) -> None:
+        """Take note that a pod has all that there is to have."""
+        self._pods[pod.spec.name] = (pod.spec, pod.machine)
+
+    def lose(self, pod: str | None = None) -> None:
+        """Take it that a pod, or every one, lacks something."""
+        if pod is None:
+            self._pods.clear()
+        else:
+            self._pods.pop(pod, None)
+
+    def lacking(self, pods: Iterable[PodView], services: Iterable[str]) -> list[PodView]:
+        """Of some services' pods, those that can be given files and do not have all."""
+        wanted = frozenset(services)
+        return [
+            pod
+            for pod in pods
+            if pod.spec.service in wanted
+            and pod.phase in ROOTED
+            and self._pods.get(pod.spec.name) != (pod.spec, pod.machine)
+        ]

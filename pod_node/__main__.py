@@ -1,61 +1,62 @@
 """The node process: `python -m pod_node --socket PATH --state FOLDER`.
 
-Owns the process: its arguments, its lock, its sockets, its signals and its end. Says `ready` on
-standard output once it answers, with its TCP port where it has one, and what goes wrong on standard
-error. Ends on SIGTERM and SIGINT, and outlives whoever started it; with `--until-eof`, it ends when
-standard input does, which can bring it a lease, too.
+Owns the process's arguments and its first moments. Says `ready` on standard output once it answers,
+with its TCP port where it has one, and what goes wrong on standard error. Ends on SIGTERM and
+SIGINT, and outlives whoever started it; with `--until-eof`, it ends when standard input does, which
+can bring it a lease, too.
 
-The lock, `node.lock` in the state folder, is held as long as the process lives, and holds its id:
-no pod ever runs twice, and whoever finds it locked knows whom to ask, or to end.
+With `--on-call` it loads all that it needs first, and then reads the other arguments from standard
+input, as one line of JSON; it ends when there is none.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import contextlib
-import fcntl
+import json
 import logging
 import os
 import resource
-import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from pod_node.credentials import read_credentials
-from pod_node.engine import Compiler, EngineRuntime, create_engine, create_library
-from pod_node.errors import CredentialsError, NodeRunningError, PodNodeError, StateFolderError
-from pod_node.files import Roots, remove_roots
-from pod_node.images import CacheFolder, cache_root
-from pod_node.lock import LOCK_FILE
-from pod_node.node import Node
-from pod_node.parent import hear_parent
-from pod_node.service import PodNodeService, create_server
-from pod_node.serving import bind_private, bind_secured
-from pod_node.shelf import ImageShelf
-from pod_node.trunk_service import NodeTrunkService
+from vnet.loading import loading
 
 if TYPE_CHECKING:
-    from grpc import aio
+    from collections.abc import Sequence
 
 
 def main() -> None:
     """Run the node until it is told to end."""
-    arguments = _parse_arguments()
+    arguments = _parse_arguments(sys.argv[1:])
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # it tells of every stream that ends
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
-    _allow_many_files()
+    with loading():
+        from pod_node.errors import PodNodeError
+        from pod_node.running import load_engine, run
     try:
-        asyncio.run(_run(arguments))
+        compiler = load_engine()
+        if arguments.on_call:
+            arguments = _parse_arguments(_await_call())
+        if arguments.log is not None:
+            _write_errors_to(arguments.log)
+        logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
+        _allow_many_files()
+        run(arguments, compiler)
     except PodNodeError as error:
         sys.exit(f"error: {error}")
 
 
-def _parse_arguments() -> argparse.Namespace:
+def _parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m pod_node", description=__doc__)
-    parser.add_argument("--socket", type=Path, required=True, help="unix socket to serve on")
-    parser.add_argument("--state", type=Path, required=True, help="folder for logs and pods' roots")
+    on_call = "--on-call" in arguments
+    parser.add_argument("--socket", type=Path, required=not on_call, help="unix socket to serve on")
+    parser.add_argument(
+        "--state", type=Path, required=not on_call, help="folder for logs and pods' roots"
+    )
+    parser.add_argument("--on-call", action="store_true", help="read these from standard input")
+    parser.add_argument(
+        "--log", type=Path, metavar="FILE", help="what goes wrong, instead of standard error"
+    )
     parser.add_argument("--until-eof", action="store_true", help="end when standard input ends")
     parser.add_argument(
         "--listen", metavar="HOST", help="also serve on a free TCP port of this address"
@@ -63,95 +64,28 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--credentials", type=Path, metavar="FOLDER", help="what proves who the node is, for TCP"
     )
-    return parser.parse_args()
+    return parser.parse_args(arguments)
+
+
+def _await_call() -> list[str]:
+    """Wait until somebody says which node this is; end when nobody does."""
+    line = sys.stdin.buffer.readline()
+    if not line:
+        sys.exit(0)
+    arguments: list[str] = json.loads(line)
+    return arguments
+
+
+def _write_errors_to(log: Path) -> None:
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
 
 
 def _allow_many_files() -> None:
     """Take all the descriptors that the system grants: pods with mounts open files of the host."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-async def _run(arguments: argparse.Namespace) -> None:
-    logs = _logs_folder(arguments.state)
-    _hold(arguments.state)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    cache = CacheFolder(cache_root(os.environ))
-    compiler = Compiler(create_engine(), cache)
-    runtime = EngineRuntime(compiler)
-    shelf = ImageShelf(create_library(compiler, cache))
-    remove_roots(arguments.state)  # of a node that was killed
-    roots = Roots(arguments.state)
-    async with Node(runtime, shelf, logs, roots) as node:
-        service = PodNodeService(node, shelf, lambda: runtime.fabric.statistics()[:2])
-        server = create_server(service)
-        NodeTrunkService(runtime.trunk, lambda: runtime.networks).join(server)
-        bind_private(server, arguments.socket)
-        port = _bind_tcp(server, arguments)
-        await server.start()
-        if arguments.until_eof:
-            hear_parent(lambda: loop.call_soon_threadsafe(stop.set))
-        _announce(port)
-        await stop.wait()
-        await server.stop(grace=None)
-    _exit(arguments.socket)
-
-
-def _logs_folder(state: Path) -> Path:
-    try:
-        state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        state.chmod(0o700)
-        logs = state / "logs"
-        logs.mkdir(mode=0o700, exist_ok=True)
-    except OSError as error:
-        raise StateFolderError(str(state), error.strerror or str(error)) from error
-    return logs
-
-
-def _hold(state: Path) -> None:
-    """Keep every other node from this folder, until the process ends."""
-    try:
-        descriptor = os.open(state / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"{os.getpid()}\n".encode())
-    except BlockingIOError as error:
-        pid = os.read(descriptor, 32).decode("ascii", "replace").strip()
-        raise NodeRunningError(str(state), pid or "unknown") from error
-    except OSError as error:
-        raise StateFolderError(str(state), error.strerror or str(error)) from error
-
-
-def _exit(socket: Path) -> NoReturn:
-    """Leave nothing behind and end at once.
-
-    A compilation under way cannot be interrupted, and the interpreter would wait for its thread.
-    """
-    socket.unlink(missing_ok=True)
-    sys.stderr.flush()
-    os._exit(0)
-
-
-def _bind_tcp(server: aio.Server, arguments: argparse.Namespace) -> int | None:
-    """Serve on TCP too, where that was asked for; on which port."""
-    if arguments.listen is None:
-        return None
-    if arguments.credentials is None:
-        raise CredentialsError("--credentials", "a node on TCP needs them")
-    return bind_secured(server, arguments.listen, read_credentials(arguments.credentials))
-
-
-def _announce(port: int | None) -> None:
-    """Say that the node is ready, and on which TCP port.
-
-    Whatever else is printed goes where errors go.
-    """
-    with contextlib.suppress(BrokenPipeError):  # whoever waited for it is gone
-        os.write(1, b"ready\n" if port is None else f"ready {port}\n".encode())
-    os.dup2(2, 1)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from vnet.names import Answerer, Directory, NameServer, Zone
 
 if TYPE_CHECKING:
     from pod_node.spec import PodSpec
-    from vnet.configuration import Egress
+    from vnet.configuration import Egress, GuardedPorts
     from vnet.gateway import GatewaySwitch, Resolve
     from vnet.host import HostEndpoint, Watches
 
@@ -81,9 +81,11 @@ class PodGateway:
         """Replace all names of a network."""
         self._directory.publish(network, names)
 
-    def configure(self, egress: Iterable[Egress], *, is_open: bool) -> None:
-        """Replace all rules, and open or close the way out."""
-        self._gateway.configure(egress)
+    def configure(
+        self, egress: Iterable[Egress], guarded: Iterable[GuardedPorts], *, is_open: bool
+    ) -> None:
+        """Replace all rules and what they do not open, and open or close the way out."""
+        self._gateway.configure(egress, guarded)
         if is_open:
             self._gateway.open()
         else:

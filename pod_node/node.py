@@ -413,8 +413,8 @@ class Node:
         """
         life = self._life(name)
         running = not life.ended.is_set()
-        tree = PodTree.of_pod(life.mounts, life.folders, running=running)
-        return tree, life.pod.disks() if running else self._roots.book(name)
+        book = life.pod.disks() if running else self._roots.book(name)
+        return PodTree.of_pod(life.mounts, life.folders, book.hidden(), running=running), book
 
     def _life(self, name: str) -> _Life:
         life = self._lives.get(name)
@@ -548,7 +548,8 @@ class Node:
         _cancel_checks(life)
         self.logs.end(name)
         life.console.ended(end)
-        self._roots.close(name, life.pod.disks().usage())
+        disks = life.pod.disks()
+        self._roots.close(name, disks.usage(), disks.hidden())
         self._sweep()
         exited_at_s = self._wall()
         life.status = replace(

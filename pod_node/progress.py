@@ -14,6 +14,8 @@ class Phase(Enum):
     """Another process prepares the same image."""
     FETCHING = "fetching"
     CHECKING = "checking"
+    RECEIVING = "receiving"
+    """Getting what another machine has prepared."""
     BUILDING = "building"
     """Making the module from source; takes minutes."""
     COMPILING = "compiling"
@@ -35,7 +37,7 @@ class Progress:
     elapsed_s: float = 0.0
     """Since the preparation of this image began."""
     source: str = ""
-    """Where the bytes come from when FETCHING, the step when BUILDING; else empty."""
+    """Where the bytes come from when FETCHING or RECEIVING, the step when BUILDING; else empty."""
 
     @property
     def doing(self) -> str:

@@ -15,7 +15,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ipaddress import IPv4Address, IPv4Network, IPv6Network
+    from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 DEFAULT_QUEUE_PACKETS = 1000
 """netem's default limit."""
@@ -240,6 +240,18 @@ class Egress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GuardedPorts:
+    """Ports of a machine that no egress rule opens: those of what runs the deployment itself."""
+
+    addresses: tuple[IPv4Address | IPv6Address, ...]
+    ports: tuple[PortRange, ...]
+    is_here: bool = False
+    """Whether it is the node's own machine; then every address of it counts, loopback too."""
+    reason: str
+    """Whose they are, for reports."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkConfiguration:
     """All of it."""
 
@@ -254,3 +266,5 @@ class NetworkConfiguration:
     """Whether connects to addresses outside every network go to the egress gateway."""
     egress: tuple[Egress, ...] = ()
     """At most one for each service; without effect while `gateway` is off."""
+    guarded: tuple[GuardedPorts, ...] = ()
+    """What egress rules do not open, whatever they say."""

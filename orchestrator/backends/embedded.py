@@ -125,8 +125,13 @@ class EmbeddedBackend(OneNode):
         if starting is None or not starting.waits:
             starting = start_node(self._folder)
         self._found, output = starting.take()
-        if await _first_line(output) != READY:
-            raise await self.death()
+        if await _first_line(output) == READY:
+            return
+        death = await self.death()
+        if not starting.was_on_call:
+            raise death
+        self._forget()
+        await self._start()  # once more, in a way that its log has all that it says
 
     def _last_lines(self) -> tuple[str, ...]:
         with self._folder.node_log.open("rb") as log:

@@ -16,7 +16,7 @@ from orchestrator.placement.values import MAPS_DEFAULT, NodeOffer, pods_most
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_MAP_COUNT = Path("/proc/sys/vm/maxmap_count")
+_MAP_COUNT = Path("/proc/sys/vm/max_map_count")
 
 
 def this_machine(

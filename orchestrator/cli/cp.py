@@ -148,6 +148,12 @@ class _NoBook:
     def linked(self, target: str) -> None:
         """Look for links."""
 
+    def hide(self, path: str) -> None:
+        """Hide it."""
+
+    def change(self, path: str) -> None:
+        """It has changed."""
+
 
 def _place_here(target: str) -> tuple[PodTree, str]:
     """Give a tree for what is put here: the folder around the target, and nothing else."""

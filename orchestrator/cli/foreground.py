@@ -30,12 +30,11 @@ if TYPE_CHECKING:
 
     from orchestrator.backends.backend import Backend
     from orchestrator.backends.starting import StartingNode
-    from orchestrator.backends.wish import RayWish
+    from orchestrator.cli.booting import UpRequest
     from orchestrator.cli.screen import UpScreen
     from orchestrator.cli.up import UpOptions
     from orchestrator.phases import PodView
     from orchestrator.state import DeploymentFolder
-    from orchestrator.topology.schema import Topology
     from orchestrator.topology.source import TopologySource
 
 FLUSH_S = 0.5
@@ -44,14 +43,7 @@ STOP_S = 1.0
 """How long all pods together get to end by themselves after a signal."""
 
 
-def host(
-    folder: DeploymentFolder,
-    node: StartingNode | None,
-    wish: RayWish | None,
-    topology: Topology,
-    source: TopologySource,
-    options: UpOptions,
-) -> int:
+def host(request: UpRequest, node: StartingNode | None) -> int:
     """Run a deployment until it ends or is stopped; return the exit status.
 
     The caller holds the folder, and may have started a node for it if it is to be on this machine.
@@ -59,13 +51,12 @@ def host(
     Raises:
         OrchestratorError: it failed; everything was taken down.
     """
-    from orchestrator.cli.up import screen_for
-
+    folder = request.folder
     with Store.open(folder.database) as store:
-        session = _Session(folder, store, source, options)
+        session = _Session(folder, store, request.source, request.options)
         printer = Printer(session.on_broken_output)
-        screen = screen_for(printer, topology, options)
-        session.use(open_backend(folder, wish, screen.show_notice, node))
+        screen = request.make_screen(printer)
+        session.use(open_backend(folder, request.wish, screen.show_notice, node))
         try:
             status = asyncio.run(session.run(screen))
         finally:

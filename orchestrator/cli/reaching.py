@@ -140,8 +140,7 @@ def find_deployment(name: str | None) -> Reach:
     Raises:
         NoDeploymentError: it does not run, or there is no choice, or too much of it.
     """
-    from orchestrator.spawning import answers
-    from orchestrator.state import DeploymentFolder, known_deployments, state_root
+    from orchestrator.state import DeploymentFolder, answers, known_deployments, state_root
 
     root = state_root(os.environ)
     if name is not None and answers(DeploymentFolder(root, name).control_socket):

@@ -8,6 +8,9 @@ pipe, it is one line for each step.
 from __future__ import annotations
 
 import itertools
+import os
+import shutil
+import sys
 from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.cli.pictures import (
@@ -32,10 +35,13 @@ if TYPE_CHECKING:
     from orchestrator.cli.printer import Printer
     from orchestrator.phases import PodView
     from orchestrator.steps import StepView
+    from orchestrator.topology.schema import Topology
     from pod_node.progress import Progress
     from pod_node.records import LogLines
     from pod_node.status import OpenPortal
 
+QR_MARGIN = 4
+"""Lines of a terminal that a QR code leaves for what belongs to it."""
 _PASSING = (
     Phase.WAITING,
     Phase.PULLING,
@@ -188,6 +194,32 @@ class UpScreen:
         if len(lines) > rows or len(lines[0]) > columns:
             return ""
         return "\n" + "".join(f"{on_dark(line)}\n" for line in lines)
+
+
+def screen_for(printer: Printer, topology: Topology, *, qr: bool | None) -> UpScreen:
+    """Choose how a start is shown.
+
+    Args:
+        printer: Takes all text.
+        topology: What is started.
+        qr: Whether to show a QR code; None does on a terminal with room for it.
+    """
+    from orchestrator.topology.members import Roster
+
+    terminal = sys.stdout.isatty()
+    size = shutil.get_terminal_size()
+    space: tuple[int, int] | None = (size.columns, size.lines - QR_MARGIN) if terminal else None
+    if qr is not None:
+        space = (sys.maxsize, sys.maxsize) if qr else None
+    steps: Steps = LineSteps(printer)
+    if terminal and sys.stderr.isatty():
+        from orchestrator.cli.bars import BarSteps
+
+        steps = BarSteps()
+    roster = Roster(topology)
+    names = roster.pods(map(roster.find, topology.services))
+    colours = terminal and not os.environ.get("NO_COLOR")
+    return UpScreen(printer, steps, names, colours=colours, qr_space=space)
 
 
 def image_step(step: Progress) -> str:

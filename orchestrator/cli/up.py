@@ -7,37 +7,24 @@ orchestrator that runs already. Exit statuses are those of the three; a dry run'
 
 from __future__ import annotations
 
-import asyncio
-import os
-import shutil
-import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from orchestrator.cli.booting import boot, read_request
 from orchestrator.cli.options import read_duration
+from vnet.loading import loading
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from orchestrator.access import ListenAddress
-    from orchestrator.backends.wish import RayWish
-    from orchestrator.cli.printer import Printer
-    from orchestrator.cli.screen import Steps, UpScreen
-    from orchestrator.spawning import ForkedProcess
-    from orchestrator.state import DeploymentFolder
-    from orchestrator.topology.loader import Reading
-    from orchestrator.topology.schema import Topology
-    from orchestrator.topology.source import TopologySource
+    from orchestrator.backends.starting import StartingNode
+    from orchestrator.cli.background import Watcher
+    from orchestrator.cli.booting import UpRequest
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-QR_MARGIN = 4
-"""Lines of a terminal that a QR code leaves for what belongs to it."""
-TURN_S = 30.0
-"""How long to wait for another process that starts or ends the same deployment."""
-RETRY_S = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +36,8 @@ class UpOptions:
     wait_timeout_s: float | None = None
     force_recreate: bool = False
     services: tuple[str, ...] = ()
+    name: str | None = None
+    """Of the deployment, instead of the file's."""
     qr: bool | None = None
     ray: str | None = None
     """A Ray cluster's address, empty for any."""
@@ -60,6 +49,11 @@ class UpOptions:
 @click.command("up", short_help="Boot a topology, or change a running one.")
 @click.argument("file", metavar="FILE", type=click.Path(path_type=str))
 @click.argument("services", metavar="[SERVICE]...", nargs=-1)
+@click.option(
+    "--name",
+    metavar="NAME",
+    help="Of the deployment, instead of the file's: one topology can run under several.",
+)
 @click.option("-d", "--detach", is_flag=True, help="Leave it running in the background.")
 @click.option("--dry-run", is_flag=True, help="Only show the steps that would be taken.")
 @click.option(
@@ -109,6 +103,7 @@ def command(
     context: click.Context,
     file: str,
     services: tuple[str, ...],
+    name: str | None,
     detach: bool,
     dry_run: bool,
     wait: bool,
@@ -133,16 +128,13 @@ def command(
     from orchestrator.access import listen_address
 
     address = listen_address(listen, tls_cert, tls_key, tls_client_ca, token_file)
-    reading = _load(file)
-    if reading.topology is None or reading.source is None:
-        context.exit(1)
-    _check_services(reading.topology, services)
     options = UpOptions(
         detach=detach or wait,
         wait=wait,
         wait_timeout_s=wait_timeout_s,
         force_recreate=force_recreate,
         services=services,
+        name=name,
         qr=qr,
         ray=ray,
         watch=watch,
@@ -151,52 +143,33 @@ def command(
     if watch and (options.detach or dry_run):
         raise click.UsageError("--watch goes on as long as the command does; run podnet watch")
     if dry_run:
-        context.exit(_dry_run(reading.topology, reading.source, options))
-    context.exit(_up(reading.topology, reading.source, options))
+        context.exit(_dry_run(file, options))
+    if options.detach:
+        from orchestrator.cli.background import leave_behind
+
+        behind = leave_behind(lambda watcher: boot(file, options, partial(_host_behind, watcher)))
+        context.exit(behind)
+    context.exit(boot(file, options, _host_here))
 
 
-def _load(file: str) -> Reading:
-    from orchestrator.topology.loader import read_topology
-    from orchestrator.topology.render import count, render_problems
-    from pod_node.images import absolute_reference
+def _dry_run(file: str, options: UpOptions) -> int:
+    import asyncio
 
-    reading = read_topology(file, os.environ, absolute_reference)
-    if reading.problems:
-        click.echo(render_problems(reading.problems), err=True)
-    if reading.topology is None:
-        errors = count(len(reading.errors), "error")
-        click.echo(f"error: {reading.file}: {errors}; nothing was started", err=True)
-    return reading
-
-
-def _check_services(topology: Topology, services: Sequence[str]) -> None:
-    from orchestrator.topology.members import Roster
-
-    roster = Roster(topology)
-    for service in services:
-        roster.find_service(service)
-
-
-def _folder(topology: Topology) -> DeploymentFolder:
-    from orchestrator.state import DeploymentFolder, state_root
-
-    return DeploymentFolder(state_root(os.environ), topology.name)
-
-
-def _dry_run(topology: Topology, source: TopologySource, options: UpOptions) -> int:
     from orchestrator.cli.attached import steps_of_running
     from orchestrator.looking_ahead import steps_ahead
-    from orchestrator.spawning import answers
+    from orchestrator.state import answers
 
-    folder = _folder(topology)
-    if answers(folder.control_socket):
-        steps = asyncio.run(steps_of_running(folder, source, options))
+    request = read_request(file, options)
+    if request is None:
+        return 1
+    if answers(request.folder.control_socket):
+        steps = asyncio.run(steps_of_running(request.folder, request.source, options))
     else:
         steps = asyncio.run(
             steps_ahead(
-                folder,
-                topology,
-                source,
+                request.folder,
+                request.topology,
+                request.source,
                 force_recreate=options.force_recreate,
                 services=options.services,
             )
@@ -208,80 +181,16 @@ def _dry_run(topology: Topology, source: TopologySource, options: UpOptions) -> 
     return 0
 
 
-def _up(topology: Topology, source: TopologySource, options: UpOptions) -> int:
-    from orchestrator.spawning import answers, fork_background
-    from orchestrator.state import DeploymentRunningError
-
-    folder = _folder(topology)
-    if options.watch:
-        from orchestrator.cli.watch import watch_beside
-
-        watch_beside(folder.control_socket, topology)
-
-    def attach(started: ForkedProcess | None = None) -> int:
-        from orchestrator.cli.attached import Attached
-
-        def make_screen(printer: Printer) -> UpScreen:
-            return screen_for(printer, topology, options)
-
-        return Attached(folder, source, options, make_screen, started).run()
-
-    if options.detach:
-        if answers(folder.control_socket):
-            return attach()
-        return attach(fork_background(folder, options.listen, ray_wish(topology, options)))
-    waited = 0.0
-    while True:
-        if answers(folder.control_socket):
-            return attach()
-        try:
-            return _host(folder, topology, source, options)
-        except DeploymentRunningError:
-            # Another process starts it or ends it: its socket will answer, or its lock be free.
-            if waited >= TURN_S:
-                raise
-            waited += RETRY_S
-            asyncio.run(asyncio.sleep(RETRY_S))
-
-
-def ray_wish(topology: Topology, options: UpOptions) -> RayWish | None:
-    """Say whether the pods are to run on a Ray cluster; the command line wins over the file."""
-    from orchestrator.backends.wish import RayWish
-    from orchestrator.topology.placement_values import BackendKind
-
-    if options.ray is not None:
-        return RayWish(address=options.ray)
-    return RayWish() if topology.backend is BackendKind.RAY else None
-
-
-def _host(
-    folder: DeploymentFolder, topology: Topology, source: TopologySource, options: UpOptions
-) -> int:
-    from orchestrator.backends.starting import node_ahead
-
-    wish = ray_wish(topology, options)
-    with folder.hold(), node_ahead(folder, wish) as node:
+def _host_here(request: UpRequest, node: StartingNode | None) -> int:
+    with loading():
         from orchestrator.cli.foreground import host  # takes as long to load as a node to start
 
-        return host(folder, node, wish, topology, source, options)
+    return host(request, node)
 
 
-def screen_for(printer: Printer, topology: Topology, options: UpOptions) -> UpScreen:
-    """Choose how a start is shown."""
-    from orchestrator.cli.screen import LineSteps, UpScreen
-    from orchestrator.topology.members import Roster
+def _host_behind(watcher: Watcher, request: UpRequest, node: StartingNode | None) -> int:
+    watcher.name(request.folder)
+    with loading():
+        from orchestrator.cli.opening import host
 
-    terminal = sys.stdout.isatty()
-    size = shutil.get_terminal_size()
-    space: tuple[int, int] | None = (size.columns, size.lines - QR_MARGIN) if terminal else None
-    if options.qr is not None:
-        space = (sys.maxsize, sys.maxsize) if options.qr else None
-    steps: Steps = LineSteps(printer)
-    if terminal and sys.stderr.isatty():
-        from orchestrator.cli.bars import BarSteps
-
-        steps = BarSteps()
-    roster = Roster(topology)
-    names = roster.pods(map(roster.find, topology.services))
-    colours = terminal and not os.environ.get("NO_COLOR")
-    return UpScreen(printer, steps, names, colours=colours, qr_space=space)
+    return host(watcher, request, node)

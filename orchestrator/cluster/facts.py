@@ -7,6 +7,7 @@ podnet, and that the processor has what the engine needs.
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 import socket
 from importlib.metadata import version
@@ -14,6 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from orchestrator.backends.machine import map_count
+from orchestrator.cluster.listening import machine_addresses
 from orchestrator.cluster.values import MachineFacts
 from orchestrator.placement.values import pods_most
 
@@ -28,14 +30,16 @@ def machine_facts() -> MachineFacts:
     """Say what this machine is."""
     return MachineFacts(
         hostname=socket.gethostname(),
-        boot_id=_read(_BOOT_ID),
+        machine=f"{_read(_BOOT_ID)} {_network()}",
         system=platform.system().lower(),
         architecture=platform.machine(),
         pods_most=pods_most(map_count()),
         podnet=version("podnet"),
         contract=_contract(),
-        engine=f"{version('wasmtime')} {platform.machine()}",
+        python=".".join(platform.python_version_tuple()[:2]),
+        engine=version("wasmtime"),
         missing=tuple(_missing()),
+        addresses=machine_addresses(),
     )
 
 
@@ -48,6 +52,14 @@ def unfit_reason(there: MachineFacts, here: MachineFacts) -> str:
             f"it has podnet {there.podnet} ({there.contract}) and this machine podnet "
             f"{here.podnet} ({here.contract}); install the same on both"
         )
+    for name, theirs, ours in (
+        ("Python", there.python, here.python),
+        ("wasmtime", there.engine, here.engine),
+    ):
+        if theirs != ours:
+            return (
+                f"it has {name} {theirs} and this machine {name} {ours}; install the same on both"
+            )
     return ""
 
 
@@ -78,6 +90,14 @@ def _flags() -> frozenset[str]:
         if line.startswith("flags"):
             return frozenset(line.partition(":")[2].split())
     return frozenset()
+
+
+def _network() -> str:
+    """What Linux calls this process's network namespace."""
+    try:
+        return os.readlink("/proc/self/ns/net")
+    except OSError:
+        return ""
 
 
 def _read(path: Path) -> str:

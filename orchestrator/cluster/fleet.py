@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, TypeVar
 from orchestrator.backends.backend import UnknownNodeError
 from orchestrator.backends.nodes import PodsDisplaced
 from orchestrator.cluster.assignments import Assignments
+from orchestrator.cluster.distribution import Distribution
+from orchestrator.cluster.guarding import guarded_by
 from orchestrator.cluster.peers import peers_of
 from orchestrator.cluster.portals import FleetPortals
 from orchestrator.cluster.streams import Streams
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from pod_node.spec import PodSpec
     from pod_node.status import NodeEvent, OpenPortal, PortalBackend
     from vnet.capture import CaptureBatch, CaptureWish
+    from vnet.configuration import GuardedPorts
     from vnet.ping import NumberedEcho, PingPlan
     from vnet.statistics import NetworkStatistics
 
@@ -62,8 +65,13 @@ class NoNodeError(NodeRefusedError):
 class Fleet:
     """The nodes of one deployment, as `backends.nodes.Nodes` has it."""
 
-    def __init__(self, deployment: str) -> None:
-        """Begin without a node."""
+    def __init__(self, deployment: str, notice: Callable[[str], None] = lambda text: None) -> None:
+        """Begin without a node.
+
+        Args:
+            deployment: Its name.
+            notice: Takes lines for whoever watches.
+        """
         self._marks: dict[str, NodeState] = {}
         """Nodes that are to take no more pods, whether they are there or not."""
         self._members: dict[str, Member] = {}
@@ -72,11 +80,13 @@ class Fleet:
         self._grace_s: dict[str, float] = {}
         self._networks: dict[str, IPv4Network] = {}
         self._configuration: NetworkConfiguration | None = None
+        self._guarded: tuple[GuardedPorts, ...] = ()
         self._names: dict[str, Mapping[str, Sequence[IPv4Address]]] = {}
         self._turn = asyncio.Lock()
         """What all nodes have is changed by one after the other."""
         self._portals = FleetPortals()
         self._streams = Streams(self._owner_name, self._is_checked)
+        self._distribution = Distribution(self._streams.prepare, notice)
         self._joined = asyncio.Event()
 
     # --- nodes ---
@@ -132,6 +142,7 @@ class Fleet:
             for status in existing:
                 await self._adopt(member, status)
             await self._tell_peers()
+            await self._configure_all()
             await self._portals.settle(self.members)
             await self._streams.join(member)
             self._joined.set()
@@ -153,6 +164,7 @@ class Fleet:
             self._portals.leave(member)
             await self._portals.settle(self.members)
             await self._tell_peers()
+            await self._configure_all()
         await self._streams.tell(PodsDisplaced(tuple(pods), f"node {name} lost: {reason}"))
 
     @property
@@ -257,8 +269,18 @@ class Fleet:
     async def configure_network(self, configuration: NetworkConfiguration) -> None:
         """Replace links, routes, faults and policies."""
         async with self._turn:
-            await self._all(lambda client: client.configure_network(configuration))
-            self._configuration = configuration
+            before, self._configuration = self._configuration, configuration
+            try:
+                await self._configure_all()
+            except NodeRefusedError:
+                self._configuration = before
+                raise
+
+    async def guard(self, ports: Iterable[GuardedPorts]) -> None:
+        """Keep ports of machines that have no node from all pods."""
+        self._guarded = tuple(ports)
+        async with self._turn:
+            await self._configure_all()
 
     async def statistics(self) -> NodeUsage:
         """Say what all nodes and their pods use together."""
@@ -419,7 +441,7 @@ class Fleet:
             if spec.image == image and name in owners
         }
         members = [member for member in self.members if member.name in wanted] or self.members
-        return self._streams.prepare(members, image)
+        return self._distribution.bring(members, self.members, image)
 
     # --- portals ---
 
@@ -461,8 +483,9 @@ class Fleet:
             await member.call(client.attach_networks(self._networks.items()))
         else:
             self._networks = await member.call(client.list_networks())
-        if self._configuration is not None:
-            await member.call(client.configure_network(self._configuration))
+        member.configuration = self._configuration_for(member, [*self.members, member])
+        if member.configuration is not None:
+            await member.call(client.configure_network(member.configuration))
         for network, names in self._names.items():
             await member.call(client.publish_names(network, names))
 
@@ -486,6 +509,25 @@ class Fleet:
                 continue
             member.peers = peers
             await self._reach(member, member.client.set_peers(peers))
+
+    async def _configure_all(self) -> None:
+        """Tell every node what its network is like, if that has changed."""
+        await _together([self._configure(member) for member in self.members])
+
+    async def _configure(self, member: Member) -> None:
+        configuration = self._configuration_for(member, self.members)
+        if configuration is not None and configuration != member.configuration:
+            await self._reach(member, member.client.configure_network(configuration))
+            member.configuration = configuration
+
+    def _configuration_for(
+        self, member: Member, members: Sequence[Member]
+    ) -> NetworkConfiguration | None:
+        """What a node's network is like, with what that node keeps from its pods."""
+        if self._configuration is None:
+            return None
+        guarded = guarded_by(member, members, self._guarded)
+        return replace(self._configuration, guarded=(*self._configuration.guarded, *guarded))
 
     async def _all(self, make: Callable[[NodeClient], Awaitable[object]]) -> None:
         """Have every node do the same."""
@@ -529,7 +571,7 @@ class Fleet:
         """Make sure that a node has an image; most often it does."""
         if image in self._streams.prepared(member):
             return
-        async for _ in self._streams.prepare([member], image):
+        async for _ in self._distribution.bring([member], self.members, image):
             pass
 
     def _marked(self, offer: NodeOffer) -> NodeOffer:

@@ -14,8 +14,12 @@ from typing import TYPE_CHECKING, TypeVar
 from orchestrator.codec import NodeLostError
 
 if TYPE_CHECKING:
+    from ipaddress import IPv4Address, IPv6Address
+
+    from orchestrator.cluster.carrying import Carrier
     from orchestrator.codec import NodeClient
     from orchestrator.placement import NodeOffer
+    from vnet.configuration import NetworkConfiguration, PortRange
     from vnet.trunk import PeerSpec, TrunkSettings
 
 _T = TypeVar("_T")
@@ -31,18 +35,36 @@ class MemberSettings:
     is_here: bool
     """Whether it is on the orchestrator's own machine."""
     pid: int = 0
+    machine: str = ""
+    """Tells the machines apart."""
+    addresses: tuple[IPv4Address | IPv6Address, ...] = ()
+    """Of its machine."""
+    ports: tuple[PortRange, ...] = ()
+    """Of its machine, that pods must not reach."""
 
 
 class Member:
     """A node that belongs to a fleet."""
 
-    def __init__(self, settings: MemberSettings, client: NodeClient) -> None:
+    def __init__(
+        self, settings: MemberSettings, client: NodeClient, carrier: Carrier | None = None
+    ) -> None:
+        """Have a node.
+
+        Args:
+            settings: What a fleet has to know of it.
+            client: The way to it.
+            carrier: The way of images' parts to and from its machine, if there is one.
+        """
         self.name = settings.offer.name
         self.settings = settings
         self.client = client
+        self.carrier = carrier
         self.trunk_address = ""
         self.peers: tuple[PeerSpec, ...] | None = None
         """What it was told of others."""
+        self.configuration: NetworkConfiguration | None = None
+        """What its network was told to be like."""
         self._gone: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._condemned = asyncio.Event()
         self._why = ""

@@ -1,7 +1,8 @@
 """One node process on one machine: started, kept alive by leases, watched, ended.
 
 Owns the process and its folder, and asks for its leases. A machine's facts are read here, where
-they hold. Runs where the node runs; who calls it, and how, is a backend's business.
+they hold, and parts of images go into and out of its cache here. Runs where the node runs; who
+calls it, and how, is a backend's business.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ import os
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
 from orchestrator.cluster.facts import machine_facts
 from orchestrator.cluster.values import MachineFacts, NodeEnd, NodeOrder, NodeReady
 from orchestrator.state import state_root
+from pod_node.fingerprint import fingerprint
+from pod_node.images import CacheFolder, ImageDesk, ImageParts, cache_root
+from pod_node.images.errors import CacheFolderError, PartRefusedError
 from pod_node.lease import FENCED_STATUS, boot_time, lease_line
 
 STOP_S = 3.0
@@ -35,11 +39,25 @@ Renew: TypeAlias = Callable[[], Awaitable[float | None]]
 class Supervisor:
     """Looks after one node."""
 
-    def __init__(self) -> None:
+    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+        """Prepare; `environment` is the node's, and says where it keeps what."""
+        self._environment = environment
         self._process: Process | None = None
         self._folder = Path()
         self._ready: NodeReady | None = None
         self._end: NodeEnd | None = None
+        self._images: ImageDesk | None = None
+
+    @property
+    def images(self) -> ImageDesk:
+        """Where other machines get parts of images, and give them.
+
+        Raises:
+            PartRefusedError: no node was started, or it has no folder for a cache.
+        """
+        if self._images is None:
+            raise PartRefusedError("images", "this machine has no cache")
+        return self._images
 
     @property
     def ready(self) -> NodeReady | None:
@@ -59,6 +77,9 @@ class Supervisor:
             renew: Asks for its leases.
         """
         self._end = None
+        with contextlib.suppress(CacheFolderError):  # the node says so in better words
+            parts = ImageParts(CacheFolder(cache_root(self._environment)), fingerprint())
+            self._images = ImageDesk(parts, order.sealing_key)
         try:
             process = await self._spawn(order)
         except OSError as error:
@@ -128,7 +149,7 @@ class Supervisor:
                 self._process.send_signal(signal.SIGKILL)
 
     async def _spawn(self, order: NodeOrder) -> Process:
-        self._folder = state_root(os.environ) / order.deployment / "nodes" / order.node
+        self._folder = state_root(self._environment) / order.deployment / "nodes" / order.node
         await asyncio.to_thread(_prepare, self._folder, order)
         with (self._folder / "node.log").open("wb") as log:
             # -P: what lies in the current folder must not stand in for a module of ours.
@@ -139,6 +160,7 @@ class Supervisor:
                 stdin=PIPE,
                 stdout=PIPE,
                 stderr=log,
+                env=self._environment,
                 start_new_session=True,
             )
 

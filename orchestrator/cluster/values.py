@@ -15,8 +15,8 @@ class MachineFacts:
     """What a supervisor says of the machine that it is on."""
 
     hostname: str
-    boot_id: str
-    """The same for all that runs on a machine until it is started again."""
+    machine: str
+    """The same for all that shares its loopback, until it is started again."""
     system: str
     architecture: str
     pods_most: int
@@ -24,10 +24,15 @@ class MachineFacts:
     """Version of podnet."""
     contract: str
     """Digest of the contracts between orchestrator and node."""
+    python: str
+    """Version of Python, without what is compatible."""
     engine: str
-    """Tells which compiled modules can run there."""
+    """Version of wasmtime."""
     missing: tuple[str, ...] = ()
     """What podnet needs and the machine lacks."""
+    addresses: tuple[str, ...] = ()
+    ports: tuple[tuple[int, int], ...] = ()
+    """Ranges of ports that pods must not reach."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +45,8 @@ class NodeOrder:
     """Address of the machine on which the node listens."""
     credentials: NodeCredentials
     lease_s: float
+    sealing_key: bytes
+    """By which machines of the deployment know each other's parts of images."""
     volumes: tuple[str, ...] = ()
     """Folders that have to exist."""
 

@@ -9,7 +9,7 @@
 - `bindings.py` every use of wasmtime-py's private API; `errors.py` what can go wrong on the way.
 """
 
-from pod_node.engine.compiler import Compiler, create_engine, fingerprint
+from pod_node.engine.compiler import Compiler, create_engine
 from pod_node.engine.errors import InvalidModuleError, KernelMissingError, UnsupportedModuleError
 from pod_node.engine.once import GuestRunner, create_library
 from pod_node.engine.runtime import EngineRuntime
@@ -23,5 +23,4 @@ __all__ = [
     "UnsupportedModuleError",
     "create_engine",
     "create_library",
-    "fingerprint",
 ]

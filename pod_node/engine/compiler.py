@@ -1,17 +1,15 @@
 """The process's engine and its modules: the kernel, the small linking modules, and guests.
 
-Owns the engine's configuration and the fingerprint that keys compiled code. What was compiled once
-is kept by the image store's compile cache: a node that starts compiles neither kernel nor linking
-modules again, which would take longer than all else that it does before its first pod.
+Owns the engine's configuration; what of it keys compiled code is `pod_node.fingerprint`'s. What was
+compiled once is kept by the image store's compile cache: a node that starts compiles neither kernel
+nor linking modules again, which would take longer than all else that it does before its first pod.
 """
 
 from __future__ import annotations
 
 import hashlib
-import platform
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 
@@ -22,11 +20,11 @@ from pod_node.engine.errors import (
     InvalidModuleError,
     KernelMissingError,
 )
+from pod_node.engine.metering import metered
+from pod_node.engine.wasm_code import UnknownCodeError
+from pod_node.fingerprint import WASM_STACK_BYTES, fingerprint
 from pod_node.images import CacheFolder, CompileCache, ImageError
 from pod_node.progress import Reporter
-
-WASM_STACK_BYTES = 1 << 20
-"""Deep recursion in interpreters ends here as a trap; threads have eight times that."""
 
 
 def create_engine() -> wasmtime.Engine:
@@ -41,22 +39,6 @@ def create_engine() -> wasmtime.Engine:
     return wasmtime.Engine(config)
 
 
-def fingerprint() -> str:
-    """Tell this engine's version and configuration and this processor from all others."""
-    processor = hashlib.sha256(_processor().encode()).hexdigest()[:16]
-    return f"wasmtime-{version('wasmtime')}-epochs-threads-{WASM_STACK_BYTES}-{processor}"
-
-
-def _processor() -> str:
-    """Return what code generation depends on: the architecture and the processor's features."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    features = next((line for line in lines if line.startswith(("flags", "Features"))), "")
-    return f"{platform.machine()} {features}"
-
-
 class Compiler:
     """Compiles for one engine."""
 
@@ -65,18 +47,27 @@ class Compiler:
         self.engine = engine
         self._texts: dict[str, wasmtime.Module] = {}
         self._kernel: wasmtime.Module | None = None
-        self._kept = None if cache is None else CompileCache(cache, self.serialize, fingerprint())
+        self._kept = (
+            None if cache is None else CompileCache(cache, self._serialize_own, fingerprint())
+        )
 
     def serialize(self, module: bytes) -> bytes | bytearray:
-        """Compile a module to what `load` reads back.
+        """Compile a guest's module to what `load` reads back.
 
         Raises:
             InvalidModuleError: it is no valid WebAssembly.
         """
         try:
-            return wasmtime.Module(self.engine, module).serialize()
+            wasmtime.Module.validate(self.engine, module)  # before anything is added to it
+            return self._serialize_own(metered(module))
+        except UnknownCodeError as error:
+            raise InvalidModuleError(f"{error} is not known to podnet") from error
         except wasmtime.WasmtimeError as error:
             raise InvalidModuleError(str(error).splitlines()[0]) from error
+
+    def _serialize_own(self, module: bytes) -> bytes | bytearray:
+        """Compile the kernel or a linking module to what `load` reads back."""
+        return wasmtime.Module(self.engine, module).serialize()
 
     def load(self, artifact: Path) -> wasmtime.Module:
         """Map a compiled module; `artifact` must come from `serialize` of an equal engine.

@@ -1,4 +1,4 @@
-"""What a pod's own files take, as its kernel counts it."""
+"""What a pod's own files take and what its root hides of layers, as its kernel has it."""
 
 from __future__ import annotations
 
@@ -63,3 +63,32 @@ class FabricDisks:
     def linked(self, target: str) -> None:
         """Have the kernel look for symbolic links there from now on."""
         self._fabric.call("host_files_linked", self._files, self._rows[target])
+
+    def hidden(self) -> tuple[str, ...]:
+        """Which paths of layers are not seen."""
+        paths: list[str] = []
+        at, size = self._fabric.staging, self._fabric.staging_size
+        while count := self._fabric.call("host_layers_hidden", self._files, len(paths), at, size):
+            texts = bytes(self._fabric.view[at : at + size]).split(b"\0", count)[:count]
+            paths += (text.decode("utf-8", "surrogateescape") for text in texts)
+        return tuple(paths)
+
+    def hide(self, path: str) -> None:
+        """Have layers show nothing more at a path.
+
+        Raises:
+            DiskFullError: the kernel has no room to keep it in mind.
+        """
+        at, length = self._stage(path)
+        if self._fabric.try_call("host_layers_hide", self._files, at, length) < 0:
+            raise DiskFullError("/", of_pod=True)
+
+    def change(self, path: str) -> None:
+        """Tell that something is about to be put over a layer."""
+        self._fabric.call("host_layers_change", self._files, *self._stage(path))
+
+    def _stage(self, path: str) -> tuple[int, int]:
+        encoded = path.encode("utf-8", "surrogateescape")
+        at = self._fabric.staging
+        self._fabric.view[at : at + len(encoded)] = encoded
+        return at, len(encoded)

@@ -13,13 +13,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pod_node.files import lower_layers
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import wasmtime
 
     from pod_node.files import PodFolders
-    from pod_node.spec import PodSpec
+    from pod_node.spec import Mount, PodSpec
 
 _REQUEST = struct.Struct("<IIIIQQ")
 FIRST_PREOPEN = 3
@@ -38,6 +40,8 @@ class MountFlag(IntFlag):
     LINKED = 32
     PROC = 64
     FRESH = 128
+    LAYER = 256
+    CHANGED = 512
 
 
 OF_THE_KERNEL = MountFlag.NET | MountFlag.PROC
@@ -105,11 +109,25 @@ def mount_table(spec: PodSpec, folders: PodFolders | None) -> MountTable:
     return MountTable((*_rows(spec, folders), *kernel))
 
 
+def _flags(mount: Mount, *, is_lower: bool, changed: frozenset[str]) -> MountFlag:
+    flags = MountFlag.NONE if mount.layer else MountFlag.FOREIGN
+    if mount.read_only:
+        flags |= MountFlag.READ_ONLY
+    if mount.links:
+        flags |= MountFlag.LINKED
+    if is_lower:
+        flags |= MountFlag.LAYER
+        if mount.target in changed:
+            flags |= MountFlag.CHANGED
+    return flags
+
+
 def _rows(spec: PodSpec, folders: PodFolders | None) -> Iterator[MountEntry]:
+    tmpfs = (one.target for one in spec.tmpfs)
+    lower = lower_layers(spec.mounts, tmpfs) if folders else ()
+    changed = folders.changed if folders else frozenset()
     for mount in spec.mounts:
-        flags = MountFlag.NONE if mount.layer else MountFlag.FOREIGN
-        if mount.read_only:
-            flags |= MountFlag.READ_ONLY
+        flags = _flags(mount, is_lower=mount in lower, changed=changed)
         folder, entry, target = mount.source, "", mount.target.rstrip("/")
         if not folder.is_dir():
             resolved = folder.resolve()

@@ -53,6 +53,11 @@ class FabricNetwork:
         self._policies = PolicyTables(fabric)
 
     @property
+    def tables(self) -> NetworkTables:
+        """What the kernel has of links and routes."""
+        return self._tables
+
+    @property
     def numbers(self) -> dict[str, int]:
         """The kernel's numbers of the networks."""
         return {name: number for name, (number, _) in self._networks.items()}
@@ -122,7 +127,9 @@ class FabricNetwork:
         """
         self._tables.apply(configuration, self._networks)
         self._policies.apply(configuration.policies, self._tables.groups)
-        self._gateway.configure(configuration.egress, is_open=configuration.gateway)
+        self._gateway.configure(
+            configuration.egress, configuration.guarded, is_open=configuration.gateway
+        )
 
     def statistics(self, *, flows: bool) -> NetworkStatistics:
         """Read the counters; with `flows`, those of every socket too."""

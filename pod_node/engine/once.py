@@ -13,7 +13,8 @@ from pathlib import Path
 import wasmtime
 
 from pod_node.engine import bindings
-from pod_node.engine.compiler import Compiler, fingerprint
+from pod_node.engine.compiler import Compiler
+from pod_node.fingerprint import fingerprint
 from pod_node.images import CacheFolder, ImageLibrary
 from pod_node.spec import Mount
 

@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING
 
 from pod_node.engine import bindings
 from pod_node.engine.compiler import Compiler
+from pod_node.engine.disks import FabricDisks
 from pod_node.engine.echoes import Echoes
 from pod_node.engine.fabric import DEFAULT_FABRIC_BYTES, Fabric
 from pod_node.engine.gateway import FabricGateway
 from pod_node.engine.guest import Guest
+from pod_node.engine.link_switch import FabricLinks
 from pod_node.engine.mounts import mount_table
 from pod_node.engine.network import FabricNetwork
 from pod_node.engine.pod import EnginePod
@@ -93,7 +95,10 @@ class EngineRuntime:
         self._spawning = Spawning(self.fabric, self._watches, self._signals, self._loop)
         self._network = FabricNetwork(self.fabric, self._watches, self.gateway)
         self.trunk = Trunk(
-            FabricTrunk(self.fabric, lambda: self._network.numbers), self._watches, fabric_bytes
+            FabricTrunk(self.fabric, lambda: self._network.numbers),
+            FabricLinks(self.fabric, self._network.tables),
+            self._watches,
+            fabric_bytes,
         )
         self._echoes = Echoes(self.fabric, self._watches, self._network.echo_denier)
 
@@ -220,9 +225,11 @@ class EngineRuntime:
             raise BootError(spec.name, "the node is shutting down; boot it on another one")
         check_bootable(spec, argv)
         program = self._program(artifact, spec.image)
-        check_memory(spec, program.memory_minimum)
+        check_memory(spec, program)
         mounts = mount_table(spec, folders)
         process = create_process(self.fabric, spec, self._network.numbers, mounts)
+        for path in folders.hidden if folders else ():
+            FabricDisks(self.fabric, process.files, mounts).hide(path)
         guest = Guest(self.fabric, program, spec, argv, process, mounts, self._signals, self._epoch)
 
         def make_guest(process: KernelProcess, request: ProgramCall) -> Guest:

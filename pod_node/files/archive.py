@@ -31,7 +31,7 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Book(Protocol):
-    """Where what is put into a pod is counted."""
+    """Where what is put into a pod is counted, and what its root hides of layers."""
 
     def take(self, target: str, blocks: int) -> None:
         """Count what is about to be put there."""
@@ -41,6 +41,12 @@ class Book(Protocol):
 
     def linked(self, target: str) -> None:
         """Have symbolic links looked for there."""
+
+    def hide(self, path: str) -> None:
+        """Have layers show nothing more at a path."""
+
+    def change(self, path: str) -> None:
+        """Tell that something is about to be put over a layer."""
 
 
 @dataclass(slots=True)
@@ -196,8 +202,12 @@ class _Writer:
     def put(self, archive: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> None:
         """Put one entry where `path` leads."""
         try:
-            place = self._tree.resolve(path, follow=member.isdir())
+            seen = self._tree.resolve(path, follow=member.isdir())
+            place = self._tree.own(seen)
             self.refuse_read_only(place)
+            if place is not seen and _covers(seen, member):
+                return
+            self._raise_around(place)
             if member.isdir():
                 self._directory(place, member)
             elif member.isreg():
@@ -208,6 +218,22 @@ class _Writer:
                 raise CopyError(path, "only files, folders and symbolic links can be copied")
         except OSError as error:
             raise CopyError(path, error.strerror or str(error)) from error
+
+    def _raise_around(self, place: Place) -> None:
+        """Have the directories around a path in the root that only layers have."""
+        if not self._tree.in_union(place):
+            return
+        self._book.change(place.path)
+        for around in self._tree.missing_around(place):
+            self._take(around, 1)
+            with around.parent() as (parent, name):
+                os.mkdir(name, 0o755, dir_fd=parent)
+
+    def hide(self, place: Place) -> None:
+        """Have layers show nothing more at a path that is removed."""
+        if self._tree.is_layered(place):
+            self._raise_around(place)
+            self._book.hide(place.path)
 
     @staticmethod
     def refuse_read_only(place: Place) -> None:
@@ -297,6 +323,16 @@ class _Writer:
         self.copied.files += 1
 
 
+def _covers(seen: Place, member: tarfile.TarInfo) -> bool:
+    """Whether a folder of a layer is all that is asked for; fail where one kind is for another."""
+    is_folder = stat.S_ISDIR(seen.stat().st_mode)
+    if is_folder and not member.isdir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if member.isdir() and not is_folder:
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+    return is_folder
+
+
 def _blocks_at(parent: int, name: str) -> int:
     """Count what goes when something takes this name."""
     try:
@@ -317,7 +353,7 @@ def remove(tree: PodTree, book: Book, path: str) -> None:
     writer = _Writer(tree, book)
     try:
         place = tree.resolve(path, follow=False)
-        writer.refuse_read_only(place)
+        writer.refuse_read_only(tree.own(place))
         _remove(tree, writer, place)
     except FileNotFoundError:
         return
@@ -326,10 +362,14 @@ def remove(tree: PodTree, book: Book, path: str) -> None:
 
 
 def _remove(tree: PodTree, writer: _Writer, place: Place) -> None:
-    is_folder = stat.S_ISDIR(place.stat().st_mode)
-    for child in tree.list(place) if is_folder else ():
-        _remove(tree, writer, child)
-    with place.parent() as (parent, name):
-        blocks = 1 if is_folder else _blocks_at(parent, name)
-        (os.rmdir if is_folder else os.unlink)(name, dir_fd=parent)
-    writer.give(place, blocks)
+    """Remove what the root has of it, and hide what layers have."""
+    own = tree.own(place)
+    if own is place:
+        is_folder = stat.S_ISDIR(place.stat().st_mode)
+        for child in tree.list_own(place) if is_folder else ():
+            _remove(tree, writer, child)
+        with place.parent() as (parent, name):
+            blocks = 1 if is_folder else _blocks_at(parent, name)
+            (os.rmdir if is_folder else os.unlink)(name, dir_fd=parent)
+        writer.give(place, blocks)
+    writer.hide(own)

@@ -46,6 +46,18 @@ class LoopBook:
         """Have symbolic links looked for there."""
         self._call(lambda: self._book.linked(target))
 
+    def hide(self, path: str) -> None:
+        """Have layers show nothing more at a path.
+
+        Raises:
+            DiskFullError: there is no room to keep that.
+        """
+        self._call(lambda: self._book.hide(path))
+
+    def change(self, path: str) -> None:
+        """Tell that something is about to be put over a layer."""
+        self._call(lambda: self._book.change(path))
+
     def _call(self, work: Callable[[], None]) -> None:
         async def entry() -> None:
             work()

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from pod_node.files import beneath
 from pod_node.files.errors import DiskFullError, FolderError
+from pod_node.files.layers import is_hidden, lower_layers, names_of
 from pod_node.files.values import BLOCK_BYTES, DiskFolder, DiskUsage, PodFolders, blocks_of
 from vnet.addresses import gateway_of
 
@@ -45,6 +46,7 @@ class _Kept:
     mounts: tuple[Mount, ...]
     used_bytes: int
     linked: bool
+    hidden: tuple[str, ...] = ()
 
 
 def memory_folder(state: Path, memory: Path = MEMORY) -> Path:
@@ -88,6 +90,20 @@ class KeptBook:
         """Have the kernel look for symbolic links when the pod runs again."""
         self._kept[self._name] = replace(self._kept[self._name], linked=True)
 
+    def hidden(self) -> tuple[str, ...]:
+        """Which paths of layers are not seen."""
+        return self._kept[self._name].hidden
+
+    def hide(self, path: str) -> None:
+        """Have layers show nothing more at a path."""
+        kept = self._kept[self._name]
+        if not is_hidden(names_of(path), kept.hidden):
+            others = (one for one in kept.hidden if not one.startswith(f"{path}/"))
+            self._kept[self._name] = replace(kept, hidden=(*others, path))
+
+    def change(self, path: str) -> None:
+        """Nothing to be told: whoever boots the pod again looks for it."""
+
 
 class Roots:
     """All pods' own folders on one node."""
@@ -127,18 +143,27 @@ class Roots:
         except OSError as error:
             raise FolderError(str(path), error.strerror or str(error)) from error
         root = disks[0]
+        hidden = kept.hidden if kept else ()
         self._kept[spec.name] = _Kept(
-            spec=spec, mounts=tuple(mounts), used_bytes=root.used_bytes, linked=root.linked
+            spec=spec,
+            mounts=tuple(mounts),
+            used_bytes=root.used_bytes,
+            linked=root.linked,
+            hidden=hidden,
         )
-        return PodFolders(disks=tuple(disks))
+        layers = _layers(spec, mounts)
+        changed = frozenset(mount.target for mount in layers if _is_changed(path, mount))
+        return PodFolders(disks=tuple(disks), changed=changed, hidden=hidden)
 
-    def close(self, name: str, usages: Sequence[DiskUsage]) -> None:
+    def close(self, name: str, usages: Sequence[DiskUsage], hidden: Sequence[str] = ()) -> None:
         """A pod has ended: keep its root and what was counted, let go of what was in memory."""
         kept = self._kept[name]
         if usages:
             root, *others = usages
             used = root.used_bytes - sum(usage.used_bytes for usage in others)
-            self._kept[name] = replace(kept, used_bytes=used, linked=root.linked)
+            self._kept[name] = replace(
+                kept, used_bytes=used, linked=root.linked, hidden=tuple(hidden)
+            )
         self._put_aside(self._memory / name, self._memory)
 
     def book(self, name: str) -> KeptBook:
@@ -179,7 +204,8 @@ class Roots:
             path.mkdir(mode=0o700, parents=True)
         with beneath.opened(path) as root:
             used = kept.used_bytes if kept else _fill(root, spec) * BLOCK_BYTES
-            used += self._make_targets(root, spec, mounts) * BLOCK_BYTES
+            hidden = kept.hidden if kept else ()
+            used += self._make_targets(root, spec, mounts, hidden) * BLOCK_BYTES
         return DiskFolder(
             target="/",
             folder=path,
@@ -189,13 +215,27 @@ class Roots:
             names=None if kept else _first_names(spec, mounts),
         )
 
-    def _make_targets(self, root: int, spec: PodSpec, mounts: Sequence[Mount]) -> int:
-        """Give every mount a place that is seen when its folder is listed; count what was made."""
-        targets = [(_names(mount.target), mount.source.is_dir()) for mount in mounts]
-        targets += [(_names(tmpfs.target), True) for tmpfs in spec.tmpfs]
+    def _make_targets(
+        self, root: int, spec: PodSpec, mounts: Sequence[Mount], hidden: Sequence[str]
+    ) -> int:
+        """Give every mount a place that is seen when its folder is listed; count what was made.
+
+        The folder of a layer is part of the root, too; what is below it in the layer is there.
+        """
+        layers = _layers(spec, mounts)
+        inside = [mount for mount in mounts if mount not in layers]
+        targets = [(names_of(mount.target), mount.source.is_dir()) for mount in inside]
+        targets += [(names_of(tmpfs.target), True) for tmpfs in spec.tmpfs]
         places = [names for names, _ in targets]
+        targets = [one for one in targets if not any(_has(layer, one[0]) for layer in layers)]
         made = 0
-        for names, is_folder in sorted([*targets, (_names(spec.working_dir), True)]):
+        for names in (names_of(mount.target) for mount in layers):
+            if not is_hidden(names, hidden):
+                made += _make(root, names, is_folder=True)
+        work = names_of(spec.working_dir)
+        if not any(_has(layer, work) for layer in layers):
+            targets.append((work, True))
+        for names, is_folder in sorted(targets):
             if not any(names != place and names[: len(place)] == place for place in places):
                 made += _make(root, names, is_folder=is_folder)
         return made
@@ -214,12 +254,30 @@ class Roots:
 def _first_names(spec: PodSpec, mounts: Sequence[Mount]) -> tuple[str, ...]:
     targets = [spec.working_dir, *(mount.target for mount in mounts)]
     targets += [tmpfs.target for tmpfs in spec.tmpfs]
-    names = [*_FOLDERS, *(name for target in targets for name in _names(target)[:1])]
+    names = [*_FOLDERS, *(name for target in targets for name in names_of(target)[:1])]
     return tuple(dict.fromkeys(names))
 
 
-def _names(target: str) -> tuple[str, ...]:
-    return tuple(name for name in target.split("/") if name)
+def _layers(spec: PodSpec, mounts: Sequence[Mount]) -> tuple[Mount, ...]:
+    return lower_layers(mounts, (tmpfs.target for tmpfs in spec.tmpfs))
+
+
+def _has(layer: Mount, names: tuple[str, ...]) -> bool:
+    """Whether a layer has something at a path below its target."""
+    target = names_of(layer.target)
+    return names[: len(target)] == target and layer.source.joinpath(*names[len(target) :]).exists()
+
+
+def _is_changed(root: Path, layer: Mount) -> bool:
+    """Whether a root has something over a layer, or hides all of it."""
+    try:
+        with (
+            beneath.opened(root) as descriptor,
+            beneath.directory(descriptor, names_of(layer.target)) as folder,
+        ):
+            return bool(os.listdir(folder))
+    except OSError:  # its folder is gone, or something else is there
+        return True
 
 
 def _make(root: int, names: tuple[str, ...], *, is_folder: bool) -> int:

@@ -35,6 +35,10 @@ class PodFolders:
     """All of a pod's own folders; its root is the first."""
 
     disks: tuple[DiskFolder, ...]
+    changed: frozenset[str] = frozenset()
+    """Targets of those layers that the root has something over."""
+    hidden: tuple[str, ...] = ()
+    """Paths of layers that are not seen in this root, as their kernel has them."""
 
     @property
     def root(self) -> DiskFolder:
@@ -55,7 +59,7 @@ class DiskUsage:
 
 
 class DiskBook(Protocol):
-    """Where what a pod's folders take is counted."""
+    """Where what a pod's folders take is counted, and what its root hides of layers."""
 
     def usage(self) -> tuple[DiskUsage, ...]:
         """What each has; the root is the first, and what the others have counts for it, too."""
@@ -72,3 +76,12 @@ class DiskBook(Protocol):
 
     def linked(self, target: str) -> None:
         """Have symbolic links looked for there from now on."""
+
+    def hidden(self) -> tuple[str, ...]:
+        """Which paths of layers are not seen."""
+
+    def hide(self, path: str) -> None:
+        """Have layers show nothing more at a path."""
+
+    def change(self, path: str) -> None:
+        """Tell that something is about to be put over a layer."""

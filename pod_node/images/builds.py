@@ -57,7 +57,7 @@ class BuildStore:
                 f"the build of {blueprint.name}",
                 partial(reporter.tell, Phase.WAITING),
             )
-            with self._cache.work(f"build-{recipe.digest}", wanted, on_wait):
+            with self._cache.work(lock_of(recipe.digest), wanted, on_wait):
                 product = _read(place) or self._build(recipe, place, reporter)
         return blueprint.manifest(product)
 
@@ -77,6 +77,20 @@ class BuildStore:
 
     def _place(self, recipe: Recipe) -> Path:
         return self._cache.builds() / recipe.digest
+
+
+def key_of(blueprint: Blueprint) -> str:
+    """Name the product of a blueprint by all that it depends on.
+
+    Raises:
+        ManifestError: there is no such recipe.
+    """
+    return _recipe(blueprint).digest
+
+
+def lock_of(key: str) -> str:
+    """Name the lock under which an image is built."""
+    return f"build-{key}"
 
 
 def _recipe(blueprint: Blueprint) -> Recipe:

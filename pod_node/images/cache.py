@@ -29,6 +29,7 @@ from pod_node.images.errors import CacheFolderError, CacheFullError
 
 LOCK_POLL_S = 0.1
 """Between two tries for a lock: short for a person, long for a processor."""
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -80,6 +81,15 @@ class CacheFolder:
         """The folder of source tarballs."""
         return self._folder("sources")
 
+    def scratch(self) -> Path:
+        """The folder of what is being worked on."""
+        return self._folder("scratch")
+
+    def identity(self) -> str:
+        """Tell this cache from all others, however processes of any machine come to it."""
+        facts = self.modules().parent.stat()
+        return f"{_boot_id()}/{facts.st_dev}/{facts.st_ino}"
+
     @contextmanager
     def work(self, key: str, wanted: str, on_wait: Callable[[], None]) -> Iterator[Path]:
         """Hold the lock `key`, with an empty scratch folder that is gone afterwards.
@@ -94,7 +104,7 @@ class CacheFolder:
             CacheFolderError: the cache cannot be written.
         """
         with self._lock(key, on_wait):
-            scratch = self._folder("scratch") / key
+            scratch = self.scratch() / key
             try:
                 shutil.rmtree(scratch, ignore_errors=True)  # left by a process that was killed
                 scratch.mkdir(mode=0o700)
@@ -151,6 +161,14 @@ def publish(scratch_file: Path, final: Path) -> None:
     finally:
         os.close(descriptor)
     scratch_file.replace(final)
+
+
+def _boot_id() -> str:
+    """What Linux calls this machine until it is started again."""
+    try:
+        return BOOT_ID.read_text("ascii").strip()
+    except OSError:
+        return ""
 
 
 def _try_lock(descriptor: int) -> bool:

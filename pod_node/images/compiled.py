@@ -40,18 +40,68 @@ class _Record:
     """The status time, which nobody but the kernel can set."""
 
 
-class CompileCache:
-    """Keeps compiled modules for one engine."""
+class CompiledFiles:
+    """The compiled modules of one engine that are there."""
 
-    def __init__(self, cache: CacheFolder, compile_: Compile, fingerprint: str) -> None:
-        """Compile with `compile_`; whoever has the same `fingerprint` can use the results."""
+    def __init__(self, cache: CacheFolder, fingerprint: str) -> None:
+        """Look into `cache`; whoever has the same `fingerprint` can use what is there."""
         self._cache = cache
-        self._compile = compile_
         self._fingerprint = fingerprint
+
+    def key_of(self, digest: str) -> str:
+        """Name the compiled form of a module by all that it depends on."""
+        return hashlib.sha256(f"{FORMAT}\n{digest}\n{self._fingerprint}".encode()).hexdigest()
 
     def path_of(self, digest: str) -> Path | None:
         """Say where the compiled form of a module is; None if there is none that is intact."""
         return self._intact(self._place(digest))
+
+    def is_here(self, key: str) -> bool:
+        """Whether there is an intact compiled form of that name."""
+        return self._intact(self._cache.compiled() / f"{key}.cwasm") is not None
+
+    def lock_of(self, key: str) -> str:
+        """Name the lock under which a compiled form is made."""
+        return f"compiled-{key}"
+
+    def keep(self, key: str, draft: Path, scratch: Path) -> None:
+        """Take what was compiled elsewhere, by whom podnet trusts to run its code.
+
+        Preconditions: the caller holds the lock of `key`, and `scratch` is its folder.
+        """
+        path = self._cache.compiled() / f"{key}.cwasm"
+        if self._intact(path) is None:
+            _keep(draft, path, scratch)
+
+    def discard(self, digest: str) -> None:
+        """Forget the compiled form of a module; for an engine that refuses to read it back."""
+        path = self._place(digest)
+        _record_place(path).unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+
+    def _place(self, digest: str) -> Path:
+        return self._cache.compiled() / f"{self.key_of(digest)}.cwasm"
+
+    def _intact(self, path: Path) -> Path | None:
+        record = _read_record(_record_place(path))
+        if record is None or not path.is_file():
+            return None
+        if record == _facts(path, record.sha256):
+            return path
+        if _digest(path) != record.sha256:
+            return None
+        with self._cache.work(f"record-{path.stem}", "a record", lambda: None) as scratch:
+            _write_record(_facts(path, record.sha256), path, scratch)
+        return path
+
+
+class CompileCache(CompiledFiles):
+    """Keeps compiled modules for one engine, and makes those that are not there."""
+
+    def __init__(self, cache: CacheFolder, compile_: Compile, fingerprint: str) -> None:
+        """Compile with `compile_`; whoever has the same `fingerprint` can use the results."""
+        super().__init__(cache, fingerprint)
+        self._compile = compile_
 
     def compiled(self, digest: str, read: Callable[[], bytes], reporter: Reporter) -> Path:
         """Make sure that the compiled form of a module is here.
@@ -68,40 +118,18 @@ class CompileCache:
         if self._intact(path) is None:
             module = read()
             wanted, on_wait = "a compiled module", partial(reporter.tell, Phase.WAITING)
-            with self._cache.work(f"compiled-{path.stem}", wanted, on_wait) as scratch:
+            with self._cache.work(self.lock_of(path.stem), wanted, on_wait) as scratch:
                 if self._intact(path) is None:
                     reporter.tell(Phase.COMPILING, 0, len(module))
-                    _write(self._compile(module), path, scratch)
+                    draft = scratch / path.name
+                    draft.write_bytes(self._compile(module))
+                    _keep(draft, path, scratch)
                     reporter.tell(Phase.COMPILING, len(module), len(module))
         return path
 
-    def discard(self, digest: str) -> None:
-        """Forget the compiled form of a module; for an engine that refuses to read it back."""
-        path = self._place(digest)
-        _record_place(path).unlink(missing_ok=True)
-        path.unlink(missing_ok=True)
 
-    def _place(self, digest: str) -> Path:
-        key = hashlib.sha256(f"{FORMAT}\n{digest}\n{self._fingerprint}".encode()).hexdigest()
-        return self._cache.compiled() / f"{key}.cwasm"
-
-    def _intact(self, path: Path) -> Path | None:
-        record = _read_record(_record_place(path))
-        if record is None or not path.is_file():
-            return None
-        if record == _facts(path, record.sha256):
-            return path
-        if _digest(path) != record.sha256:
-            return None
-        with self._cache.work(f"record-{path.stem}", "a record", lambda: None) as scratch:
-            _write_record(_facts(path, record.sha256), path, scratch)
-        return path
-
-
-def _write(compiled: bytes | bytearray, path: Path, scratch: Path) -> None:
-    draft = scratch / path.name
-    draft.write_bytes(compiled)
-    digest = hashlib.sha256(compiled).hexdigest()
+def _keep(draft: Path, path: Path, scratch: Path) -> None:
+    digest = _digest(draft)
     publish(draft, path)
     _write_record(_facts(path, digest), path, scratch)
 

@@ -164,6 +164,17 @@ class LayerError(ImageError):
         return f"image {self.image}: cannot prepare the files of {self.folder}: {self.reason}"
 
 
+class PartRefusedError(ImageError):
+    """A part of an image that another machine gave, or that it is asked for, is not used."""
+
+    def __init__(self, part: str, reason: str) -> None:
+        super().__init__(part, reason)
+        self.part, self.reason = part, reason
+
+    def __str__(self) -> str:
+        return f"{self.part}: {self.reason}"
+
+
 def _quoted(word: str) -> str:
     """Quote a word that a person wrote; what no terminal should see is escaped."""
     printable = "".join(c if c.isprintable() else repr(c)[1:-1] for c in word)

@@ -71,9 +71,9 @@ class LayerCache:
         """
         if not mount.source.is_dir():
             raise LayerError(manifest.name, str(mount.source), "there is no such folder")
-        if not mount.bytecode and not mount.prepare:
+        if not is_prepared(mount):
             return Mount(source=mount.source, target=mount.target, read_only=True, layer=True)
-        files = sorted(mount.source.rglob("*.py"))
+        files = _files(mount)
         final = self._cache.layers() / _key(manifest, mount, files)
         if not final.is_dir():
             reporter.tell(Phase.LAYERING)
@@ -81,7 +81,7 @@ class LayerCache:
                 f"files of image {manifest.name}",
                 partial(reporter.tell, Phase.WAITING),
             )
-            with self._cache.work(f"layer-{final.name}", wanted, on_wait) as scratch:
+            with self._cache.work(lock_of(final.name), wanted, on_wait) as scratch:
                 if not final.is_dir():
                     draft = scratch / "layer"
                     _copy(mount.source, files, draft)
@@ -119,6 +119,25 @@ class LayerCache:
                 f"{_last_of(output)}"
             )
             raise LayerError(manifest.name, str(mount.source), reason)
+
+
+def is_prepared(mount: ImageMount) -> bool:
+    """Whether guests see a prepared copy of a folder, and not the folder itself."""
+    return mount.bytecode or bool(mount.prepare)
+
+
+def key_of(manifest: Manifest, mount: ImageMount) -> str:
+    """Name a prepared folder by all that it depends on."""
+    return _key(manifest, mount, _files(mount))
+
+
+def lock_of(key: str) -> str:
+    """Name the lock under which a folder is prepared."""
+    return f"layer-{key}"
+
+
+def _files(mount: ImageMount) -> list[Path]:
+    return sorted(mount.source.rglob("*.py"))
 
 
 def _last_of(output: str) -> str:

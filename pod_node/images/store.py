@@ -55,7 +55,7 @@ class ModuleStore:
             return path
         wanted = f"image {manifest.name} ({manifest.size_bytes} bytes)"
         on_wait = partial(reporter.tell, Phase.WAITING)
-        with self._cache.work(f"module-{manifest.sha256}", wanted, on_wait) as scratch:
+        with self._cache.work(lock_of(manifest.sha256), wanted, on_wait) as scratch:
             return self.path_of(manifest) or self._pull(manifest, scratch, reporter)
 
     def read(self, manifest: Manifest, reporter: Reporter) -> bytes:
@@ -85,6 +85,11 @@ class ModuleStore:
             publish(module, self._place(manifest))
             return self._place(manifest)
         raise NoSourceError(manifest.name, tuple(failures))
+
+
+def lock_of(sha256: str) -> str:
+    """Name the lock under which a module is fetched."""
+    return f"module-{sha256}"
 
 
 def _check(manifest: Manifest, source: Source, module: Path, reporter: Reporter) -> None:

@@ -121,17 +121,15 @@ u32 counted_set_flags(struct file *file, u32 flags)
 	return error;
 }
 
-/* Learn what was opened: the inode of a file, or the place of a directory. */
+/* Learn the inode of a file that was opened. */
 static u32 learn(struct lookup *at, struct file *file)
 {
 	struct wasi_filestat stat;
 	u32 error = loan_stat_open(file->host_descriptor, &stat);
 	if (error)
 		return error;
-	if (stat.filetype == WASI_FILETYPE_DIRECTORY) {
-		file->place = lookup_place(at);
+	if (stat.filetype == WASI_FILETYPE_DIRECTORY)
 		return WASI_SUCCESS;
-	}
 	file->inode = disk_open(at->mount->disk, stat.inode, stat.size);
 	return file->inode ? WASI_SUCCESS : (u32)WASI_NOMEM;
 }

@@ -110,6 +110,14 @@ struct inode *disk_open(struct disk *disk, u64 number, u64 size)
 	return inode;
 }
 
+struct inode *disk_hold(struct inode *inode)
+{
+	lock_acquire(&inode->disk->lock);
+	inode->opens++;
+	lock_release(&inode->disk->lock);
+	return inode;
+}
+
 void disk_close(struct inode *inode)
 {
 	struct disk *disk = inode->disk;

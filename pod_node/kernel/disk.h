@@ -40,6 +40,8 @@ void disk_give(struct disk *disk, u64 blocks);
 
 /* One more has the file open. NULL when out of memory. */
 struct inode *disk_open(struct disk *disk, u64 number, u64 size);
+/* The same for an inode that the caller has open. */
+struct inode *disk_hold(struct inode *inode);
 void disk_close(struct inode *inode);
 /* A file lost its last name. */
 void disk_unlinked(struct disk *disk, u64 number, u64 size);

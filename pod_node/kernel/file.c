@@ -1,5 +1,7 @@
 #include "pod_node/kernel/file.h"
 
+#include "pod_node/kernel/description.h"
+#include "pod_node/kernel/listing.h"
 #include "pod_node/kernel/pids.h"
 #include "pod_node/kernel/spawn.h"
 
@@ -25,6 +27,18 @@ struct file *file_hold(struct file *file)
 {
 	atomic_fetch_add(&file->references, 1);
 	return file;
+}
+
+struct place *place_hold(struct place *place)
+{
+	atomic_fetch_add(&place->references, 1);
+	return place;
+}
+
+void place_release(struct account *account, struct place *place)
+{
+	if (place && atomic_fetch_sub(&place->references, 1) == 1)
+		memory_free(account, place, (u32)sizeof(*place) + place->length);
 }
 
 /* With its reader goes a writer that nobody has opened. */
@@ -61,10 +75,11 @@ static void unwatch(struct file *file)
 /* The engine closes the file itself, in `fd_close` or with its Store. */
 static void forget_host_file(struct file *file)
 {
+	listing_release(file);
 	if (file->inode)
 		disk_close(file->inode);
-	if (file->place)
-		memory_free(file->account, file->place, (u32)sizeof(struct place) + file->place->length);
+	place_release(file->account, file->place);
+	description_release(file->shared);
 }
 
 void file_release(struct file *file)
@@ -179,10 +194,12 @@ static i32 text_read(struct text *text, uaddr to, u32 size)
 	return (i32)moved;
 }
 
-/* Texts have no lock, and sockets belong to one process's thread. */
-int file_inherit(struct file *file, struct file **inherited)
+/* Texts have no lock. */
+int file_inherit(struct descriptors *table, struct file *file, struct file **inherited)
 {
 	switch (file->kind) {
+	case FILE_HOST: return description_inherit(table, file, inherited);
+	case FILE_SOCKET:
 	case FILE_PIPE_READER:
 	case FILE_PIPE_WRITER:
 	case FILE_NET_DIRECTORY:

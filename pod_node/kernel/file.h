@@ -49,8 +49,9 @@ struct text {
 	char bytes[];
 };
 
-/* Where a directory was when it was opened: its path in the pod. */
+/* Where a file or directory was when it was opened: its path in the pod. */
 struct place {
+	_Atomic u32 references;
 	u32 length;
 	char text[]; /* without a slash at its end */
 };
@@ -71,15 +72,20 @@ struct file {
 	};
 	struct mount *mount;   /* FILE_HOST: the one that it is on; the table is its process's */
 	bool is_mount;         /* FILE_HOST: its target itself */
-	struct place *place;   /* FILE_HOST: of a directory below its mount's target; NULL when not known */
+	struct place *place;   /* FILE_HOST: held; below its mount's target; NULL when not known */
+	bool pure;             /* FILE_HOST: a directory where layers show something, but not in it */
+	struct listing *listing; /* FILE_HOST: what is being read of a directory of the union (listing.h) */
 	struct inode *inode;   /* FILE_HOST: of a file that is counted */
 	bool appends;          /* FILE_HOST: writes may go to the end of a counted file */
+	struct description
+		*shared; /* FILE_HOST: held; what other processes share of it; NULL for a file of one's own */
+	u32 engine_flags;           /* FILE_HOST: those that the engine's file has, of one that is shared */
 	struct waiter *watches; /* two, when the host watches it: for reading and for writing */
 };
 
 struct descriptors {
 	struct file **files;
-	u32 size;  /* slots in `files` */
+	u32 size; /* slots in `files` */
 	u32 first; /* no slot below is free */
 	u32 limit;
 	_Atomic u32 open; /* slots in use; the node reads it at any time */
@@ -92,9 +98,12 @@ struct file *file_hold(struct file *file);
 /* Close what it stands for with the last reference. */
 void file_release(struct file *file);
 
-/* The file as a process that is being spawned shares it, or one of its own for what cannot be shared. -E_OPNOTSUPP for
- * what only its own process can use, -E_NOBUFS. */
-int file_inherit(struct file *file, struct file **inherited);
+/* The file for the table of a process that the current one is spawning: the same, or of the host's one of its own
+ * (description.h). -E_OPNOTSUPP for what only its own process can use, -E_MFILE, -E_NOBUFS. */
+int file_inherit(struct descriptors *table, struct file *file, struct file **inherited);
+
+struct place *place_hold(struct place *place);
+void place_release(struct account *account, struct place *place);
 
 /* Reading and writing of what is below /proc (proc.c). */
 i32 proc_read(struct file *file, uaddr to, u32 size, bool wait);

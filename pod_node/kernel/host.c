@@ -7,6 +7,7 @@
  */
 #include "pod_node/kernel/host.h"
 
+#include "pod_node/kernel/description.h"
 #include "pod_node/kernel/spawn.h"
 #include "pod_node/kernel/wasi.h"
 #include "vnet/fabric/pods/names.h"
@@ -131,7 +132,7 @@ struct pod_interface {
 };
 
 struct process_request {
-	u64 fabric_bytes;
+	u64 fabric_bytes, memory_bytes;
 	u32 sockets, descriptors, host_files, processes;
 	u32 mounts, mount_texts; /* how many, and the bytes of their texts; both follow the request */
 	u32 interface_count;
@@ -186,6 +187,7 @@ static struct pids *create_pids(const struct process_request *request)
 		pod_release(pod);
 	if (pids) {
 		pids->descriptor_limit = request->descriptors;
+		pids->memory_limit = request->memory_bytes;
 		pids->host_file_limit = request->host_files;
 	}
 	return pids;
@@ -223,11 +225,27 @@ i32 host_pod_create(uaddr at)
 	return result == -E_NOMEM || result == -E_AGAIN ? -E_NOBUFS : result;
 }
 
-/* The guest's thread is about to run; called on that thread. */
-EXPORT(host_thread_started) void host_thread_started(u32 thread);
-void host_thread_started(u32 thread)
+/* The guest's thread is about to run; called on that thread. Whether `host_thread_open` is to be called, too. */
+EXPORT(host_thread_started) u32 host_thread_started(u32 thread);
+u32 host_thread_started(u32 thread)
 {
-	thread_started((struct thread *)(uintptr_t)thread);
+	struct thread *self = (struct thread *)(uintptr_t)thread;
+	thread_started(self);
+	process_count_memory(self->process);
+	return self->process->opens;
+}
+
+/* Open what the process has inherited, on its thread; its parent hears of it. 0, or a negative errno: then the guest is
+ * not to run. */
+EXPORT(host_thread_open) i32 host_thread_open(u32 thread);
+i32 host_thread_open(u32 thread)
+{
+	struct thread *self = (struct thread *)(uintptr_t)thread;
+	store_own(&self->in_kernel, 1);
+	i32 result = description_open_all(&self->process->descriptors);
+	pid_decide(self->process->pid, result < 0 ? result : 1);
+	store_own(&self->in_kernel, 0);
+	return result;
 }
 
 struct fabric_statistics {

@@ -68,6 +68,37 @@ i32 host_files_linked(u32 files, u32 index)
 	return 0;
 }
 
+/* Have a path of the layers hidden: the node has removed what was there, or knows that the pod had. 0 or -E_NOMEM. */
+EXPORT(host_layers_hide) i32 host_layers_hide(u32 files, uaddr path, u32 length);
+i32 host_layers_hide(u32 files, uaddr path, u32 length)
+{
+	struct mounts *mounts = mounts_at(files);
+	const char *text = (const char *)(uintptr_t)path;
+	if (hidden_has(&mounts->hidden, text, length))
+		return 0;
+	struct hidden_path *made = hidden_make(&mounts->hidden, text, length);
+	if (!made)
+		return -E_NOMEM;
+	mounts_changed(mounts, text, length);
+	hidden_put(&mounts->hidden, made, true);
+	mounts_layers_gone(mounts, text, length);
+	return 0;
+}
+
+/* The node puts something over the layers at this path, or is about to. */
+EXPORT(host_layers_change) void host_layers_change(u32 files, uaddr path, u32 length);
+void host_layers_change(u32 files, uaddr path, u32 length)
+{
+	mounts_changed(mounts_at(files), (const char *)(uintptr_t)path, length);
+}
+
+/* Which paths are hidden, from the `first` one on: each with a NUL after it, in up to `size` bytes. How many. */
+EXPORT(host_layers_hidden) u32 host_layers_hidden(u32 files, u32 first, uaddr to, u32 size);
+u32 host_layers_hidden(u32 files, u32 first, uaddr to, u32 size)
+{
+	return hidden_list(&mounts_at(files)->hidden, first, (char *)(uintptr_t)to, size);
+}
+
 EXPORT(host_files_release) void host_files_release(u32 files);
 void host_files_release(u32 files)
 {

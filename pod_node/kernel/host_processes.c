@@ -69,6 +69,7 @@ static void describe(const struct process *process, struct process_started *star
 	started->number = process->pid->number;
 	started->thread = (u32)(uintptr_t)process->thread;
 	started->stack_top = started->thread + KERNEL_STACK_SIZE - 16;
+	started->memory = (u32)(uintptr_t)&process->pid->pids->memory;
 }
 
 int host_process_begin(struct pids *pids, struct terminal *terminal, struct process_started *started)
@@ -275,23 +276,22 @@ i32 host_spawn_take(uaddr at)
 	return 1;
 }
 
-static void decide(struct process *process, i32 started)
+static void forget_request(struct process *process)
 {
-	struct pid *pid = process->pid;
 	memory_free(process->pod->account, process->request, process->request_size);
 	process->request = NULL;
-	atomic_store(&pid->started, started);
-	waitq_wake(&pid->changes);
 }
 
-/* The process has its guest, which runs or will. 0 or -E_NOENT. */
+/* The process has its guest, which runs or will, if its thread can open what it has inherited. 0 or -E_NOENT. */
 EXPORT(host_spawn_started) i32 host_spawn_started(u32 id);
 i32 host_spawn_started(u32 id)
 {
 	struct process *process = process_find(id);
 	if (!process || !process->request)
 		return -E_NOENT;
-	decide(process, 1);
+	forget_request(process);
+	if (!process->opens)
+		pid_decide(process->pid, 1);
 	return 0;
 }
 
@@ -302,7 +302,8 @@ i32 host_spawn_refuse(u32 id, u32 error)
 	struct process *process = process_find(id);
 	if (!process || !process->request)
 		return -E_NOENT;
-	decide(process, error ? -(i32)MIN(error, (u32)INT32_MAX) : -E_INVAL);
+	forget_request(process);
+	pid_decide(process->pid, error ? -(i32)MIN(error, (u32)INT32_MAX) : -E_INVAL);
 	process_reap(process, 0);
 	return 0;
 }

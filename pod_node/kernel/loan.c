@@ -46,6 +46,18 @@ u32 loan_stat_open(u32 descriptor, struct wasi_filestat *stat)
 	return error;
 }
 
+u32 loan_fdstat(u32 descriptor, struct wasi_fdstat *fdstat)
+{
+	struct wasi_fdstat saved;
+	user_copy_in(&saved, PLACE_FIRST, sizeof(saved));
+	memset(fdstat, 0, sizeof(*fdstat));
+	u32 error = native_fd_fdstat_get(descriptor, PLACE_FIRST);
+	if (!error)
+		user_copy_in(fdstat, PLACE_FIRST, sizeof(*fdstat));
+	user_copy_out(PLACE_FIRST, &saved, sizeof(saved));
+	return error;
+}
+
 u32 loan_position(u32 descriptor, u64 *position)
 {
 	u64 saved;
@@ -70,4 +82,20 @@ u32 loan_readlink(u32 descriptor, struct span path, char text[PATH_SIZE], u32 *l
 	user_copy_out(at, saved, PATH_SIZE);
 	user_copy_out(used, &saved_used, sizeof(saved_used));
 	return error;
+}
+
+bool area_borrow(struct area *area, u32 from, u32 end)
+{
+	area->from = from;
+	area->end = end;
+	area->saved = memory_allocate(current_process()->pod->account, end - from);
+	if (area->saved)
+		user_copy_in(area->saved, from, end - from);
+	return area->saved;
+}
+
+void area_return(struct area *area)
+{
+	user_copy_out(area->from, area->saved, area->end - area->from);
+	memory_free(current_process()->pod->account, area->saved, area->end - area->from);
 }

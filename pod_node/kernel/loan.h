@@ -28,8 +28,28 @@ uaddr loan_place(const struct span *spans, u32 count);
 /* Questions of the kernel's own; the path is in the guest's memory. WASI errnos. */
 u32 loan_stat(u32 descriptor, u32 flags, struct span path, struct wasi_filestat *stat);
 u32 loan_stat_open(u32 descriptor, struct wasi_filestat *stat);
+u32 loan_fdstat(u32 descriptor, struct wasi_fdstat *fdstat);
 u32 loan_position(u32 descriptor, u64 *position);
 /* A link's text, which is not terminated. */
 u32 loan_readlink(u32 descriptor, struct span path, char text[PATH_SIZE], u32 *length, void *saved);
+
+/* A larger piece of the first page, for several calls of the engine in a row; nothing else is borrowed meanwhile, and
+ * spans of the guest's may be in it. */
+enum loan_area {
+	AREA_PATH = 4096,    /* PATH_SIZE bytes each */
+	AREA_OTHER = 8192,
+	AREA_ANSWER = 12288, /* a little less */
+	AREA_SMALL_END = AREA_ANSWER + 256,
+	AREA_BYTES = 16384,
+	AREA_END = AREA_BYTES + (32 << 10),
+};
+
+struct area {
+	u8 *saved;
+	u32 from, end;
+};
+/* From AREA_PATH, or from AREA_BYTES, up to `end`; false when the pod's account is exhausted. */
+bool area_borrow(struct area *area, u32 from, u32 end);
+void area_return(struct area *area);
 
 #endif

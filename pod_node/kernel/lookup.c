@@ -1,5 +1,7 @@
 #include "pod_node/kernel/lookup.h"
 
+#include "pod_node/kernel/overlay.h"
+
 #define LINKS_MOST 40u /* Linux's MAXSYMLINKS */
 
 bool link_is_marked(const char *text, u32 length)
@@ -25,6 +27,8 @@ static bool may_resolve_itself(const struct lookup *at)
 {
 	const struct mount *mount = at->from->mount;
 	if (mount->covers || mount->flags & (MOUNT_PRIVATE | MOUNT_ENTRY | MOUNT_KERNEL))
+		return false;
+	if (mount->flags & MOUNT_LAYER && (mount->changed || mount->gone || mount->linked))
 		return false;
 	return !(at->how & LOOKUP_WRITE && mount->flags & MOUNT_READ_ONLY);
 }
@@ -107,13 +111,18 @@ static bool goes_up(const char *path, u32 length)
 	return false;
 }
 
-/* Bring `text` to nothing but names. */
+/* Bring `text` to nothing but names; `..` only where no link can be before it. */
 static void scan(struct lookup *at)
 {
 	struct step step;
 	u32 from = 0, to = 0;
 	while (next_step(at->text, at->length, from, &step)) {
 		from = step.end;
+		if (is_dots(step.name, step.length, 2)) {
+			while (to && at->text[--to] != '/')
+				;
+			continue;
+		}
 		at->text[to++] = '/';
 		__builtin_memmove(at->text + to, step.name, step.length);
 		to += step.length;
@@ -128,8 +137,7 @@ static u32 make_scratch(struct lookup *at)
 	return at->scratch ? WASI_SUCCESS : (u32)WASI_NOMEM;
 }
 
-/* Put a path of the kernel's into the guest's memory, until `unlend`. */
-static u32 lend(struct lookup *at, const char *text, u32 length, bool slash)
+u32 lookup_lend(struct lookup *at, const char *text, u32 length, bool slash)
 {
 	u32 error = make_scratch(at);
 	if (error)
@@ -156,26 +164,37 @@ static void unlend(struct lookup *at)
 static u32 give(struct lookup *at, bool slash)
 {
 	u32 left = 0;
-	struct mount *mount = mounts_find(current_process()->mounts, at->text, at->length, &left);
+	struct mounts *mounts = current_process()->mounts;
+	struct mount *mount = mounts_find(mounts, at->text, at->length, &left);
 	if (!mount)
 		return WASI_PERM; /* the pod has no root, and no mount is there */
+	at->overlaid = false;
+	if (mount == mounts->upper && overlay_shows(mounts, at->text, at->length)) {
+		struct mount *layer = at->how & LOOKUP_WRITE ? NULL : overlay_unchanged(mounts, at->text, at->length);
+		at->overlaid = !layer;
+		at->slash = slash;
+		left = layer ? MIN(at->length, layer->target_length + 1) : 0;
+		mount = layer ? layer : mount;
+	}
 	at->mount = mount;
 	at->descriptor = mount->host_descriptor;
-	at->whole = at->length == mount->target_length;
-	if (mount->flags & MOUNT_KERNEL)
+	at->whole = !at->overlaid && at->length == mount->target_length;
+	if (mount->flags & MOUNT_KERNEL || at->overlaid)
 		return WASI_SUCCESS;
 	if (mount->flags & MOUNT_ENTRY)
-		return at->whole && !slash ? lend(at, mount->entry, mount->entry_length, false) : (u32)WASI_NOTDIR;
+		return at->whole && !slash ? lookup_lend(at, mount->entry, mount->entry_length, false)
+					   : (u32)WASI_NOTDIR;
 	if (at->whole)
-		return lend(at, ".", 1, false);
-	return lend(at, at->text + left, at->length - left, slash);
+		return lookup_lend(at, ".", 1, false);
+	return lookup_lend(at, at->text + left, at->length - left, slash);
 }
 
 static u32 stat_here(struct lookup *at, struct wasi_filestat *stat)
 {
 	u32 error = give(at, false);
 	if (!error)
-		error = loan_stat(at->descriptor, 0, at->path, stat);
+		error = at->overlaid ? overlay_stat(at->text, at->length, stat)
+				     : loan_stat(at->descriptor, 0, at->path, stat);
 	unlend(at);
 	return error;
 }
@@ -189,8 +208,11 @@ static u32 follow(struct lookup *at, u32 *rest, u32 end)
 	if (!text)
 		return WASI_NOMEM;
 	u32 error = give(at, false);
+	if (!error && at->overlaid)
+		error = overlay_give(at);
 	if (!error)
 		error = loan_readlink(at->descriptor, at->path, text, &length, text + PATH_SIZE);
+	overlay_leave(at);
 	unlend(at);
 	const char *target = text;
 	if (!error && at->mount->flags & MOUNT_PRIVATE && link_is_marked(text, length))
@@ -346,6 +368,13 @@ static bool is_linked(const struct mount *mount)
 	return mount && atomic_load_explicit(&mount->linked, memory_order_relaxed);
 }
 
+/* Layers may have a part in what `text` names. */
+static bool is_in_union(const struct lookup *at, const struct mount *mount)
+{
+	struct mounts *mounts = current_process()->mounts;
+	return mount == mounts->upper && overlay_shows(mounts, at->text, at->length);
+}
+
 static u32 resolve(struct lookup *at)
 {
 	const char *place;
@@ -366,7 +395,7 @@ static u32 resolve(struct lookup *at)
 	bool slash = at->text[at->length - 1] == '/';
 	scan(at);
 	const struct mount *mount = mounts_find(current_process()->mounts, at->text, at->length, &left);
-	if (mount == at->from->mount)
+	if (mount == at->from->mount && (at->from->pure || !is_in_union(at, mount)))
 		give_as_it_is(at);
 	else
 		error = is_linked(mount) ? walk(at) : give(at, slash);
@@ -401,6 +430,18 @@ u32 lookup_begin(struct lookup *at, u32 fd, struct span path, u32 how)
 	return resolve(at);
 }
 
+u32 lookup_place_again(struct lookup *at, const struct place *place, u32 how)
+{
+	at->how = how | LOOKUP_FOLLOW;
+	at->text = memory_allocate(current_process()->pod->account, PATH_SIZE);
+	if (!at->text)
+		return WASI_NOMEM;
+	at->length = place->length;
+	memcpy(at->text, place->text, place->length);
+	u32 error = walk(at);
+	return error ? error : check(at);
+}
+
 bool lookup_again(struct lookup *at, u32 *error)
 {
 	const char *place;
@@ -423,6 +464,7 @@ bool lookup_again(struct lookup *at, u32 *error)
 u32 lookup_end(struct lookup *at, u32 error)
 {
 	struct account *account = current_process()->pod->account;
+	overlay_leave(at);
 	unlend(at);
 	if (at->text)
 		memory_free(account, at->text, PATH_SIZE);
@@ -431,12 +473,26 @@ u32 lookup_end(struct lookup *at, u32 error)
 	return error;
 }
 
-struct place *lookup_place(const struct lookup *at)
+/* In a layer without links a path that the engine resolved can be told as it is from the root. */
+static bool settle(struct lookup *at)
 {
+	const char *start;
+	i32 length = place_of(at->from, &start);
+	if (length < 0 || gather(at, start, (u32)length) != WASI_SUCCESS)
+		return false;
+	scan(at);
+	return true;
+}
+
+struct place *lookup_place(struct lookup *at)
+{
+	bool settled = at->direct && at->mount->flags & MOUNT_LAYER;
+	if (settled && !settle(at))
+		return NULL;
 	const char *start = at->text;
 	i32 length = (i32)at->length;
 	u32 extra = 0;
-	if (at->direct) {
+	if (at->direct && !settled) {
 		length = place_of(at->from, &start);
 		extra = at->given.size + 1;
 	}
@@ -446,6 +502,7 @@ struct place *lookup_place(const struct lookup *at)
 	struct place *place = memory_allocate(account, (u32)sizeof(*place) + (u32)length + extra);
 	if (!place)
 		return NULL;
+	place->references = 1;
 	place->length = (u32)length + extra;
 	memcpy(place->text, start, (u32)length);
 	if (extra) {

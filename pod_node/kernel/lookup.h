@@ -1,7 +1,7 @@
 /* From a directory's descriptor and a path to what the engine is to be given.
  *
  * Three ways, from the quickest:
- *   direct   a mount that nothing is mounted below: the engine resolves the path beneath that directory, and refuses
+ *   direct   a mount that nothing is mounted below, an unchanged layer too: the engine resolves the path beneath that directory, and refuses
  *            (EPERM) what leads out of it; only then the kernel looks at the path at all.
  *   scanned  no symbolic link can be in the way and the path has no `..`: it names its mount by its words.
  *   walked   name by name from the root of the pod, following links, each into whatever mount it leads to.
@@ -33,6 +33,10 @@ struct lookup {
 	struct span path;
 	struct mount *mount; /* NULL in /net */
 	bool whole;          /* the path is the mount's target */
+	bool overlaid; /* layers may show through at `text`: nothing of the above is set before a call of overlay.h */
+	bool pure; /* a directory that no layer has a part in */
+	bool slash; /* overlaid: only a directory will do */
+	bool locked; /* holds the union's lock */
 
 	u32 fd;
 	struct file *from;
@@ -62,8 +66,14 @@ static inline void lookup_keep(struct lookup *at, uaddr start, u32 size)
 	at->keep[at->keeps++] = (struct span){start, size};
 }
 
-/* The path in the pod of what was found, for a directory that was opened; NULL when it is not known. */
-struct place *lookup_place(const struct lookup *at);
+/* Put a path of the kernel's into the guest's memory as `at->path`, until `lookup_end`. */
+u32 lookup_lend(struct lookup *at, const char *text, u32 length, bool slash);
+
+/* The same for what was opened at `place` before, perhaps by another process of the pod. */
+u32 lookup_place_again(struct lookup *at, const struct place *place, u32 how);
+
+/* The path in the pod of what was found; NULL when it is not known. */
+struct place *lookup_place(struct lookup *at);
 
 /* An absolute link cannot be stored by the engine: on private mounts its text begins with this. */
 #define LINK_MARK ".pod-root"

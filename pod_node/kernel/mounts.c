@@ -43,6 +43,7 @@ static void forget(struct mounts *mounts)
 	for (u32 i = 0; i < mounts->count; i++)
 		if (mounts->list[i].disk)
 			memory_free(account, mounts->list[i].disk, sizeof(struct disk));
+	hidden_clear(&mounts->hidden);
 	memory_free(account, mounts, mounts->size);
 	account_release(account);
 }
@@ -107,6 +108,35 @@ static bool add_disk(struct mounts *mounts, struct mount *mount, const struct mo
 	return true;
 }
 
+/* Whether another layer has a part in all that this one has. */
+static bool is_shared(const struct mounts *mounts, const struct mount *layer)
+{
+	for (u32 i = 0; i < mounts->count; i++)
+		if (&mounts->list[i] != layer && mount_reaches(&mounts->list[i], layer->target, layer->target_length))
+			return true;
+	return false;
+}
+
+/* The root is over the layers, and a way through it may lead over their links. */
+static void find_upper(struct mounts *mounts)
+{
+	struct mount *root = NULL;
+	bool has_layers = false, linked = false;
+	for (u32 i = 0; i < mounts->count; i++) {
+		struct mount *mount = &mounts->list[i];
+		if (mount->flags & MOUNT_LAYER) {
+			has_layers = true;
+			linked |= mount->linked;
+			mount->changed = mount->flags & MOUNT_CHANGED || is_shared(mounts, mount);
+		} else if (mount->target_length == 0)
+			root = mount;
+	}
+	if (!has_layers || !root)
+		return;
+	mounts->upper = root;
+	root->linked |= linked;
+}
+
 struct mounts *mounts_create(struct account *account, const struct mount_request *requests, u32 count, u32 size)
 {
 	if (!fits(requests, count, size))
@@ -118,7 +148,7 @@ struct mounts *mounts_create(struct account *account, const struct mount_request
 	memset(mounts, 0, whole);
 	mounts->references = 1;
 	mounts->size = whole;
-	mounts->account = account_hold(account);
+	mounts->account = mounts->hidden.account = account_hold(account);
 	const char *from = (const char *)&requests[count];
 	char *to = (char *)&mounts->list[count];
 	for (u32 i = 0; i < count; i++) {
@@ -138,9 +168,11 @@ struct mounts *mounts_create(struct account *account, const struct mount_request
 	}
 	for (u32 i = 0; i < count; i++) {
 		struct mount *mount = &mounts->list[i];
-		mount->covers = mounts_below(mounts, mount->target, mount->target_length);
+		mount->covers = mounts_below(mounts, mount->target, mount->target_length) ||
+				mounts_layer_below(mounts, mount->target, mount->target_length);
 		mount->linked = mount->flags & MOUNT_LINKED || (mount->covers && mount->flags & MOUNT_FOREIGN);
 	}
+	find_upper(mounts);
 	return mounts;
 }
 
@@ -149,7 +181,7 @@ struct mount *mounts_find(struct mounts *mounts, const char *path, u32 length, u
 	struct mount *found = NULL;
 	for (u32 i = 0; i < mounts->count; i++) {
 		struct mount *mount = &mounts->list[i];
-		if ((!found || mount->target_length >= found->target_length) &&
+		if (!(mount->flags & MOUNT_LAYER) && (!found || mount->target_length >= found->target_length) &&
 		    is_prefix(mount->target, mount->target_length, path, length))
 			found = mount;
 	}
@@ -158,12 +190,46 @@ struct mount *mounts_find(struct mounts *mounts, const char *path, u32 length, u
 	return found;
 }
 
+static bool is_below(const struct mount *mount, const char *path, u32 length)
+{
+	return mount->target_length > length && is_prefix(path, length, mount->target, mount->target_length);
+}
+
 bool mounts_below(const struct mounts *mounts, const char *path, u32 length)
 {
-	for (u32 i = 0; i < mounts->count; i++) {
-		const struct mount *mount = &mounts->list[i];
-		if (mount->target_length > length && is_prefix(path, length, mount->target, mount->target_length))
+	for (u32 i = 0; i < mounts->count; i++)
+		if (!(mounts->list[i].flags & MOUNT_LAYER) && is_below(&mounts->list[i], path, length))
 			return true;
-	}
 	return false;
+}
+
+bool mounts_layer_below(const struct mounts *mounts, const char *path, u32 length)
+{
+	for (u32 i = 0; i < mounts->count; i++)
+		if (mounts->list[i].flags & MOUNT_LAYER && !mounts->list[i].gone &&
+		    is_below(&mounts->list[i], path, length))
+			return true;
+	return false;
+}
+
+bool mount_reaches(const struct mount *layer, const char *path, u32 length)
+{
+	return layer->flags & MOUNT_LAYER && !layer->gone &&
+	       is_prefix(layer->target, layer->target_length, path, length);
+}
+
+void mounts_changed(struct mounts *mounts, const char *path, u32 length)
+{
+	for (u32 i = 0; i < mounts->count; i++)
+		if (mount_reaches(&mounts->list[i], path, length))
+			mounts->list[i].changed = true;
+}
+
+void mounts_layers_gone(struct mounts *mounts, const char *path, u32 length)
+{
+	for (u32 i = 0; i < mounts->count; i++) {
+		struct mount *layer = &mounts->list[i];
+		if (layer->flags & MOUNT_LAYER && is_prefix(path, length, layer->target, layer->target_length))
+			layer->gone = true;
+	}
 }

@@ -23,11 +23,11 @@ void net_finish(struct text *text, const struct writer *writer)
 	text->offset = 0;
 }
 
-static void write_endpoint(struct writer *writer, struct address address, u32 port)
+static void write_endpoint(struct writer *writer, struct endpoint end)
 {
-	write_address(writer, address);
+	write_address(writer, end.address);
 	write_text(writer, " ");
-	write_number(writer, port);
+	write_number(writer, end.port);
 }
 
 int net_resolve(struct process *process, const char *host, struct address *addresses, u32 capacity)
@@ -37,7 +37,7 @@ int net_resolve(struct process *process, const char *host, struct address *addre
 	return resolve_name(process->pod, host, addresses, capacity);
 }
 
-/* A socket that `tcp/dup` gave a second number has a hint to the newer one, which may be closed by now. */
+/* A socket with several numbers, some of them in other processes, has a hint to the last that was given to it. */
 static struct file *find_installed(const struct descriptors *table, const struct socket *socket)
 {
 	for (u32 number = 0; number < table->size; number++) {
@@ -52,7 +52,7 @@ struct file *net_socket_file(struct process *process, u32 id)
 {
 	lock_acquire(&network_lock);
 	struct socket *socket = socket_find(process->pod, id);
-	u32 descriptor = socket ? socket->descriptor : 0;
+	u32 descriptor = socket ? atomic_load(&socket->descriptor) : 0;
 	lock_release(&network_lock);
 	struct file *file = socket ? descriptor_get(&process->descriptors, descriptor) : NULL;
 	if (file && file->kind == FILE_SOCKET && file->socket == socket)
@@ -132,10 +132,10 @@ static int open_pair(struct process *process, const char *id, bool nonblocking, 
 	struct socket *pair[2];
 	if (*id) {
 		struct file *first = net_own_socket(process, id);
-		struct socket *second = first && socket_is_stream(first->socket) ? first->socket->twin : NULL;
+		struct socket *second =
+			first && socket_is_stream(first->socket) ? atomic_exchange(&first->socket->twin, NULL) : NULL;
 		if (!second)
 			return -E_BADF;
-		first->socket->twin = NULL;
 		return net_open_socket(process, second, nonblocking, opened);
 	}
 	int result = tcp_pair(process->pod, pair);
@@ -199,7 +199,7 @@ static int write_remote(struct writer *writer, struct socket *socket)
 {
 	if (atomic_load(&socket->state) != TCP_ESTABLISHED)
 		return -E_NOTCONN;
-	write_endpoint(writer, socket->remote, socket->remote_port);
+	write_endpoint(writer, socket_ends(socket).remote);
 	return 0;
 }
 
@@ -219,7 +219,7 @@ static int write_socket(struct process *process, struct file *opened, const char
 		return -E_NOENT;
 	int result = 0;
 	if (text_equal(what, "local"))
-		write_endpoint(writer, file->socket->local, file->socket->local_port);
+		write_endpoint(writer, socket_ends(file->socket).local);
 	else if (text_equal(what, "remote"))
 		result = write_remote(writer, file->socket);
 	else if (text_equal(what, "error"))
@@ -390,7 +390,7 @@ static int socket_command(struct process *process, const struct words *words, st
 	if (text_equal(verb, "listen"))
 		return read_number(first, INT32_MAX, &number) ? socket_listen(socket, number) : -E_INVAL;
 	if (text_equal(verb, "local"))
-		return write_endpoint(writer, socket->local, socket->local_port), 0;
+		return write_endpoint(writer, socket_ends(socket).local), 0;
 	if (text_equal(verb, "remote"))
 		return write_remote(writer, socket);
 	if (text_equal(verb, "error"))
@@ -435,9 +435,7 @@ i32 net_write_options(struct process *process, struct file *file, const char *li
 	int result = net_split(&words, line, trimmed, ' ');
 	if (result < 0)
 		return result;
-	lock_acquire(&network_lock);
-	struct socket *socket = socket_find(process->pod, file->option_socket);
-	lock_release(&network_lock);
-	result = socket ? command_set(socket, words.word[0], words.word[1]) : -E_BADF;
+	struct file *own = net_socket_file(process, file->option_socket);
+	result = own ? command_set(own->socket, words.word[0], words.word[1]) : -E_BADF;
 	return result < 0 ? result : (i32)length;
 }

@@ -36,7 +36,7 @@ static i32 take_error(struct socket *socket)
 	return error ? (i32)wasi_errno(error) : 0;
 }
 
-u64 *socket_option_timeout(struct socket *socket, u32 level, u32 name)
+_Atomic u64 *socket_option_timeout(struct socket *socket, u32 level, u32 name)
 {
 	if (level != SOL_SOCKET)
 		return NULL;
@@ -55,7 +55,7 @@ static i32 timeout_get(u64 timeout)
 	return (i32)MIN((timeout + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC, (u64)INT32_MAX);
 }
 
-static int timeout_set(u64 *timeout, i32 value)
+static int timeout_set(_Atomic u64 *timeout, i32 value)
 {
 	if (value < 0)
 		return -E_DOM;
@@ -88,7 +88,7 @@ int socket_option_get(struct socket *socket, u32 level, u32 name, i32 *value)
 {
 	if (level > 0xffff || name > 0xffff)
 		return -E_NOPROTOOPT;
-	const u64 *timeout = socket_option_timeout(socket, level, name);
+	const _Atomic u64 *timeout = socket_option_timeout(socket, level, name);
 	if (timeout)
 		return *value = timeout_get(*timeout), 0;
 	switch (OPTION(level, name)) {
@@ -141,7 +141,7 @@ static int datagram_option_set(struct socket *socket, u32 option, i32 value)
 {
 	switch (option) {
 	case OPTION(SOL_SOCKET, SO_NO_CHECK): return atomic_store(&socket->no_check, value != 0), 0;
-	case OPTION(IPPROTO_UDP, UDP_HEADERS): return socket->headers = value != 0, 0;
+	case OPTION(IPPROTO_UDP, UDP_HEADERS): return atomic_store(&socket->headers, value != 0), 0;
 	default: return -E_NOPROTOOPT;
 	}
 }
@@ -150,16 +150,16 @@ int socket_option_set(struct socket *socket, u32 level, u32 name, i32 value)
 {
 	if (level > 0xffff || name > 0xffff)
 		return -E_NOPROTOOPT;
-	u64 *timeout = socket_option_timeout(socket, level, name);
+	_Atomic u64 *timeout = socket_option_timeout(socket, level, name);
 	if (timeout)
 		return timeout_set(timeout, value);
 	switch (OPTION(level, name)) {
-	case OPTION(SOL_SOCKET, SO_REUSEADDR): return socket->reuse_address = value != 0, 0;
-	case OPTION(SOL_SOCKET, SO_BROADCAST): return socket->broadcast = value != 0, 0;
+	case OPTION(SOL_SOCKET, SO_REUSEADDR): return atomic_store(&socket->reuse_address, value != 0), 0;
+	case OPTION(SOL_SOCKET, SO_BROADCAST): return atomic_store(&socket->broadcast, value != 0), 0;
 	case OPTION(SOL_SOCKET, SO_SNDBUF): return set_positive(&socket->send_buffer, value);
 	case OPTION(SOL_SOCKET, SO_RCVBUF): return set_receive_buffer(socket, value);
-	case OPTION(SOL_SOCKET, SO_KEEPALIVE): return socket->keep_alive = value != 0, 0;
-	case OPTION(SOL_SOCKET, SO_LINGER): return socket->linger = MAX(value, -1), 0;
+	case OPTION(SOL_SOCKET, SO_KEEPALIVE): return atomic_store(&socket->keep_alive, value != 0), 0;
+	case OPTION(SOL_SOCKET, SO_LINGER): return atomic_store(&socket->linger, MAX(value, -1)), 0;
 	case OPTION(SOL_SOCKET, SO_REUSEPORT): return atomic_store(&socket->reuse_port, value != 0), 0;
 	case OPTION(IPPROTO_IP, IP_ADD_MEMBERSHIP):
 	case OPTION(IPPROTO_IP, IP_DROP_MEMBERSHIP): return -E_OPNOTSUPP; /* there is no multicast */

@@ -132,9 +132,17 @@ static struct pid *abandon_children(struct pid *parent)
 	return gone;
 }
 
+void pid_decide(struct pid *pid, i32 started)
+{
+	i32 undecided = 0;
+	atomic_compare_exchange_strong(&pid->started, &undecided, started);
+	waitq_wake(&pid->changes);
+}
+
 void pid_end(struct pid *pid, u32 status)
 {
 	struct pids *pids = pid->pids;
+	pid_decide(pid, -E_AGAIN); /* its thread has ended before it could */
 	lock_acquire(&pids->lock);
 	struct pid *gone = abandon_children(pid), *parent = pid->parent;
 	pid->process = NULL;

@@ -44,6 +44,8 @@ struct pids {
 	u32 limit; /* processes at once, zombies included; fixed */
 	u32 descriptor_limit, host_file_limit; /* of each process; fixed once the first exists, as the next */
 	struct mounts *mounts;                 /* of each process; held; NULL for the node's own */
+	u64 memory_limit;   /* bytes that memories and tables of all processes may take together; fixed */
+	_Atomic u64 memory; /* and take */
 	struct lock lock;
 	u32 count, next; /* under lock */
 	struct pid *first; /* under lock */
@@ -61,7 +63,7 @@ struct pid {
 	struct process *process; /* NULL once it has ended */
 	u32 status; /* as `wait` has it: exit status << 8, or the signal; written before `ended` */
 	_Atomic u32 ended;
-	_Atomic i32 started; /* 0 while the node has not decided, 1, or a negative errno */
+	_Atomic i32 started; /* 0 while neither the node nor its thread has decided, 1, or a negative errno */
 	_Atomic u32 death; /* the signal that ends it */
 	_Atomic u32 caught, ignored; /* masks of SIGNAL_BIT; the process writes */
 	_Atomic u32 pending; /* caught, and not yet taken by the process */
@@ -81,6 +83,8 @@ void pid_release(struct pid *pid);
 struct pid *pid_find(struct pids *pids, u32 number);
 /* It has ended: it becomes a zombie of its parent, or goes. Its children have no parent any more. */
 void pid_end(struct pid *pid, u32 status);
+/* Whether it was started: 1, or a negative errno. Its parent hears of it. */
+void pid_decide(struct pid *pid, i32 started);
 /* The parent's number as getppid has it: number 1 stands for a parent that has gone. */
 u32 pid_parent_number(struct pid *pid);
 

@@ -1,12 +1,14 @@
 /* `/proc`: processes as files.
  *
- *   ctl       one command a write, the reply is read: kill, wait, catch, ignore, asked (see `commands`)
+ *   ctl       one command a write, the reply is read: kill, wait, catch, tty, asked, inherited
  *   spawn     a request is written (spawn.h); reading does it and gives the child's number
  *   pipe      a pipe's reading end; pipe/FD the writing end of the one whose reading end is FD
  *   fd/FD     another descriptor for the same open file
+ *   take/FD   the same, and FD is closed
  *   null      takes everything and gives nothing, as /dev/null
  *   signals   readable when caught signals have come; reading takes them, a number a line
  *   tty       its terminal: rows, columns, whether it echoes, edits lines, and makes signals of keys
+ *   layers    the image's layers below the root: a path a line, and whether anything lies over it: `changed` or `unchanged`
  *   self, PID {status, exit}   who it is; readable when it has ended, with its status
  */
 #include "pod_node/kernel/proc.h"
@@ -186,6 +188,12 @@ static int open_descriptor(struct process *process, u32 number, struct file **op
 	return 0;
 }
 
+static int take_descriptor(struct process *process, u32 number, struct file **opened)
+{
+	*opened = descriptor_remove(&process->descriptors, number);
+	return *opened ? 0 : -E_BADF;
+}
+
 static int open_pid(struct process *process, struct pid *pid, enum file_kind kind, struct file **opened)
 {
 	struct file *file = file_create(process->pod->account, kind);
@@ -240,6 +248,37 @@ static int open_terminal(struct process *process, struct file **opened)
 	return 0;
 }
 
+/* Room for a line of every layer. */
+static u32 layers_size(const struct mounts *mounts)
+{
+	u32 size = 1;
+	for (u32 i = 0; mounts && i < mounts->count; i++)
+		if (mounts->list[i].flags & MOUNT_LAYER)
+			size += mounts->list[i].target_length + (u32)sizeof(" unchanged\n");
+	return size;
+}
+
+static int open_layers(struct process *process, struct file **opened)
+{
+	const struct mounts *mounts = process->mounts;
+	u32 size = layers_size(mounts);
+	int result = net_open_text(process, FILE_TEXT, size, opened);
+	if (result < 0)
+		return result;
+	struct text *text = (*opened)->text;
+	struct writer writer = {text->bytes, text->bytes + size};
+	for (u32 i = 0; mounts && i < mounts->count; i++) {
+		const struct mount *mount = &mounts->list[i];
+		if (!(mount->flags & MOUNT_LAYER))
+			continue;
+		memcpy(writer.at, mount->target, mount->target_length);
+		writer.at += mount->target_length;
+		write_text(&writer, mount->changed || mount->gone ? " changed\n" : " unchanged\n");
+	}
+	net_finish(text, &writer);
+	return 0;
+}
+
 /* `self` or a number: the process, held; NULL when there is none. */
 static struct pid *named(struct process *process, const char *name)
 {
@@ -271,6 +310,8 @@ static int open_two_words(struct process *process, const struct words *path, str
 		return is_number ? open_writer(process, number, opened) : -E_NOENT;
 	if (text_equal(first, "fd"))
 		return is_number ? open_descriptor(process, number, opened) : -E_NOENT;
+	if (text_equal(first, "take"))
+		return is_number ? take_descriptor(process, number, opened) : -E_NOENT;
 	return open_of_process(process, first, second, opened);
 }
 
@@ -282,6 +323,8 @@ static int open_one_word(struct process *process, const char *name, struct file 
 		return net_open_text(process, FILE_SPAWN, FIRST_REQUEST, opened);
 	if (text_equal(name, "pipe"))
 		return open_pipe(process, opened);
+	if (text_equal(name, "layers"))
+		return open_layers(process, opened);
 	if (text_equal(name, "tty"))
 		return open_terminal(process, opened);
 	if (text_equal(name, "null")) {
@@ -314,7 +357,7 @@ int proc_open(struct process *process, const char *path, bool nonblocking, struc
 
 enum wasi_filetype proc_filetype(struct process *process, const char *path)
 {
-	static const char *const files[] = {"ctl", "spawn", "pipe", "signals", "tty", "null"};
+	static const char *const files[] = {"ctl", "spawn", "pipe", "signals", "tty", "null", "layers"};
 	struct words words;
 	int count = net_split(&words, path, text_length(path), '/');
 	if (count == 0 || (count == 1 && text_equal(words.word[0], ".")))
@@ -376,6 +419,13 @@ static int command_asked(struct process *process, struct writer *writer)
 	return 0;
 }
 
+/* inherited: the next of its descriptors that its parent has named beside 0 to 2; nothing after the last */
+static void command_inherited(struct process *process, struct writer *writer)
+{
+	if (process->inherited_told < process->inherited_count)
+		write_number(writer, process->inherited[process->inherited_told++]);
+}
+
 /* tty ECHO ICANON ISIG, each 0 or 1 */
 static int command_tty(struct process *process, const struct words *words)
 {
@@ -411,6 +461,8 @@ i32 proc_control(struct process *process, struct file *file, const char *command
 		result = command_tty(process, &words);
 	else if (text_equal(words.word[0], "asked"))
 		result = command_asked(process, &writer);
+	else if (text_equal(words.word[0], "inherited"))
+		command_inherited(process, &writer);
 	else
 		result = -E_INVAL;
 	if (result < 0)

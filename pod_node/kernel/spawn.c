@@ -1,5 +1,7 @@
 #include "pod_node/kernel/spawn.h"
 
+#include "pod_node/kernel/description.h"
+
 #include "vnet/fabric/text.h"
 
 static struct {
@@ -53,7 +55,7 @@ static int inherit(struct process *child, const struct process *parent, const st
 	if (!file)
 		return -E_BADF;
 	struct file *inherited;
-	int result = file_inherit(file, &inherited);
+	int result = file_inherit(table, file, &inherited);
 	if (result < 0)
 		return result;
 	result = descriptor_place(table, mapping->number, inherited);
@@ -83,6 +85,24 @@ static int apply_records(struct process *child, const struct process *parent, co
 	return program ? 0 : -E_INVAL;
 }
 
+/* Remember the descriptors from `first` on, which the request has added to those of every process. */
+static int note_inherited(struct process *child, u32 first)
+{
+	const struct descriptors *table = &child->descriptors;
+	u32 count = 0;
+	for (u32 number = first; number < table->size; number++)
+		count += descriptor_get(table, number) != NULL;
+	if (!count)
+		return 0;
+	child->inherited = memory_allocate(table->account, count * (u32)sizeof(u32));
+	if (!child->inherited)
+		return -E_NOMEM;
+	for (u32 number = first; number < table->size; number++)
+		if (descriptor_get(table, number))
+			child->inherited[child->inherited_count++] = number;
+	return 0;
+}
+
 /* 0 to 2 as the caller has them, as far as it has them; then the directories; then what the request says. */
 static int furnish(struct process *child, const struct process *parent, const u8 *request, u32 size)
 {
@@ -96,13 +116,16 @@ static int furnish(struct process *child, const struct process *parent, const u8
 		}
 	}
 	int result = process_open_mounts(child);
+	u32 first = child->descriptors.first;
 	for (u32 fd = 0; fd < 3 && result == 0; fd++) {
 		struct mapping same = {.number = fd, .from = fd, .closed = !descriptor_get(&parent->descriptors, fd)};
 		result = inherit(child, parent, &same);
 		if (result < 0) /* cannot be inherited; the request may say what is there instead */
 			result = inherit(child, parent, &(struct mapping){.number = fd, .closed = true});
 	}
-	return result < 0 ? result : apply_records(child, parent, request, size);
+	if (result == 0)
+		result = apply_records(child, parent, request, size);
+	return result < 0 ? result : note_inherited(child, first);
 }
 
 static bool enqueue(struct process *process)
@@ -118,6 +141,18 @@ static bool enqueue(struct process *process)
 	if (served)
 		waitq_wake(&spawns.changes);
 	return served;
+}
+
+/* Whether the engine has still to open something for it. */
+static bool has_to_open(const struct process *child)
+{
+	const struct descriptors *table = &child->descriptors;
+	bool found = false;
+	for (u32 number = 0; number < table->size && !found; number++) {
+		const struct file *file = descriptor_get(table, number);
+		found = file && file->kind == FILE_HOST && file->host_descriptor == HOST_DESCRIPTOR_NONE;
+	}
+	return found;
 }
 
 static bool is_decided(const void *object)
@@ -159,11 +194,12 @@ i32 spawn(struct process *parent, u8 *request, u32 size)
 	child->request_size = size;
 	struct pid *pid = pid_hold(child->pid);
 	result = furnish(child, parent, request, size);
+	child->opens = has_to_open(child);
 	if (result == 0 && !enqueue(child))
 		result = -E_AGAIN;
 	if (result == 0)
 		return await_start(pid);
-	atomic_store(&pid->started, result);
+	pid_decide(pid, result);
 	pid_release(pid);
 	process_reap(child, 0);
 	return result;

@@ -49,6 +49,7 @@ enum wasi_errno {
 	WASI_NOSYS = 52,
 	WASI_NOTCONN = 53,
 	WASI_NOTDIR = 54,
+	WASI_NOTEMPTY = 55,
 	WASI_NOTSOCK = 57,
 	WASI_NOTSUP = 58,
 	WASI_NOTTY = 59,
@@ -61,6 +62,7 @@ enum wasi_errno {
 	WASI_ROFS = 69,
 	WASI_SPIPE = 70,
 	WASI_SRCH = 71,
+	WASI_STALE = 72,
 	WASI_TIMEDOUT = 73,
 	WASI_XDEV = 75,
 	WASI_NOTCAPABLE = 76,
@@ -88,14 +90,27 @@ enum { WASI_FDFLAGS_APPEND = 1, WASI_FDFLAGS_NONBLOCK = 4 };
 enum { WASI_LOOKUP_FOLLOW = 1 };
 enum { WASI_OFLAGS_CREAT = 1, WASI_OFLAGS_DIRECTORY = 2, WASI_OFLAGS_EXCL = 4, WASI_OFLAGS_TRUNC = 8 };
 enum {
+	WASI_FSTFLAGS_ATIM = 1,
+	WASI_FSTFLAGS_MTIM = 4,
+	WASI_FSTFLAGS_MTIM_NOW = 8,
+};
+enum {
+	WASI_RIGHTS_FD_READ = 1 << 1,
 	WASI_RIGHTS_FD_SEEK = 1 << 2,
 	WASI_RIGHTS_FD_TELL = 1 << 5,
 	WASI_RIGHTS_FD_WRITE = 1 << 6,
+	WASI_RIGHTS_FD_READDIR = 1 << 14,
 	WASI_RIGHTS_ALL = 0x1fffffff,
 };
 
 struct wasi_iovec {
 	u32 buffer, length;
+};
+
+struct wasi_dirent { /* its name comes after it */
+	u64 next, inode;
+	u32 name_length;
+	u8 filetype;
 };
 
 struct wasi_fdstat {
@@ -161,7 +176,7 @@ int socket_option_get(struct socket *socket, u32 level, u32 name, i32 *value);
 int socket_option_set(struct socket *socket, u32 level, u32 name, i32 value);
 /* The field behind SO_RCVTIMEO or SO_SNDTIMEO, NULL for other options. Above they are in milliseconds; in calls they are
  * a struct timeval. */
-u64 *socket_option_timeout(struct socket *socket, u32 level, u32 name);
+_Atomic u64 *socket_option_timeout(struct socket *socket, u32 level, u32 name);
 
 /* The process's own open socket with this id; NULL when it has none. */
 struct file *net_socket_file(struct process *process, u32 id);

@@ -1,7 +1,10 @@
 /* WASI calls on descriptors. Files of the host go to the engine's WASI under their own numbers;
  * kernel objects answer here. */
 #include "pod_node/kernel/counted.h"
+#include "pod_node/kernel/description.h"
+#include "pod_node/kernel/listing.h"
 #include "pod_node/kernel/native.h"
+#include "pod_node/kernel/overlay.h"
 #include "pod_node/kernel/proc.h"
 #include "pod_node/kernel/wasi.h"
 
@@ -72,6 +75,9 @@ WASI_CALL(fd_filestat_set_size, (u32 fd, u64 size), (fd, size))
 
 WASI_CALL(fd_filestat_set_times, (u32 fd, u64 atim, u64 mtim, u32 flags), (fd, atim, mtim, flags))
 {
+	struct file *file = file_of(fd);
+	if (file && file->kind == FILE_HOST && file->mount && file->mount->flags & MOUNT_LAYER && file->place)
+		return loan_possible() ? overlay_set_times(file, atim, mtim, flags) : (u32)WASI_FAULT;
 	ON_HOST(fd, native_fd_filestat_set_times(fd, atim, mtim, flags), WASI_INVAL);
 }
 
@@ -83,6 +89,9 @@ WASI_CALL(fd_pread, (u32 fd, uaddr iovs, u32 count, u64 offset, uaddr size), (fd
 WASI_CALL(fd_pwrite, (u32 fd, uaddr iovs, u32 count, u64 offset, uaddr size), (fd, iovs, count, offset, size))
 {
 	struct file *file = file_of(fd);
+	u32 error = file && file_is_shared(file) ? shared_flags_follow(file) : (u32)WASI_SUCCESS;
+	if (error)
+		return error;
 	if (file && file->inode)
 		return counted_write(file, iovs, count, &offset, size);
 	ON_HOST(fd, native_fd_pwrite(fd, iovs, count, offset, size), WASI_SPIPE);
@@ -90,11 +99,17 @@ WASI_CALL(fd_pwrite, (u32 fd, uaddr iovs, u32 count, u64 offset, uaddr size), (f
 
 WASI_CALL(fd_seek, (u32 fd, u64 offset, u32 whence, uaddr position), (fd, offset, whence, position))
 {
+	struct file *file = file_of(fd);
+	if (file && file_is_shared(file))
+		return shared_seek(file, (i64)offset, whence, position);
 	ON_HOST(fd, native_fd_seek(fd, offset, whence, position), WASI_SPIPE);
 }
 
 WASI_CALL(fd_tell, (u32 fd, uaddr position), (fd, position))
 {
+	struct file *file = file_of(fd);
+	if (file && file_is_shared(file))
+		return shared_tell(file, position);
 	ON_HOST(fd, native_fd_tell(fd, position), WASI_SPIPE);
 }
 
@@ -103,6 +118,8 @@ WASI_CALL(fd_readdir, (u32 fd, uaddr buffer, u32 length, u64 cookie, uaddr size)
 	struct file *file = file_of(fd);
 	if (file && is_kernel_directory(file)) /* its names are questions, not entries */
 		return guest_store_u32(size, 0) ? WASI_SUCCESS : WASI_FAULT;
+	if (file && listing_wanted(file, cookie))
+		return listing_read(file, buffer, length, cookie, size);
 	ON_HOST(fd, native_fd_readdir(fd, buffer, length, cookie, size), WASI_NOTDIR);
 }
 
@@ -162,6 +179,9 @@ static u8 filetype_of(const struct file *file)
 WASI_CALL(fd_fdstat_get, (u32 fd, uaddr stat), (fd, stat))
 {
 	struct file *file = file_of(fd);
+	u32 error = file && file_is_shared(file) ? shared_flags_follow(file) : (u32)WASI_SUCCESS;
+	if (error)
+		return error;
 	if (!file || file->kind == FILE_HOST)
 		ON_HOST(fd, native_fd_fdstat_get(fd, stat), WASI_BADF);
 	struct wasi_fdstat fdstat;
@@ -177,6 +197,8 @@ WASI_CALL(fd_fdstat_get, (u32 fd, uaddr stat), (fd, stat))
 WASI_CALL(fd_fdstat_set_flags, (u32 fd, u32 flags), (fd, flags))
 {
 	struct file *file = file_of(fd);
+	if (file && file_is_shared(file))
+		return shared_set_flags(file, flags);
 	if (file && file->inode)
 		return counted_set_flags(file, flags);
 	if (!file || file->kind == FILE_HOST)
@@ -202,6 +224,8 @@ WASI_CALL(fd_filestat_get, (u32 fd, uaddr stat), (fd, stat))
 WASI_CALL(fd_read, (u32 fd, uaddr iovs, u32 count, uaddr size), (fd, iovs, count, size))
 {
 	struct file *file = file_of(fd);
+	if (file && file_is_shared(file))
+		return shared_read(file, iovs, count, size);
 	if (!file || file->kind == FILE_HOST)
 		ON_HOST(fd, native_fd_read(fd, iovs, count, size), WASI_BADF);
 	if (!user_range_ok(size, sizeof(u32)))
@@ -237,6 +261,8 @@ static i32 write_command(struct file *file, uaddr iovs, u32 count)
 WASI_CALL(fd_write, (u32 fd, uaddr iovs, u32 count, uaddr size), (fd, iovs, count, size))
 {
 	struct file *file = file_of(fd);
+	if (file && file_is_shared(file))
+		return shared_write(file, iovs, count, size);
 	if (file && file->inode)
 		return counted_write(file, iovs, count, NULL, size);
 	if (!file || file->kind == FILE_HOST)

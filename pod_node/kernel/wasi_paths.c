@@ -1,6 +1,9 @@
 /* WASI calls on paths: each looks its path up, then asks the engine, or answers for /net itself. */
+#include "pod_node/kernel/wasi_paths.h"
+
 #include "pod_node/kernel/counted.h"
 #include "pod_node/kernel/native.h"
+#include "pod_node/kernel/overlay.h"
 #include "pod_node/kernel/proc.h"
 
 #include "vnet/fabric/text.h"
@@ -87,12 +90,26 @@ static u32 open_uncounted(struct lookup *at, u32 lookup, u32 open, u64 base, u64
 					 flags, opened);
 	if (!error && !guest_load(&file->host_descriptor, opened, sizeof(u32)))
 		error = WASI_FAULT;
-	if (!error && open & WASI_OFLAGS_DIRECTORY && at->mount)
-		file->place = lookup_place(at);
 	return error;
 }
 
-static u32 open_on_host(struct lookup *at, u32 lookup, u32 open, u64 base, u64 inheriting, u32 flags, uaddr opened)
+u32 open_on_host(struct lookup *at, u32 lookup, u32 open, u64 base, u64 inheriting, u32 flags, uaddr opened,
+		 struct file *file)
+{
+	u32 error = at->overlaid ? overlay_open(at, open, &base) : (u32)WASI_SUCCESS;
+	if (!error)
+		error = is_counted(at) ? counted_open(at, lookup, open, base, inheriting, flags, opened, file)
+				       : open_uncounted(at, lookup, open, base, inheriting, flags, opened, file);
+	if (error)
+		return error;
+	file->mount = at->mount;
+	file->pure = at->pure;
+	if (at->mount)
+		file->place = lookup_place(at);
+	return WASI_SUCCESS;
+}
+
+static u32 open_and_install(struct lookup *at, u32 lookup, u32 open, u64 base, u64 inheriting, u32 flags, uaddr opened)
 {
 	struct process *process = current_process();
 	if (process->descriptors.host_files >= process->descriptors.host_limit)
@@ -100,13 +117,11 @@ static u32 open_on_host(struct lookup *at, u32 lookup, u32 open, u64 base, u64 i
 	struct file *file = file_create(process->pod->account, FILE_HOST);
 	if (!file)
 		return WASI_NOMEM;
-	u32 error = is_counted(at) ? counted_open(at, lookup, open, base, inheriting, flags, opened, file)
-				   : open_uncounted(at, lookup, open, base, inheriting, flags, opened, file);
+	u32 error = open_on_host(at, lookup, open, base, inheriting, flags, opened, file);
 	if (error) {
 		file_release(file);
 		return error;
 	}
-	file->mount = at->mount;
 	u32 host_descriptor = file->host_descriptor;
 	error = wasi_install(file, opened);
 	if (error)
@@ -118,7 +133,7 @@ static u32 open_found(struct lookup *at, u32 lookup, u32 open, u64 base, u64 inh
 {
 	if (is_kernel(at))
 		return open_in_kernel(at, flags, opened);
-	return open_on_host(at, lookup, open, base, inheriting, flags, opened);
+	return open_and_install(at, lookup, open, base, inheriting, flags, opened);
 }
 
 static u32 how_to_open(u32 lookup, u32 open, u64 rights)
@@ -172,14 +187,18 @@ static u32 stat_in_kernel(const struct lookup *at, uaddr stat)
 	return guest_store(stat, &filestat, sizeof(filestat)) ? WASI_SUCCESS : WASI_FAULT;
 }
 
+static u32 stat_on_host(struct lookup *at, u32 flags, uaddr stat)
+{
+	u32 error = at->overlaid ? overlay_give(at) : (u32)WASI_SUCCESS;
+	return error ? error : native_path_filestat_get(at->descriptor, flags, at->path.at, at->path.size, stat);
+}
+
 WASI_CALL(path_filestat_get, (u32 fd, u32 flags, uaddr path, u32 length, uaddr stat), (fd, flags, path, length, stat))
 {
 	struct lookup at = {0};
 	lookup_keep(&at, stat, sizeof(struct wasi_filestat));
 	u32 error = lookup_begin(&at, fd, (struct span){path, length}, flags & WASI_LOOKUP_FOLLOW ? LOOKUP_FOLLOW : 0);
-	AT_PATH(at, error,
-		is_kernel(&at) ? stat_in_kernel(&at, stat)
-			       : native_path_filestat_get(at.descriptor, flags, at.path.at, at.path.size, stat));
+	AT_PATH(at, error, is_kernel(&at) ? stat_in_kernel(&at, stat) : stat_on_host(&at, flags, stat));
 	return lookup_end(&at, error);
 }
 
@@ -190,14 +209,29 @@ static u32 begin_change(struct lookup *at, u32 fd, struct span path, u32 how)
 	return error ? error : is_kernel(at) ? (u32)WASI_ROFS : (u32)WASI_SUCCESS;
 }
 
+static u32 create_directory(struct lookup *at)
+{
+	u32 error = at->overlaid ? overlay_make(at) : (u32)WASI_SUCCESS;
+	if (error)
+		return error;
+	return is_counted(at) ? counted_create_directory(at)
+			      : native_path_create_directory(at->descriptor, at->path.at, at->path.size);
+}
+
 WASI_CALL(path_create_directory, (u32 fd, uaddr path, u32 length), (fd, path, length))
 {
 	struct lookup at = {0};
 	u32 error = begin_change(&at, fd, (struct span){path, length}, LOOKUP_CREATE | LOOKUP_APPEAR);
-	AT_PATH(at, error,
-		is_counted(&at) ? counted_create_directory(&at)
-				: native_path_create_directory(at.descriptor, at.path.at, at.path.size));
+	AT_PATH(at, error, create_directory(&at));
 	return lookup_end(&at, error);
+}
+
+static u32 set_times(struct lookup *at, u32 flags, u64 atim, u64 mtim, u32 times)
+{
+	u32 error = at->overlaid ? overlay_change(at) : (u32)WASI_SUCCESS;
+	return error ? error
+		     : native_path_filestat_set_times(at->descriptor, flags, at->path.at, at->path.size, atim, mtim,
+						      times);
 }
 
 WASI_CALL(path_filestat_set_times, (u32 fd, u32 flags, uaddr path, u32 length, u64 atim, u64 mtim, u32 times),
@@ -205,8 +239,7 @@ WASI_CALL(path_filestat_set_times, (u32 fd, u32 flags, uaddr path, u32 length, u
 {
 	struct lookup at = {0};
 	u32 error = begin_change(&at, fd, (struct span){path, length}, flags & WASI_LOOKUP_FOLLOW ? LOOKUP_FOLLOW : 0);
-	AT_PATH(at, error,
-		native_path_filestat_set_times(at.descriptor, flags, at.path.at, at.path.size, atim, mtim, times));
+	AT_PATH(at, error, set_times(&at, flags, atim, mtim, times));
 	return lookup_end(&at, error);
 }
 
@@ -229,6 +262,15 @@ static u32 readlink_marked(const struct lookup *at, uaddr to, u32 size, uaddr us
 	return error;
 }
 
+static u32 read_link(struct lookup *at, uaddr to, u32 size, uaddr used)
+{
+	u32 error = at->overlaid ? overlay_give(at) : (u32)WASI_SUCCESS;
+	if (error)
+		return error;
+	return is_counted(at) ? readlink_marked(at, to, size, used)
+			      : native_path_readlink(at->descriptor, at->path.at, at->path.size, to, size, used);
+}
+
 WASI_CALL(path_readlink, (u32 fd, uaddr path, u32 length, uaddr to, u32 size, uaddr used),
 	  (fd, path, length, to, size, used))
 {
@@ -239,29 +281,39 @@ WASI_CALL(path_readlink, (u32 fd, uaddr path, u32 length, uaddr to, u32 size, ua
 	u32 error = lookup_begin(&at, fd, (struct span){path, length}, 0);
 	if (!error && is_kernel(&at))
 		error = WASI_INVAL;
-	AT_PATH(at, error,
-		is_counted(&at) ? readlink_marked(&at, to, size, used)
-				: native_path_readlink(at.descriptor, at.path.at, at.path.size, to, size, used));
+	AT_PATH(at, error, read_link(&at, to, size, used));
 	return lookup_end(&at, error);
+}
+
+static u32 remove_directory(struct lookup *at)
+{
+	if (at->overlaid)
+		return overlay_remove_directory(at);
+	return is_counted(at) ? counted_remove_directory(at)
+			      : native_path_remove_directory(at->descriptor, at->path.at, at->path.size);
 }
 
 WASI_CALL(path_remove_directory, (u32 fd, uaddr path, u32 length), (fd, path, length))
 {
 	struct lookup at = {0};
 	u32 error = begin_change(&at, fd, (struct span){path, length}, LOOKUP_REMOVE);
-	AT_PATH(at, error,
-		is_counted(&at) ? counted_remove_directory(&at)
-				: native_path_remove_directory(at.descriptor, at.path.at, at.path.size));
+	AT_PATH(at, error, remove_directory(&at));
 	return lookup_end(&at, error);
+}
+
+static u32 unlink_file(struct lookup *at)
+{
+	if (at->overlaid)
+		return overlay_unlink(at);
+	return is_counted(at) ? counted_unlink(at)
+			      : native_path_unlink_file(at->descriptor, at->path.at, at->path.size);
 }
 
 WASI_CALL(path_unlink_file, (u32 fd, uaddr path, u32 length), (fd, path, length))
 {
 	struct lookup at = {0};
 	u32 error = begin_change(&at, fd, (struct span){path, length}, LOOKUP_REMOVE);
-	AT_PATH(at, error,
-		is_counted(&at) ? counted_unlink(&at)
-				: native_path_unlink_file(at.descriptor, at.path.at, at.path.size));
+	AT_PATH(at, error, unlink_file(&at));
 	return lookup_end(&at, error);
 }
 
@@ -285,6 +337,9 @@ static u32 symlink_marked(struct span target, struct lookup *at)
 static u32 symlink_to(struct span target, struct lookup *at)
 {
 	char first;
+	u32 error = at->overlaid ? overlay_make(at) : (u32)WASI_SUCCESS;
+	if (error)
+		return error;
 	if (!is_counted(at))
 		return native_path_symlink(target.at, target.size, at->descriptor, at->path.at, at->path.size);
 	if (target.size && guest_load(&first, target.at, 1) && first == '/' && user_range_ok(target.at, target.size))
@@ -339,6 +394,9 @@ static bool pair_again(struct lookup *from, struct lookup *to, u32 *error)
 
 static u32 link_pair(struct lookup *from, u32 flags, struct lookup *to)
 {
+	u32 error = from->overlaid || to->overlaid ? overlay_begin_link(from, to) : (u32)WASI_SUCCESS;
+	if (error)
+		return error;
 	return native_path_link(from->descriptor, flags, from->path.at, from->path.size, to->descriptor, to->path.at,
 				to->path.size);
 }
@@ -360,6 +418,11 @@ WASI_CALL(path_link, (u32 old_fd, u32 flags, uaddr old, u32 old_length, u32 fd, 
 
 static u32 rename_pair(struct lookup *from, struct lookup *to)
 {
+	if (from->mount == current_process()->mounts->upper &&
+	    mounts_layer_below(current_process()->mounts, from->text, from->length))
+		return WASI_XDEV;
+	if (from->overlaid || to->overlaid)
+		return overlay_rename(from, to);
 	if (is_counted(to))
 		return counted_rename(from, to);
 	return native_path_rename(from->descriptor, from->path.at, from->path.size, to->descriptor, to->path.at,

@@ -54,7 +54,9 @@ static i32 receive(struct file *file, uaddr iovs, u32 count, u32 flags, bool hea
 	if (file_is_datagram_socket(file))
 		return wasi_datagram_in(file->socket, iovs, count, wait, peek, headers, received);
 	/* On a stream the source is the peer. */
-	*received = (struct udp_received){.source = socket_remote(file->socket)};
+	*received = (struct udp_received){0};
+	if (atomic_load(&file->socket->state) == TCP_ESTABLISHED) /* then it stays the same */
+		received->source = socket_remote(file->socket);
 	return wasi_transfer_in(file, iovs, count, wait, peek, flags & RECV_WAITALL);
 }
 
@@ -194,10 +196,10 @@ WASI_CALL(sock_connect, (u32 fd, uaddr address, u32 port), (fd, address, port))
 	return wasi_result(result);
 }
 
-static int store_endpoint(uaddr address, uaddr type, uaddr port, struct address value, u32 number)
+static int store_endpoint(uaddr address, uaddr type, uaddr port, struct endpoint end)
 {
-	int result = store_address(address, value);
-	if (result == 0 && !(guest_store_u32(type, 4) && guest_store_u32(port, number)))
+	int result = store_address(address, end.address);
+	if (result == 0 && !(guest_store_u32(type, 4) && guest_store_u32(port, end.port)))
 		result = -E_FAULT;
 	return result;
 }
@@ -207,7 +209,7 @@ WASI_CALL(sock_getlocaladdr, (u32 fd, uaddr address, uaddr type, uaddr port), (f
 	struct file *file;
 	int result = socket_of(fd, &file);
 	if (result == 0)
-		result = store_endpoint(address, type, port, file->socket->local, file->socket->local_port);
+		result = store_endpoint(address, type, port, socket_ends(file->socket).local);
 	return wasi_result(result);
 }
 
@@ -218,7 +220,7 @@ WASI_CALL(sock_getpeeraddr, (u32 fd, uaddr address, uaddr type, uaddr port), (fd
 	if (result == 0 && atomic_load(&file->socket->state) != TCP_ESTABLISHED)
 		result = -E_NOTCONN;
 	if (result == 0)
-		result = store_endpoint(address, type, port, file->socket->remote, file->socket->remote_port);
+		result = store_endpoint(address, type, port, socket_ends(file->socket).remote);
 	return wasi_result(result);
 }
 
@@ -245,7 +247,7 @@ static int store_timeout(u64 timeout, uaddr value, u32 room)
 }
 
 /* Linux: microseconds are below a million, and less than no time is the least. */
-static int load_timeout(u64 *timeout, uaddr value, u32 size)
+static int load_timeout(_Atomic u64 *timeout, uaddr value, u32 size)
 {
 	struct timeval64 wide = {0, 0};
 	struct timeval32 narrow;
@@ -269,7 +271,7 @@ static int load_timeout(u64 *timeout, uaddr value, u32 size)
 /* The number of bytes stored, or a negative errno. */
 static int store_option(struct socket *socket, u32 level, u32 name, uaddr value, u32 room)
 {
-	const u64 *timeout = socket_option_timeout(socket, level, name);
+	const _Atomic u64 *timeout = socket_option_timeout(socket, level, name);
 	if (timeout)
 		return store_timeout(*timeout, value, room);
 	i32 option;
@@ -301,7 +303,7 @@ WASI_CALL(sock_getsockopt, (u32 fd, u32 level, u32 name, uaddr value, uaddr size
 
 static int load_option(struct socket *socket, u32 level, u32 name, uaddr value, u32 size)
 {
-	u64 *timeout = socket_option_timeout(socket, level, name);
+	_Atomic u64 *timeout = socket_option_timeout(socket, level, name);
 	if (timeout)
 		return load_timeout(timeout, value, size);
 	i32 option;

@@ -1,4 +1,7 @@
-"""Runs programs as pods, in a process of their own, as it is asked to."""
+"""Runs programs as pods, in a process of their own, as it is asked to.
+
+A pod has what it would have in a node: its image's files below a root of its own.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from multiprocessing.connection import Connection
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pod_node.engine import Compiler, EngineRuntime, create_engine, create_library
+from pod_node.files import Roots
 from pod_node.images import CacheFolder, CompiledImage, ImageLibrary, cache_root
 from pod_node.runtime import Pod
 from pod_node.spec import ExitKind, Interface, Mount, PodExit, PodSpec
@@ -60,10 +66,11 @@ async def _serve(python: str, connection: Connection) -> None:
     runtime = EngineRuntime(compiler)
     images = create_library(compiler, CacheFolder(cache_root(os.environ)))
     runtime.attach_network(NETWORK, SUBNET)
-    try:
-        await _answer(connection, _Pods(runtime, images, python))
-    finally:
-        await runtime.close()
+    with TemporaryDirectory(prefix="podnet-bench-") as state:
+        try:
+            await _answer(connection, _Pods(runtime, images, Roots(Path(state)), python))
+        finally:
+            await runtime.close()
 
 
 async def _answer(connection: Connection, pods: _Pods) -> None:
@@ -117,8 +124,11 @@ class _LivePod:
 class _Pods:
     """The pods of this process."""
 
-    def __init__(self, runtime: EngineRuntime, images: ImageLibrary, python: str) -> None:
+    def __init__(
+        self, runtime: EngineRuntime, images: ImageLibrary, roots: Roots, python: str
+    ) -> None:
         self._python = python
+        self._roots = roots
         self._runtime = runtime
         self._images = images
         self._prepared: dict[str, CompiledImage] = {}
@@ -271,7 +281,13 @@ class _Pods:
             interfaces=(Interface(network=NETWORK, address=address, prefix=SUBNET.prefixlen),),
         )
         live = _LivePod(str(address), time.perf_counter())
-        live.pod = self._runtime.boot(spec, image, live.on_output, live.on_exit)
+        folders = self._roots.open(spec, (*image.mounts, *spec.mounts))
+
+        def ended(ending: PodExit) -> None:
+            self._roots.close(spec.name, ())
+            live.on_exit(ending)
+
+        live.pod = self._runtime.boot(spec, image, live.on_output, ended, None, folders)
         return live
 
     def _image_and_command(self, program: Program) -> tuple[CompiledImage, tuple[str, ...]]:

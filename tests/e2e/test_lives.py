@@ -190,6 +190,37 @@ async def test_a_changed_restart_policy_is_a_step_whoever_finds_it(
     assert (await podnet(state, "up", file, "--dry-run")).out == "nothing to do\n"
 
 
+async def test_ctrl_c_looks_away_from_what_goes_on_in_the_background(
+    state: Path, tmp_path: Path
+) -> None:
+    never = "healthcheck: {tcp: ':1', interval: 1s, start_period: 1h}"
+    file = Path(topology(tmp_path, "one", replicas=1, checks=never))
+    goes_on = 'podnet: lives goes on; "podnet down lives" ends it\n'
+    async with podnet_up(file, state, "--wait", ends=False) as first:
+        await first.until(lambda line: "a-1: running" in line)
+        pid = orchestrator_of(state)
+        assert await first.end(signal.SIGINT) == 130
+    assert first.err[-1] == goes_on
+    async with podnet_up(file, state, "--wait", ends=False) as second:
+        await second.until(lambda line: "nothing to do" in line)
+        assert await second.end(signal.SIGINT) == 130
+    assert second.err[-1] == goes_on
+    assert orchestrator_of(state) == pid
+    assert await boots(state) == {"a-1": 1}
+
+
+async def test_an_up_that_is_refused_leaves_nothing_in_the_background(
+    state: Path, tmp_path: Path
+) -> None:
+    (state / "lives").mkdir()
+    (state / "lives" / "logs").write_text("a file where the logs should be")
+    up = await podnet(state, "up", topology(tmp_path, "one"), "-d")
+    assert up.status == 1
+    assert up.err.startswith("error: the pod node ended unexpectedly (exit status 1)")
+    assert f"| error: {state}/lives: File exists" in up.err
+    assert lock_holder(state / "lives" / "lock") is None
+
+
 async def test_two_ups_at_once_make_one_deployment(state: Path, tmp_path: Path) -> None:
     file = topology(tmp_path, "one")
     first, second = await asyncio.gather(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import shutil
+import signal
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,3 +95,35 @@ async def test_changed_files_are_taken_up_by_a_reload_and_by_a_restart(
         shutil.rmtree(folder / "site" / "deep")
         await up.until(lambda line: "removed /app/site/deep" in line)
         assert (await podnet(state, "cp", "live:/app/site/deep", str(here))).status == 1
+
+
+async def page_in(state: Path, pod: str) -> str:
+    copied = await podnet(state, "cp", f"{pod}:/app/site/page.py", "-")
+    return copied.out
+
+
+async def test_pods_that_come_later_get_what_others_got_before(state: Path, folder: Path) -> None:
+    file = folder / "reload.yaml"
+    live_first = "action: sync, initial_sync: true"
+    file.write_text(file.read_text().replace(live_first, "action: sync"))
+    async with podnet_up(file, state, "--watch") as up:
+        await up.until(lambda line: line.startswith("plain-1: synced page.py"))
+        page(folder, "changed")
+        await up.until(lambda line: line == "plain: synced page.py; restarted\n")
+        assert "changed" in await page_in(state, "live-1")
+        assert (await podnet(state, "scale", "live=2", "plain=2")).status == 0
+        await up.until(lambda line: line == "live-2: synced page.py\n")
+        await up.until(lambda line: line == "plain-2: synced page.py; restarted\n")
+        assert "changed" in await page_in(state, "live-2")
+        assert "changed" in await page_in(state, "plain-2")
+        assert (await podnet(state, "logs", "plain-2")).out.count("serving") >= 1
+        told = len(up.err)
+        for pid in up.node_pids():
+            os.kill(pid, signal.SIGKILL)
+        await up.until(
+            lambda _: sum("live-" in line and "synced" in line for line in up.err[told:]) > 0
+        )
+        for pod in ("live-1", "live-2"):
+            async with asyncio.timeout(60):
+                while "changed" not in await page_in(state, pod):  # noqa: ASYNC110
+                    await asyncio.sleep(0.1)

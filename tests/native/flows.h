@@ -11,8 +11,6 @@
 #define PORT 80u
 
 void test_table(void);
-/* Bytes a second that a sender without faults gets through a window, where a share of what it sends is lost. */
-double ideal_rate(double round_trip, double loss, u32 window);
 void test_lives(void);
 void test_losses(void);
 /* Arbitrary links, faults, writes and closes: whatever arrives is what was sent. */

@@ -175,6 +175,39 @@ static void test_reordering_is_learned(void)
 	CHECK(use >= 0.9);
 }
 
+/* One later arrival is proof enough for a small window, until it is seen to prove nothing. */
+static void test_a_small_window_learns_reordering(void)
+{
+	link_pods((struct link_parameters){PERFECT, .delay = DELAY, .jitter = 5 * MSEC});
+	struct ends ends = open_ends(8192);
+	u64 received = transfer(&ends, 60 * NSEC_PER_SEC);
+	const struct sender *sender = &flow_from_left(&ends)->sender;
+	double share = (double)received / 60 / (8192 / (2.0 * DELAY / NSEC_PER_SEC));
+	printf("jitter, small window: %.3f, %llu retransmissions\n", share,
+	       (unsigned long long)sender->statistics.retransmissions);
+	CHECK(share >= 0.8 && sender->rack.reordering);
+	CHECK(sender->statistics.undone > 0 && sender->statistics.undone <= 3);
+	finish(&ends);
+}
+
+/* A loss leaves four segments of a small receive window, two of others. */
+static void test_small_windows_are_not_halved_to_nothing(void)
+{
+	static const u32 windows[] = {8192, 16384}, least[] = {4, 2};
+	for (u32 i = 0; i < COUNT_OF(windows); i++) {
+		u32 lowest = UINT32_MAX;
+		link_pods(slow(DELAY));
+		struct ends ends = open_ends(windows[i]);
+		link_pods((struct link_parameters){PERFECT, .delay = DELAY, .loss = PERCENT(5)});
+		for (u32 step = 0; step < 500; step++) {
+			transfer(&ends, 200 * MSEC);
+			lowest = MIN(lowest, flow_from_left(&ends)->sender.congestion.threshold);
+		}
+		CHECK(lowest == least[i]);
+		finish(&ends);
+	}
+}
+
 static void test_duplicates_and_lost_acknowledgements_cost_little(void)
 {
 	struct link_parameters forward = {PERFECT, .delay = DELAY, .duplicate = PERCENT(20)};
@@ -221,16 +254,16 @@ static void test_small_writes_follow_nagle(void)
 	}
 }
 
-/* Eight greedy flows on one link share it (Jain's index). */
-static void test_flows_share_a_link(void)
+/* Eight greedy flows on one link: Jain's index, and what they get together. */
+static void share_a_link(const struct link_parameters *link, u32 window, double *index, double *use)
 {
 	struct ends ends[FLOWS];
 	struct patience patience[FLOWS];
 	double sum = 0, squares = 0;
 	u64 received[FLOWS] = {0};
-	link_pods((struct link_parameters){PERFECT, .delay = DELAY, .rate = RATE});
+	link_pods(*link);
 	for (u32 i = 0; i < FLOWS; i++) {
-		ends[i] = open_ends(1 << 17);
+		ends[i] = open_ends(window);
 		tcp_close(ends[i].listener), ends[i].listener = NULL;
 		wait_for_bytes(&patience[i], ends[i].server);
 	}
@@ -248,8 +281,26 @@ static void test_flows_share_a_link(void)
 		wait_no_more(&patience[i]);
 		finish(&ends[i]);
 	}
-	printf("Jain: %.4f, %.3f of the rate\n", sum * sum / (FLOWS * squares), sum / 30 / GOODPUT);
-	CHECK(sum * sum / (FLOWS * squares) >= 0.99 && sum / 30 / GOODPUT >= 0.98);
+	*index = sum * sum / (FLOWS * squares);
+	*use = sum / 30 / GOODPUT;
+	printf("Jain: %.4f, %.3f of the rate\n", *index, *use);
+}
+
+static void test_flows_share_a_link(void)
+{
+	struct link_parameters link = {PERFECT, .delay = DELAY, .rate = RATE};
+	double index, use;
+	share_a_link(&link, 1 << 17, &index, &use);
+	CHECK(index >= 0.99 && use >= 0.98);
+	share_a_link(&link, 8192, &index, &use);
+	CHECK(index >= 0.99 && use >= 0.98);
+	link.loss = PERCENT(2);
+	share_a_link(&link, 8192, &index, &use);
+	CHECK(index >= 0.99);
+	link.loss = 0;
+	link.queue_packets = 10; /* and nobody may go below four segments */
+	share_a_link(&link, 8192, &index, &use);
+	CHECK(index >= 0.95 && use >= 0.95);
 }
 
 void test_losses(void)
@@ -264,6 +315,8 @@ void test_losses(void)
 		TEST(test_a_probe_goes_out_before_any_time_out),
 		TEST(test_lost_acknowledgements_are_not_taken_for_reordering),
 		TEST(test_reordering_is_learned),
+		TEST(test_a_small_window_learns_reordering),
+		TEST(test_small_windows_are_not_halved_to_nothing),
 		TEST(test_duplicates_and_lost_acknowledgements_cost_little),
 		TEST(test_corruption_is_loss),
 		TEST(test_small_writes_follow_nagle),

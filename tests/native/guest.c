@@ -15,7 +15,7 @@
 
 /* As host.c has it; the kernel says its size. */
 struct process_request {
-	u64 fabric_bytes;
+	u64 fabric_bytes, memory_bytes;
 	u32 sockets, descriptors, host_files, processes;
 	u32 mounts, mount_texts;
 	u32 interface_count;
@@ -203,7 +203,9 @@ static void *guest_thread(void *argument)
 {
 	struct guest *guest = argument;
 	identity_set(guest_identity(guest));
-	host_thread_started((u32)(uintptr_t)guest->thread);
+	u32 thread = (u32)(uintptr_t)guest->thread;
+	if (host_thread_started(thread) && host_thread_open(thread) < 0)
+		return NULL;
 	if (setjmp(guest->exit) == 0) {
 		guest->main(guest);
 		guest->ended = true;
@@ -305,6 +307,14 @@ int sys_open_proc(struct guest *self, u32 flags, const char *format, ...)
 	int result = open_below(self, self->proc, flags, format, arguments);
 	va_end(arguments);
 	return result;
+}
+
+int sys_open_file(struct guest *self, u32 directory, const char *name)
+{
+	u32 length = (u32)strlen(name);
+	memcpy(self->memory + AT_TEXT, name, length);
+	return answer(self, wasi_path_open(directory, 0, address_in(self, AT_TEXT), length, 0, WASI_RIGHTS_ALL,
+					   WASI_RIGHTS_ALL, 0, address_in(self, AT_RESULT)));
 }
 
 int sys_spawn(struct guest *self, const char *request, u32 size)

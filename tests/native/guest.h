@@ -97,6 +97,8 @@ enum { OPEN_NONBLOCK = 1 };
 int sys_open(struct guest *self, u32 flags, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* The same below /proc. */
 int sys_open_proc(struct guest *self, u32 flags, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* The same below another directory of the guest's. */
+int sys_open_file(struct guest *self, u32 directory, const char *name);
 int sys_spawn(struct guest *self, const char *request, u32 size);
 int sys_wait(struct guest *self, u32 number, u32 options, u32 *status);
 int sys_pipe(struct guest *self, u32 ends[2]);

@@ -12,6 +12,7 @@
 	SCENARIO(kill)       \
 	SCENARIO(pause)      \
 	SCENARIO(processes)  \
+	SCENARIO(inherit)    \
 	SCENARIO(ring)       \
 	SCENARIO(timers)     \
 	SCENARIO(starved)    \

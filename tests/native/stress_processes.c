@@ -1,9 +1,7 @@
 /* Processes of a few pods that spawn, wait for, signal and kill one another at once, with pipes between them, while the
  * node starts, refuses and ends them and now and then kills a pod's first. */
-#define _GNU_SOURCE
-#include "tests/native/stress.h"
+#include "tests/native/stress_spawning.h"
 
-#include <sched.h>
 #include <stdio.h>
 
 #define FIRST 10u
@@ -28,11 +26,6 @@ static void collect(struct guest *self, u32 number, u32 options)
 	}
 }
 
-static bool may_be_refused(int result)
-{
-	return result == -WASI_AGAIN || result == -WASI_NOENT || result == -WASI_NOMEM || result == -WASI_NOBUFS;
-}
-
 /* A child that writes what it can into a pipe, and its reader. */
 static void spawn_with_pipe(struct guest *self)
 {
@@ -42,7 +35,7 @@ static void spawn_with_pipe(struct guest *self)
 	int size = snprintf(request, sizeof(request), "aw%cf7 %u%c", 0, ends[1], 0);
 	int child = sys_spawn(self, request, (u32)size);
 	CHECK(sys_close(self, ends[1]) == 0);
-	CHECK(child > 0 || may_be_refused(child));
+	CHECK(child > 0 || spawn_may_be_refused(child));
 	while (child > 0) {
 		int got = sys_read(self, ends[0], AT_BYTES, 512);
 		if (got == -WASI_INTR)
@@ -70,7 +63,7 @@ static void spawn_another(struct guest *self)
 {
 	static const char request[] = "ar";
 	int child = sys_spawn(self, request, sizeof(request));
-	CHECK(child > 0 || may_be_refused(child));
+	CHECK(child > 0 || spawn_may_be_refused(child));
 }
 
 /* The end of anybody, by its file; the process may be gone. */
@@ -128,94 +121,12 @@ static void writer(struct guest *self)
 	}
 }
 
-/* --- The node ------------------------------------------------------------------------------------------------ */
-
-struct child {
-	struct guest *guest;
-	u32 main; /* the id of its pod's first process */
-	_Atomic bool over;
-	guest_main work;
-};
-
-static struct child children[GUESTS_MOST];
-
-static void live(struct guest *self)
+static guest_main program_of(char letter)
 {
-	((struct child *)self->job)->work(self);
-}
-
-static void reap_some(void)
-{
-	for (u32 i = 0; i < GUESTS_MOST; i++) {
-		struct child *child = &children[i];
-		if (!child->guest || pthread_tryjoin_np(child->guest->pthread, NULL))
-			continue;
-		guest_reap_process(child->guest, child->guest->ended ? 0 : SIGNAL_KILL);
-		child->guest = NULL;
-	}
-}
-
-static u32 living(void)
-{
-	u32 count = 0;
-	for (u32 i = 0; i < GUESTS_MOST; i++)
-		count += children[i].guest != NULL;
-	return count;
-}
-
-static void serve(u64 *random)
-{
-	struct {
-		struct process_started started;
-		u32 parent, main, request, size;
-	} reply;
-	host_kills_take();
-	while (host_spawn_take((uaddr)&reply)) {
-		if (!reply.main || random_below(random, 8) == 0) {
-			CHECK(host_spawn_refuse(reply.started.process, E_NOENT) == 0);
-			continue;
-		}
-		u32 slot = 0;
-		while (children[slot].guest)
-			slot++;
-		const char *program = (const char *)(uintptr_t)reply.request;
-		children[slot].work = program[1] == 'w' ? writer : runner;
-		children[slot].guest = guest_adopt(&reply.started, random_next(random));
-		guest_start(children[slot].guest, live, &children[slot]);
-		CHECK(host_spawn_started(reply.started.process) == 0);
-	}
-	reap_some();
-}
-
-static void end_pod(struct guest *first, u64 *random)
-{
-	guest_join(first);
-	CHECK(host_pod_end(first->process) == 0);
-	while (living())
-		serve(random), sched_yield();
-	serve(random);
-	guest_reap(first);
+	return letter == 'w' ? writer : runner;
 }
 
 void stress_processes(u64 seed, u32 rounds)
 {
-	u64 random = seed;
-	i32 bell = host_spawn_open();
-	CHECK(bell >= 0);
-	for (u32 round = 0; round < rounds; round++) {
-		struct usage before = node_usage();
-		struct guest *pods[PODS];
-		for (u32 i = 0; i < PODS; i++)
-			pods[i] = guest_boot(FIRST + i, runner, NULL, seed * 31 + round * 100 + i);
-		for (u32 i = random_below(&random, 3000); i; i--)
-			serve(&random), sched_yield();
-		for (u32 i = 0; i < PODS; i++) { /* who waits for a child that runs for ever is killed */
-			guest_kill(pods[i]);
-			CHECK(host_pod_end(pods[i]->process) == 0);
-		}
-		for (u32 i = 0; i < PODS; i++)
-			end_pod(pods[i], &random);
-		node_expect(before);
-	}
-	CHECK(host_close((u32)bell) == 0);
+	spawning_stress(FIRST, PODS, runner, program_of, seed, rounds);
 }

@@ -23,6 +23,7 @@ ROUNDS = {
     "kill": 30,
     "pause": 6,
     "processes": 12,
+    "inherit": 12,
     "ring": 40,
     "timers": 2,
     "starved": 20,

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "tests/native/guest.h"
+#include "pod_node/kernel/hidden.h"
 #include "vnet/fabric/sockets/ports.h"
 #include "vnet/fabric/text.h"
 
@@ -264,6 +265,59 @@ static void test_reading_after_the_end_stays_at_the_end(void)
 	guest_reap(guest);
 }
 
+static bool hides(struct hidden *hidden, const char *path)
+{
+	return hidden_has(hidden, path, text_length(path));
+}
+
+static void hide(struct hidden *hidden, const char *path, bool directory)
+{
+	struct hidden_path *made = hidden_make(hidden, path, text_length(path));
+	CHECK(made != NULL);
+	hidden_put(hidden, made, directory);
+}
+
+static void test_a_hidden_path_takes_along_what_is_below_it(void)
+{
+	struct account *account = account_create(1 << 20, 1);
+	struct hidden hidden = {.account = account};
+	char texts[64];
+	CHECK(!hides(&hidden, "/a") && !hides(&hidden, ""));
+	hide(&hidden, "/a/b", false);
+	hide(&hidden, "/a/bc/d", false);
+	CHECK(hides(&hidden, "/a/b") && hides(&hidden, "/a/b/c/d") && hides(&hidden, "/a/bc/d"));
+	CHECK(!hides(&hidden, "/a") && !hides(&hidden, "/a/bc") && !hides(&hidden, "/a/bcd") && !hides(&hidden, "/b"));
+	CHECK(hidden_list(&hidden, 0, texts, sizeof(texts)) == 2);
+	CHECK(hidden_list(&hidden, 1, texts, sizeof(texts)) == 1 && hidden_list(&hidden, 2, texts, sizeof(texts)) == 0);
+	CHECK(hidden_list(&hidden, 0, texts, 4) == 0);
+	hide(&hidden, "/a", true);
+	CHECK(hidden_list(&hidden, 0, texts, sizeof(texts)) == 1 && text_equal(texts, "/a"));
+	CHECK(hides(&hidden, "/a/bc") && hides(&hidden, "/a") && !hides(&hidden, "/ab"));
+	hidden_drop(&hidden, hidden_make(&hidden, "/dropped", 8));
+	hidden_clear(&hidden);
+	CHECK(!hides(&hidden, "/a") && account->bytes == 0);
+	account_release(account);
+}
+
+static void test_what_cannot_be_paid_for_is_not_hidden(void)
+{
+	struct account *account = account_create(4096, 1);
+	struct hidden hidden = {.account = account};
+	char path[] = "/a/0000";
+	u32 put = 0;
+	for (;; put++) {
+		struct hidden_path *made = hidden_make(&hidden, path, sizeof(path) - 1);
+		if (!made)
+			break;
+		hidden_put(&hidden, made, false);
+		for (u32 at = sizeof(path) - 2; ++path[at] > '9'; at--)
+			path[at] = '0';
+	}
+	CHECK(put > 10 && !hides(&hidden, path) && hides(&hidden, "/a/0000") && hidden.count == put);
+	hidden_clear(&hidden);
+	account_release(account);
+}
+
 static const struct test {
 	const char *name;
 	void (*run)(void);
@@ -282,6 +336,8 @@ static const struct test {
 	TEST(test_a_connection_waits_while_there_is_no_descriptor_for_it),
 	TEST(test_a_reset_after_a_part_is_reported_by_the_next_call),
 	TEST(test_reading_after_the_end_stays_at_the_end),
+	TEST(test_a_hidden_path_takes_along_what_is_below_it),
+	TEST(test_what_cannot_be_paid_for_is_not_hidden),
 #undef TEST
 };
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.declaration import Declaration
+    from orchestrator.progress import Progress
     from tests.support.deployments import RunningDeployment
 
 CUT = Part(kind=FaultKind.CUT, groups=(("web",), ("gw",)), name="cut")
@@ -48,9 +49,7 @@ def kept(folder: Path) -> Declaration:
 async def apply(deployment: RunningDeployment, text: str) -> None:
     reading = read_topology_bytes(text.encode(), "test.yaml", deployment_folder(deployment), {})
     assert reading.source is not None, reading.problems
-    async with aclosing(deployment.client.apply(reading.source)) as steps:
-        async for _ in steps:
-            pass
+    await through(deployment.client.apply(reading.source))
 
 
 def deployment_folder(deployment: RunningDeployment) -> Path:
@@ -151,3 +150,22 @@ async def test_what_is_said_of_nodes_is_kept_until_it_is_taken_back(folder: Path
             await client.cordon("blue")
         assert deployment.orchestrator.declaration.nodes == {"blue": NodeState.CORDONED}
     assert kept(folder).nodes == {}, "it ended with its deployment"
+
+
+async def test_a_pod_that_came_by_scaling_is_stopped_and_started_by_name(folder: Path) -> None:
+    async with running_deployment(folder) as deployment:
+        client, boots = deployment.client, deployment.runtime.boots
+        await through(client.scale({"web": 3}))
+        await through(client.restart_pods(["web-3"], None))
+        assert boots.count("web-3") == 2
+        await through(client.stop_pods(["web-3"], None))
+        assert kept(folder).stopped == {"web-3"}
+        await through(client.start_pods(["web-3"]))
+        assert boots.count("web-3") == 3
+        assert not kept(folder).stopped
+
+
+async def through(steps: AsyncGenerator[Progress, None]) -> None:
+    async with aclosing(steps):
+        async for _ in steps:
+            pass

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.phases import Phase, PodView
 from orchestrator.topology.schema.develop import WatchAction
-from orchestrator.watching import Rule, concerned, react
+from orchestrator.watching import Copies, Reaction, Rule, concerned, react
+from tests.support.pods import make_spec
 
 
 def rule(
@@ -103,3 +105,32 @@ def test_a_restart_alone_copies_nothing_and_a_lost_folder_removes_nothing() -> N
 def test_any_path_and_pattern_is_taken(path: str, patterns: list[str]) -> None:
     name = concerned(rule(ignore=tuple(patterns)), f"/src/web/{path}")
     assert name is None or ".." not in name.split("/") or ".." in path
+
+
+def view(
+    pod: str, phase: Phase = Phase.RUNNING, command: str = "serve", where: str = ""
+) -> PodView:
+    return PodView(spec=make_spec(pod, command=(command,)), phase=phase, machine=where)
+
+
+def lacking(copies: Copies, *pods: PodView) -> list[str]:
+    return [pod.spec.name for pod in copies.lacking(pods, ["web", "api"])]
+
+
+def test_pods_that_come_later_or_with_a_fresh_root_lack_what_others_have() -> None:
+    copies = Copies()
+    web = rule()
+    copies.note(Reaction("web", synced={web: ["a", "b"]}))
+    copies.note(Reaction("web", synced={web: ["b", "c"]}, removed=["/app/a"]))
+    assert copies.names(web) == ["a", "b", "c"], "what is gone is left out when it is read"
+    assert copies.names(rule("api")) == []
+    assert lacking(copies, view("web-1"), view("db-1")) == ["web-1"]
+    copies.complete(view("web-1"))
+    assert lacking(copies, view("web-1"), view("web-1", Phase.EXITED)) == []
+    assert lacking(copies, view("web-1", command="new"), view("web-1", where="b")) == ["web-1"] * 2
+    assert lacking(copies, view("web-2", Phase.WAITING), view("web-3", Phase.STARTING)) == []
+    copies.complete(view("web-2"))
+    copies.lose("web-1")
+    assert lacking(copies, view("web-1"), view("web-2")) == ["web-1"]
+    copies.lose()
+    assert lacking(copies, view("web-1"), view("web-2")) == ["web-1", "web-2"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import wasmtime
 
+from orchestrator.cluster.carrying import Carrier
 from orchestrator.cluster.certificates import Credentials, open_credentials
 from orchestrator.cluster.fleet import Fleet
 from orchestrator.cluster.member import Member, MemberSettings
@@ -22,6 +24,7 @@ from orchestrator.codec.securing import NodeAddress
 from orchestrator.placement import Demand, NodeOffer, Placing, ServiceRules
 from orchestrator.plan import Plan, PlannedNetwork, PlannedPod
 from orchestrator.topology.values import RestartPolicy
+from pod_node.images import ImageDesk, Offer, Part, Stock
 from pod_node.spec import Interface, PodSpec
 from vnet.trunk import Certificates, TrunkSettings
 
@@ -49,6 +52,38 @@ async def grant() -> float | None:
     return LEASE_S
 
 
+class DeskCarrier:
+    """The way of parts to and from a desk in this process."""
+
+    def __init__(self, desk: ImageDesk) -> None:
+        self.desk = desk
+
+    async def stock(self, image: str) -> Stock:
+        return await asyncio.to_thread(self.desk.stock, image)
+
+    async def offer(self, part: Part) -> Offer:
+        return await asyncio.to_thread(self.desk.giver.offer, part)
+
+    def read(self, part: Part, offset: int) -> object:
+        return self.desk.giver.read(part, offset)
+
+    async def close(self, part: Part) -> None:
+        self.desk.giver.close(part)
+
+    async def begin(self, offer: Offer) -> bool:
+        return await asyncio.to_thread(self.desk.taker.begin, offer)
+
+    async def write(self, part: Part, offset: int, piece: object) -> None:
+        assert isinstance(piece, bytes)
+        self.desk.taker.write(part, offset, piece)
+
+    async def finish(self, part: Part) -> None:
+        await asyncio.to_thread(self.desk.taker.finish, part)
+
+    async def abandon(self, part: Part) -> None:
+        self.desk.taker.abandon(part)
+
+
 @dataclass(slots=True)
 class FleetRig:
     """A fleet, and how to give it nodes."""
@@ -57,11 +92,21 @@ class FleetRig:
     folder: Path
     credentials: Credentials
     stack: AsyncExitStack
+    notices: list[str] = field(default_factory=list)
     supervisors: dict[str, Supervisor] = field(default_factory=dict)
     members: dict[str, Member] = field(default_factory=dict)
 
-    async def add(self, name: str, *, memory_bytes: int = 1 << 30, **labels: str) -> Member:
-        _, ready = await self.start(name)
+    async def add(
+        self,
+        name: str,
+        *,
+        memory_bytes: int = 1 << 30,
+        cache: Path | None = None,
+        carrier: Callable[[ImageDesk], Carrier] = DeskCarrier,
+        **labels: str,
+    ) -> Member:
+        """Have one more node; with a cache of its own, its machine gives and takes images."""
+        supervisor, ready = await self.start(name, cache)
         client = await self.stack.enter_async_context(
             NodeClient(
                 NodeAddress(target=ready.address, name=name, credentials=self.credentials.client)
@@ -84,13 +129,15 @@ class FleetRig:
                 pid=ready.pid,
             ),
             client,
+            None if cache is None else carrier(supervisor.images),
         )
         self.members[name] = member
         await self.fleet.join(member)
         return member
 
-    async def start(self, name: str) -> tuple[Supervisor, NodeReady]:
-        supervisor = Supervisor()
+    async def start(self, name: str, cache: Path | None = None) -> tuple[Supervisor, NodeReady]:
+        own = {} if cache is None else {"PODNET_CACHE": str(cache)}
+        supervisor = Supervisor(os.environ | own)
         self.stack.push_async_callback(supervisor.stop)
         self.supervisors[name] = supervisor
         ready = await supervisor.start(self.order(name), grant)
@@ -105,6 +152,7 @@ class FleetRig:
             host="127.0.0.1",
             credentials=own,
             lease_s=LEASE_S,
+            sealing_key=bytes(32),
         )
 
     async def lose(self, name: str) -> NodeEnd:
@@ -120,10 +168,11 @@ class FleetRig:
 async def fleet_rig(folder: Path) -> AsyncIterator[FleetRig]:
     """A fleet without nodes; PODNET_STATE must be short, and the caller's."""
     credentials = open_credentials("test", folder / "credentials", datetime.now(UTC))
-    fleet = Fleet("test")
+    notices: list[str] = []
+    fleet = Fleet("test", notices.append)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(fleet.close)
-        yield FleetRig(fleet, folder, credentials, stack)
+        yield FleetRig(fleet, folder, credentials, stack, notices)
 
 
 def plan_of(image: str, **services: int) -> Plan:

@@ -200,7 +200,8 @@ class Lab:
 
         def ended(outcome: PodExit) -> None:
             if roots is not None and guest.pod is not None:
-                roots.close(spec.name, guest.pod.disks().usage())
+                disks = guest.pod.disks()
+                roots.close(spec.name, disks.usage(), disks.hidden())
             guest.ended(outcome)
 
         guest.pod = self.runtime.boot_artifact(

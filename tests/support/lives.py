@@ -30,7 +30,12 @@ time.sleep(1000)
 
 
 def topology(
-    folder: Path, version: str, replicas: int = 3, more: str = "", policy: str = "no"
+    folder: Path,
+    version: str,
+    replicas: int = 3,
+    more: str = "",
+    policy: str = "no",
+    checks: str = "",
 ) -> str:
     """One service of some pods that do nothing."""
     (folder / "app").mkdir(exist_ok=True)
@@ -47,6 +52,7 @@ services:
     ports: ["80"]
     stop_grace_period: 5s
     restart: "{policy}"
+    {checks}
     deploy:
       replicas: {replicas}
       {more}

@@ -118,6 +118,15 @@ class FakeDisks:
     def linked(self, target: str) -> None:
         """Look for links."""
 
+    def hidden(self) -> tuple[str, ...]:
+        return ()
+
+    def hide(self, path: str) -> None:
+        """Hide it."""
+
+    def change(self, path: str) -> None:
+        """It has changed."""
+
 
 @dataclass(eq=False)
 class FakeInput:

@@ -7,6 +7,7 @@ token once only; that process does what lines of its standard input say.
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import subprocess
@@ -27,19 +28,32 @@ class RayCluster:
         """For processes that take part."""
         self.address = self._answer()
 
-    def add(self, name: str) -> None:
-        """Have one more node; its label `zone` is its name, too."""
-        self._tell(f"add {name}")
+    def add(self, name: str, **environment: str) -> None:
+        """Have one more node; its label `zone` is its name, too.
+
+        Args:
+            name: The node's.
+            environment: Variables of all that runs on it.
+        """
+        self._tell("add", name, json.dumps(environment))
 
     def kill(self, name: str) -> None:
         """End a node as a machine that loses power does, but for what it has started."""
-        self._tell(f"kill {name}")
+        self._tell("kill", name)
 
-    def _tell(self, line: str) -> None:
+    def raylet(self, name: str) -> int:
+        """The id of a node's raylet."""
+        return int(self._tell("raylet", name))
+
+    def gcs(self) -> int:
+        """The id of the cluster's own service."""
+        return int(self._tell("gcs"))
+
+    def _tell(self, *words: str) -> str:
         assert self._process.stdin is not None
-        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.write("\t".join(words) + "\n")
         self._process.stdin.flush()
-        assert self._answer() == "done"
+        return self._answer()
 
     def _answer(self) -> str:
         assert self._process.stdout is not None
@@ -72,6 +86,7 @@ def ray_cluster() -> Iterator[RayCluster]:
 
 
 def _serve() -> None:
+    from ray._private import ray_constants
     from ray.cluster_utils import Cluster
 
     cluster = Cluster(
@@ -83,18 +98,29 @@ def _serve() -> None:
         },
     )
     nodes = {}
+
+    def pid_of(node: object, kind: str) -> str:
+        return str(node.all_processes[kind][0].process.pid)  # type: ignore[attr-defined]
+
     _say(cluster.address)
     try:
         for line in sys.stdin:
-            verb, name = line.split()
-            if verb == "add":
-                labels = {"podnet-node": name, "zone": name}
-                nodes[name] = cluster.add_node(
-                    num_cpus=PROCESSORS, object_store_memory=STORE_BYTES, labels=labels
-                )
-            else:
-                cluster.remove_node(nodes.pop(name), allow_graceful=False)
-            _say("done")
+            answer = "done"
+            match line.rstrip("\n").split("\t"):
+                case ["add", name, variables]:
+                    nodes[name] = cluster.add_node(
+                        num_cpus=PROCESSORS,
+                        object_store_memory=STORE_BYTES,
+                        labels={"podnet-node": name, "zone": name},
+                        env_vars=json.loads(variables),
+                    )
+                case ["kill", name]:
+                    cluster.remove_node(nodes.pop(name), allow_graceful=False)
+                case ["raylet", name]:
+                    answer = pid_of(nodes[name], ray_constants.PROCESS_TYPE_RAYLET)
+                case ["gcs"]:
+                    answer = pid_of(cluster.head_node, ray_constants.PROCESS_TYPE_GCS_SERVER)
+            _say(answer)
     finally:
         cluster.shutdown()
 

@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING
 from protos.vnet.v1 import addresses_pb2, faults_pb2, links_pb2, policies_pb2, routes_pb2
 from protos.vnet.v1 import configuration_pb2 as pb
 from vnet.codec import fields
-from vnet.codec.egress import egress_from_message, egress_to_message
+from vnet.codec.egress import (
+    egress_from_message,
+    egress_to_message,
+    guarded_from_message,
+    guarded_to_message,
+)
 from vnet.codec.ports import ports_from_message, ports_to_message
 from vnet.configuration import (
     HOPS_MOST,
@@ -70,6 +75,7 @@ def configuration_to_message(configuration: NetworkConfiguration) -> pb.NetworkC
         policies=[_policy_to_message(policy) for policy in configuration.policies],
         gateway=configuration.gateway,
         egress=[egress_to_message(egress) for egress in configuration.egress],
+        guarded=[guarded_to_message(guarded) for guarded in configuration.guarded],
     )
 
 
@@ -88,6 +94,7 @@ def configuration_from_message(message: pb.NetworkConfiguration) -> NetworkConfi
         policies=tuple(_policy_from_message(policy) for policy in message.policies),
         gateway=message.gateway,
         egress=tuple(egress_from_message(egress) for egress in message.egress),
+        guarded=tuple(guarded_from_message(guarded) for guarded in message.guarded),
     )
 
 

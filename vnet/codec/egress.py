@@ -5,13 +5,13 @@ Owns the checks of single values; whether a name can be one is for those to say 
 
 from __future__ import annotations
 
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
 from protos.vnet.v1 import egress_pb2 as pb
 from vnet.codec import fields
 from vnet.codec.ports import ports_from_message, ports_to_message
-from vnet.configuration import Egress, EgressLimits, EgressRule
+from vnet.configuration import Egress, EgressLimits, EgressRule, GuardedPorts
 from vnet.egress import Decision, EgressAttempt, EgressEnded, Ending
 from vnet.errors import InvalidMessageError
 
@@ -76,6 +76,34 @@ def _rule_from_message(message: pb.EgressRule) -> EgressRule:
         return EgressRule(text=message.text, block=_block(message.block_cidr), ports=ports)
     name = fields.filled("egress.rules.name", message.name)
     return EgressRule(text=message.text, name=name, ports=ports)
+
+
+def guarded_to_message(guarded: GuardedPorts) -> pb.GuardedPorts:
+    """Write what egress rules do not open."""
+    return pb.GuardedPorts(
+        addresses=[str(address) for address in guarded.addresses],
+        ports=[ports_to_message(ports) for ports in guarded.ports],
+        here=guarded.is_here,
+        reason=guarded.reason,
+    )
+
+
+def guarded_from_message(message: pb.GuardedPorts) -> GuardedPorts:
+    """Read what egress rules do not open.
+
+    Raises:
+        InvalidMessageError: an address or a port is none.
+    """
+    try:
+        addresses = tuple(ip_address(text) for text in message.addresses)
+    except ValueError as error:
+        raise InvalidMessageError("guarded.addresses", str(error)) from error
+    return GuardedPorts(
+        addresses=addresses,
+        ports=tuple(ports_from_message(ports) for ports in message.ports),
+        is_here=message.here,
+        reason=fields.filled("guarded.reason", message.reason),
+    )
 
 
 def _block(text: str) -> IPv4Network | IPv6Network:

@@ -50,6 +50,7 @@ enum {
 	E_HOSTUNREACH = 113,
 	E_ALREADY = 114,
 	E_INPROGRESS = 115,
+	E_STALE = 116,
 	E_DQUOT = 122,
 };
 

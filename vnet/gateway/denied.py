@@ -8,6 +8,9 @@ may an IPv6 address that only carries an IPv4 one. So each resolved address is l
 inside the range that denies the address: `10.0.0.0/8` and `10.1.2.3` do for 10.1.2.3, `0.0.0.0/0`
 does not. Of several ranges the smallest decides, so a metadata address and the node's own addresses
 need a rule for that very address. A rule for a name never lifts anything.
+
+**What nothing lifts.** Guarded ports: those of what runs the deployment itself, which takes orders
+from whoever reaches it.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from vnet.configuration import EgressRule
+    from vnet.configuration import EgressRule, GuardedPorts
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -114,6 +117,39 @@ def denied_range(address: Address, *, own: bool = False) -> DeniedRange | None:
     if own and not address.is_loopback:
         return DeniedRange(ip_network(address), "an address of this machine")
     return found
+
+
+def guarding(
+    address: Address, port: int, guarded: Iterable[GuardedPorts], *, own: bool = False
+) -> GuardedPorts | None:
+    """Return what keeps an address and port from everybody; None when nothing does.
+
+    Args:
+        address: In its canonical form.
+        port: The port.
+        guarded: What is kept from everybody.
+        own: Whether it is one of the node's own addresses.
+    """
+    meant = {address, _carried_by(address)}
+    return next(
+        (
+            one
+            for one in guarded
+            if ((own and one.is_here) or not meant.isdisjoint(one.addresses))
+            and any(ports.first <= port <= ports.last for ports in one.ports)
+        ),
+        None,
+    )
+
+
+def _carried_by(address: Address) -> Address:
+    """The IPv4 address that an IPv6 address carries; itself when it carries none."""
+    if isinstance(address, IPv6Address):
+        for prefix, shift in _CARRIED_AT.items():
+            length = 128 - shift - 32
+            if address in IPv6Network((prefix, length)):
+                return IPv4Address(int(address) >> shift & 0xFFFF_FFFF)
+    return address
 
 
 def lifting_rule(denied: DeniedRange, rules: Iterable[EgressRule]) -> EgressRule | None:

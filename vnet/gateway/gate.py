@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 
-from vnet.configuration import Egress, EgressRule
-from vnet.gateway.denied import canonical, denied_range, lifting_rule
+from vnet.configuration import Egress, EgressRule, GuardedPorts
+from vnet.gateway.denied import canonical, denied_range, guarding, lifting_rule
 from vnet.gateway.rules import block_rules, knows_name, name_rule, normal_name
 from vnet.gateway.synthetic import BLOCK, SyntheticAddresses
 
@@ -65,10 +65,12 @@ class Gate:
     synthetic: SyntheticAddresses = field(default_factory=SyntheticAddresses)
     _egress: dict[str, Egress] = field(default_factory=dict)
     _uses: dict[str, _Use] = field(default_factory=dict)
+    _guarded: tuple[GuardedPorts, ...] = ()
 
-    def configure(self, egress: Iterable[Egress]) -> None:
-        """Replace all rules and limits; connections that stand go on."""
+    def configure(self, egress: Iterable[Egress], guarded: Iterable[GuardedPorts] = ()) -> None:
+        """Replace all rules and limits, and what they do not open; connections that stand go on."""
         self._egress = {one.service: one for one in egress}
+        self._guarded = tuple(guarded)
 
     def lookup(self, service: str, name: str) -> IPv4Address | Denied:
         """Return the address that is to stand for a name."""
@@ -114,7 +116,12 @@ class Gate:
         permitted: dict[Address, str] = {}
         refusals: list[str] = []
         for address in dict.fromkeys(map(canonical, resolved)):
-            denied = denied_range(address, own=is_own(address))
+            own = is_own(address)
+            guarded = guarding(address, admitted.port, self._guarded, own=own)
+            if guarded is not None:
+                refusals.append(f"{address} port {admitted.port} is {guarded.reason}")
+                continue
+            denied = denied_range(address, own=own)
             if denied is None:
                 permitted[address] = admitted.rule
                 continue

@@ -25,7 +25,7 @@ from vnet.host import Event
 from vnet.tasks import TaskOwner
 
 if TYPE_CHECKING:
-    from vnet.configuration import Egress
+    from vnet.configuration import Egress, GuardedPorts
     from vnet.gateway.switch import GatewaySwitch, OutsideConnect
     from vnet.host import HostEndpoint, Watches
 
@@ -82,9 +82,9 @@ class Gateway:
         self._numbers = itertools.count(1)
         self._descriptor: int | None = None
 
-    def configure(self, egress: Iterable[Egress]) -> None:
-        """Replace all rules and limits; connections that stand go on."""
-        self._gate.configure(egress)
+    def configure(self, egress: Iterable[Egress], guarded: Iterable[GuardedPorts] = ()) -> None:
+        """Replace all rules and limits, and what they do not open; connections that stand go on."""
+        self._gate.configure(egress, guarded)
 
     def open(self) -> None:
         """Let pods out; doing it again changes nothing."""

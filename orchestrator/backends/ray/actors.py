@@ -3,6 +3,10 @@
 Owns the connection to a cluster, the two kinds of actors and the calls to them. No logic: a keeper
 and a supervisor are plain classes of `cluster/`, wrapped here. No byte of a pod's passes through.
 
+Parts of images go from one machine to others through the object store, as plain bytes and a piece
+at a time: a call's result is put there by the machine that gives it, once, and those that take it
+are handed its name. It is freed when the last of them has it.
+
 Actors are detached, so that pods outlive the orchestrator; the next one finds them by their names.
 They ask for no processors, since it is podnet that says how many pods a machine takes.
 """
@@ -11,23 +15,33 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import ray
 import ray._private.worker as ray_worker
-from ray.exceptions import ActorDiedError, ActorUnavailableError, GetTimeoutError, RayError
+from ray.exceptions import (
+    ActorDiedError,
+    ActorUnavailableError,
+    GetTimeoutError,
+    RayError,
+    RayTaskError,
+)
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.backends.ray.environment import AUTH_MODE
 from orchestrator.backends.ray.errors import ClusterLostError, NoClusterError, WorkerFailedError
+from orchestrator.backends.ray.ports import port_numbers, ray_ports
 from orchestrator.cluster.keeper import Keeper
 from orchestrator.cluster.supervisor import Supervisor
+from orchestrator.errors import OrchestratorError
+from pod_node.errors import PodNodeError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from orchestrator.cluster.values import MachineFacts, NodeEnd, NodeOrder, NodeReady
+    from pod_node.images import Offer, Part, Stock
 
 NAMESPACE = "podnet"
 STORE_BYTES = 128 << 20
@@ -46,6 +60,8 @@ class Machine:
     cpus: float
     memory_bytes: int
     labels: Mapping[str, str]
+    ports: tuple[int, ...] = ()
+    """On which Ray listens there, as far as the cluster knows."""
 
 
 class _KeeperActor(Keeper):
@@ -61,7 +77,10 @@ class _SupervisorActor:
         self._key = key
 
     async def facts(self) -> MachineFacts:
-        return await asyncio.to_thread(self._supervisor.facts)
+        return await asyncio.to_thread(self._facts)
+
+    def _facts(self) -> MachineFacts:
+        return replace(self._supervisor.facts(), ports=ray_ports(_session()))
 
     async def start(self, order: NodeOrder) -> NodeReady | NodeEnd:
         return await self._supervisor.start(order, self._ask)
@@ -81,6 +100,30 @@ class _SupervisorActor:
     async def kill(self) -> None:
         self._supervisor.kill()
 
+    async def stock(self, image: str) -> Stock:
+        return await asyncio.to_thread(self._supervisor.images.stock, image)
+
+    async def offer(self, part: Part) -> Offer:
+        return await asyncio.to_thread(self._supervisor.images.giver.offer, part)
+
+    async def read(self, part: Part, offset: int) -> bytes:
+        return await asyncio.to_thread(self._supervisor.images.giver.read, part, offset)
+
+    async def close(self, part: Part) -> None:
+        await asyncio.to_thread(self._supervisor.images.giver.close, part)
+
+    async def begin(self, offer: Offer) -> bool:
+        return await asyncio.to_thread(self._supervisor.images.taker.begin, offer)
+
+    async def write(self, part: Part, offset: int, piece: bytes) -> None:
+        await asyncio.to_thread(self._supervisor.images.taker.write, part, offset, piece)
+
+    async def finish(self, part: Part) -> None:
+        await asyncio.to_thread(self._supervisor.images.taker.finish, part)
+
+    async def abandon(self, part: Part) -> None:
+        await asyncio.to_thread(self._supervisor.images.taker.abandon, part)
+
     async def _ask(self) -> float | None:
         length_s: float | None = await self._keeper.renew.remote(self._key)
         return length_s
@@ -94,6 +137,8 @@ class Connected:
     """Empty for one that ends with this process."""
     is_open: bool
     """Whether everybody who can reach it can give it orders."""
+    gcs: str
+    """Where its own service is, as an IP address and a port."""
 
 
 def connect(address: str, cpus: int | None = None) -> Connected:
@@ -127,7 +172,11 @@ def connect(address: str, cpus: int | None = None) -> Connected:
         raise NoClusterError(address or "this machine", _reason(error)) from error
     # Ray's own words about machines that come and go; podnet has better ones.
     vars(ray_worker)["print_to_stdstream"] = _say_nothing
-    return Connected(address=address, is_open=os.environ.get(AUTH_MODE) != "token")
+    return Connected(
+        address=address,
+        is_open=os.environ.get(AUTH_MODE) != "token",
+        gcs=ray.get_runtime_context().gcs_address,
+    )
 
 
 def disconnect() -> None:
@@ -150,6 +199,7 @@ def machines() -> list[Machine]:
                 cpus=float(node["Resources"].get("CPU", 0.0)),
                 memory_bytes=int(node["Resources"].get("memory", 0)),
                 labels={k: v for k, v in node["Labels"].items() if not k.startswith("ray.io/")},
+                ports=port_numbers(node),
             )
             for node in found
             if node["Alive"]
@@ -238,6 +288,40 @@ class SupervisorHandle:
         end: NodeEnd = await _called(self.actor.stop.remote())
         return end
 
+    async def stock(self, image: str) -> Stock:
+        """Say what the machine has of an image, and what it lacks."""
+        stock: Stock = await _called(self.actor.stock.remote(image))
+        return stock
+
+    async def offer(self, part: Part) -> Offer:
+        """Open a part of an image for reading, until `close`."""
+        offer: Offer = await _called(self.actor.offer.remote(part))
+        return offer
+
+    def read(self, part: Part, offset: int) -> object:
+        """Have a piece put into the object store, where it is as long as somebody has its name."""
+        return self.actor.read.remote(part, offset)
+
+    async def close(self, part: Part) -> None:
+        """Let go of a part."""
+        await _called(self.actor.close.remote(part))
+
+    async def begin(self, offer: Offer) -> bool:
+        """Make ready for a part; whether it is wanted."""
+        return bool(await _called(self.actor.begin.remote(offer)))
+
+    async def write(self, part: Part, offset: int, piece: object) -> None:
+        """Have the machine get a piece from the object store."""
+        await _called(self.actor.write.remote(part, offset, piece))
+
+    async def finish(self, part: Part) -> None:
+        """Make sure of a part, and keep it."""
+        await _called(self.actor.finish.remote(part))
+
+    async def abandon(self, part: Part) -> None:
+        """Throw away what has come of a part."""
+        await _called(self.actor.abandon.remote(part))
+
     def end(self) -> None:
         """End the supervisor, and its node with it."""
         ray.kill(self.actor)
@@ -249,8 +333,17 @@ async def _called(call: Any) -> Any:  # noqa: ANN401 - Ray's references have no 
         return await call
     except (ActorDiedError, ActorUnavailableError, GetTimeoutError) as error:
         raise WorkerFailedError(_first_line(error)) from error
+    except RayTaskError as error:
+        if isinstance(error.cause, (OrchestratorError, PodNodeError)):
+            raise error.cause from None  # what it meant to say
+        raise WorkerFailedError(_last_line(error)) from error
     except RayError as error:
         raise WorkerFailedError(_last_line(error)) from error
+
+
+def _session() -> str:
+    """What the cluster calls this life of its own."""
+    return os.path.basename(str(ray_worker._global_node.get_session_dir_path()))
 
 
 def _here() -> NodeAffinitySchedulingStrategy:

@@ -20,6 +20,7 @@ from orchestrator.backends.ray.errors import (
     NoMachineError,
     WorkerFailedError,
 )
+from orchestrator.backends.ray.guards import guards_of
 from orchestrator.backends.ray.naming import node_name
 from orchestrator.backends.ray.record import (
     ClusterRecord,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from orchestrator.cluster.views import NodeState, NodeView
     from orchestrator.plan import Plan
     from orchestrator.state import DeploymentFolder
+    from vnet.configuration import GuardedPorts
 
 PATIENCE_S = 10.0
 """How long the cluster may leave questions unanswered before it counts as lost."""
@@ -96,6 +98,8 @@ class RayBackend:
         """Of nodes that take no more pods, which outlive connections."""
         self._plan: Plan | None = None
         self._is_connected = False
+        self._gcs = ""
+        self._guards: tuple[GuardedPorts, ...] = ()
         self._alive: frozenset[str] = frozenset()
         self._reason = "the Ray cluster does not answer"
 
@@ -144,7 +148,7 @@ class RayBackend:
             NoMachineError: no machine can have a node.
         """
         await asyncio.to_thread(self._enter)
-        fleet = Fleet(self._folder.name)
+        fleet = Fleet(self._folder.name, self._notice)
         fleet.mark(self._marks)
         self._fleet = fleet
         try:
@@ -206,6 +210,7 @@ class RayBackend:
         if not self._is_connected:
             found = actors.connect(self._record.address, self._cpus)
             self._is_connected = True
+            self._gcs = found.gcs
             if found.is_open:
                 self._notice(OPEN)
         if self._keeper is None:
@@ -265,7 +270,9 @@ class RayBackend:
         while True:
             try:
                 if turn % MACHINES_EVERY == 0:
-                    self._tend(await asyncio.to_thread(actors.machines), around)
+                    machines = await asyncio.to_thread(actors.machines)
+                    self._tend(machines, around)
+                    self._guard(machines, around)
                 turn += 1
                 self._lose(await around.keeper.expired())
                 well_at = loop.time()
@@ -276,6 +283,17 @@ class RayBackend:
             await asyncio.sleep(LOOK_S)
         self._keeper = None  # it may have been on a machine that is lost; there can be another
         await around.fleet.fail(NodeLostError(self._reason))
+
+    def _guard(self, machines: list[actors.Machine], around: Surroundings) -> None:
+        """Keep what runs on machines without a node from all pods.
+
+        Not waited for: a node that does not answer is found out by whoever calls this.
+        """
+        without = [each for each in machines if each.id not in self._tended]
+        guards = guards_of(without, self._gcs)
+        if guards != self._guards:
+            self._guards = guards
+            self._tasks.spawn(around.fleet.guard(guards), "guards")
 
     def _lose(self, keys: list[str]) -> None:
         """Take note of leases that are over."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
 from orchestrator.backends.ray.actors import KeeperHandle, Machine, SupervisorHandle
@@ -24,6 +25,8 @@ from orchestrator.codec.securing import NodeAddress
 from orchestrator.errors import OrchestratorError
 from orchestrator.lifecycle.restart import RestartTimer
 from orchestrator.topology.values import RestartMode, RestartPolicy
+from pod_node.images import sealing_key
+from vnet.configuration import PortRange
 from vnet.trunk import Certificates, TrunkSettings
 
 if TYPE_CHECKING:
@@ -152,7 +155,7 @@ class Tended:
             target=ready.address, name=self.name, credentials=around.credentials.client
         )
         async with NodeClient(address) as client:
-            member = Member(self._settings(ready, facts), client)
+            member = Member(self._settings(ready, facts), client, supervisor)
             try:
                 await around.fleet.join(member)
                 self.failure = None
@@ -201,12 +204,14 @@ class Tended:
             host=self.machine.address,
             credentials=credentials,
             lease_s=around.lease_s,
+            sealing_key=sealing_key(around.token),
             volumes=around.volumes(),
         )
 
     def _settings(self, ready: NodeReady, facts: MachineFacts) -> MemberSettings:
         around, machine = self._around, self.machine
         own, authority = around.credentials.node(self.name)
+        control = int(ready.address.rpartition(":")[2])
         return MemberSettings(
             offer=replace(
                 offer_of(machine),
@@ -224,9 +229,21 @@ class Tended:
                     certificate=own.certificate, key=own.key, authorities=authority
                 ),
             ),
-            is_here=facts.boot_id == machine_facts().boot_id,
+            is_here=facts.machine == machine_facts().machine,
             pid=ready.pid,
+            machine=facts.machine,
+            addresses=_addresses(machine, facts),
+            ports=(*_ranges(facts.ports), *_ranges([(control, control)])),
         )
+
+
+def _addresses(machine: Machine, facts: MachineFacts) -> tuple[IPv4Address | IPv6Address, ...]:
+    """All addresses of a machine, as the cluster knows it and as it knows itself."""
+    return tuple(map(ip_address, sorted({machine.address, *facts.addresses})))
+
+
+def _ranges(ports: Iterable[tuple[int, int]]) -> tuple[PortRange, ...]:
+    return tuple(PortRange(first=first, last=last) for first, last in ports)
 
 
 def _check_fit(machine: Machine, facts: MachineFacts) -> None:

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 from orchestrator.access import Certificate, RemoteAddress, split_host
 from orchestrator.codec import DeploymentClient, DeploymentLostError
 from orchestrator.errors import OrchestratorError
-from orchestrator.spawning import answers
-from orchestrator.state import DeploymentFolder, known_deployments, state_root
+from orchestrator.state import DeploymentFolder, answers, known_deployments, state_root
 from podnet.deployment import Deployment
 from podnet.errors import (
     DeploymentEndedError,

@@ -14,13 +14,17 @@ import sys
 import time
 from _frozen_importlib import BuiltinImporter, module_from_spec
 from _frozen_importlib_external import (
+    BYTECODE_SUFFIXES,
     MAGIC_NUMBER,
+    SOURCE_SUFFIXES,
+    FileFinder,
     PathFinder,
+    SourceFileLoader,
     SourcelessFileLoader,
     spec_from_file_location,
 )
 from marshal import loads
-from posix import O_RDONLY, O_RDWR, _exit, chdir, close, environ, read, write
+from posix import O_RDONLY, O_RDWR, _exit, chdir, close, environ, read, stat, write
 from posix import open as open_file
 
 TYPE_CHECKING = False
@@ -34,6 +38,10 @@ if TYPE_CHECKING:
 HERE = __file__.rpartition("/")[0]
 LIBRARY = f"/usr/lib/python{sys.version_info.major}.{sys.version_info.minor}"
 """The interpreter's library, unpacked by the image store; see the image's manifest."""
+PACKAGES = f"{LIBRARY}/site-packages"
+"""Where installers put what the pod shall have in addition."""
+LAYERS = "/proc/layers"
+S_IFMT, S_IFDIR = 0o170000, 0o040000
 START = f"{LIBRARY}/start"
 """What the interpreter imports before this module; only for that."""
 PACKAGE = "podnet_guest"
@@ -56,6 +64,7 @@ ADJUSTED = BUILT_IN | {
     "signal",
     "socketserver",
     "subprocess",
+    "tempfile",
 }
 PROCESS_CALLS = frozenset(
     {
@@ -226,17 +235,38 @@ class LibraryLoader(SourcelessFileLoader):
         return read_file(path)
 
 
+def library_is_changed() -> bool:
+    """Whether this pod has put something over the library, or has removed something of it."""
+    try:
+        return f"{LIBRARY} changed\n".encode() in read_file(LAYERS)
+    except FileNotFoundError:
+        return False  # in no pod
+
+
 class LibraryFinder:
-    """Finds modules in one folder of the unpacked library, by its index."""
+    """Finds modules in one folder of the unpacked library, by its index while that is right."""
 
     def __init__(self, index: "dict[str, bool]", folder: str) -> None:
         if folder != LIBRARY and not folder.startswith(f"{LIBRARY}/"):
             raise ImportError("not a folder of the library")
         self._index = index
         self._folder = folder
+        self._finder: FileFinder | None = None
+
+    def invalidate_caches(self) -> None:
+        """Look at the folder anew, if it is looked at."""
+        self._finder = None
 
     def find_spec(self, name: str, target: "ModuleType | None" = None) -> "ModuleSpec | None":
-        """Find a module, without listing the folder."""
+        """Find a module, without listing the folder of a library as it was."""
+        if library_is_changed():
+            if self._finder is None:
+                self._finder = FileFinder(
+                    self._folder,
+                    (SourceFileLoader, SOURCE_SUFFIXES),
+                    (SourcelessFileLoader, BYTECODE_SUFFIXES),
+                )
+            return self._finder.find_spec(name, target)
         stem = f"{self._folder}/{name.rpartition('.')[2]}"
         package = self._index.get(stem[len(LIBRARY) + 1 :])
         if package is None:
@@ -248,6 +278,14 @@ class LibraryFinder:
             loader=LibraryLoader(name, path),
             submodule_search_locations=[stem] if package else None,
         )
+
+
+def is_folder(path: str) -> bool:
+    """Whether there is such a folder."""
+    try:
+        return stat(path).st_mode & S_IFMT == S_IFDIR
+    except OSError:
+        return False
 
 
 def settle_library() -> list[str]:
@@ -266,6 +304,8 @@ def settle_library() -> list[str]:
         sys.modules["encodings"].__path__.append(f"{LIBRARY}/encodings")
         inherited = [entry for entry in inherited if not entry.endswith(".zip")]
         sys.path[:] = [HERE, *users, LIBRARY, *inherited]
+        if library_is_changed() and is_folder(PACKAGES):
+            sys.path.append(PACKAGES)
     return users
 
 
@@ -300,14 +340,21 @@ def sleep(secs: float, /) -> None:
     signals.sleep(secs)
 
 
-def catch_interrupts() -> None:
-    """Have the kernel keep interrupts for us: they are to be a KeyboardInterrupt."""
+def begin_as_process() -> None:
+    """Take from the kernel what a process begins with, beside what the interpreter knows."""
     try:
         control = open_file("/proc/ctl", O_RDWR)
     except FileNotFoundError:
         return  # in no pod: an image's own steps run without a kernel
-    write(control, b"catch 4 0")
+    write(control, b"catch 4 0")  # interrupts are to be a KeyboardInterrupt
+    inherited = []
+    while write(control, b"inherited") and (number := read(control, 16)):
+        inherited.append(int(number))
     close(control)
+    if inherited:
+        from podnet_guest.inherited import settle
+
+        settle(inherited)
 
 
 sys.meta_path.insert(0, GuestFinder)
@@ -321,7 +368,7 @@ if hasattr(_thread, "start_joinable_thread"):  # what `threading` calls since 3.
 if sys.stdout is not None:  # a log shows lines as they come, and a killed pod keeps what it said
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a TextIOWrapper
 users = settle_library()
-catch_interrupts()
+begin_as_process()
 vars(sleep)["c_sleep"] = time.sleep
 vars(time)["sleep"] = sleep
 run_next_sitecustomize(users)

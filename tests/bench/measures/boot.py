@@ -39,7 +39,8 @@ def _measure_image(image: str) -> Row:
         unit="ms",
         bound=Bound(1.2, at_least=False),
         note=(
-            "python -c \"print('up')\", warm; baseline: Store, WasiConfig, Linker.instantiate "
+            "python -c \"print('up')\", warm, with a root over the image's files, which is made "
+            "first; baseline: Store, WasiConfig, Linker.instantiate "
             "and _start of the same module in wasmtime, in a process that has done so before"
         ),
     )

@@ -11,6 +11,7 @@ from math import exp, log, sqrt
 from statistics import fmean
 
 from tests.bench.cases import Report, Side
+from tests.bench.nodes import two_nodes
 from tests.bench.rows import Bound, Row
 from tests.bench.sampling import span
 from tests.bench.scenes import Cell, run_cells
@@ -23,6 +24,7 @@ RATE_BIT_S = 10_000_000
 DELAYS_MS = (0, 10, 50, 100)
 LOSSES = (0.0, 0.001, 0.01, 0.02, 0.05, 0.1)
 WINDOWS = (8192, 32_768, 131_072)
+SMALL_LOSS, SMALL_WINDOW = 0.05, 8192
 
 RATES_BIT_S = (1_000_000, 10_000_000, 100_000_000)
 FLOWS = 8
@@ -32,7 +34,7 @@ LARGE_WINDOW = 1 << 20
 
 
 def measure() -> list[Row]:
-    return [*_tcp_rows(), *_rate_rows(), _fairness_row(), _delay_row()]
+    return [*_tcp_rows(), *_rate_rows(), _fairness_row(), *_shared_rows(), _delay_row()]
 
 
 def _transfer(link: LinkParameters, window: int, seconds: float = SECONDS) -> Cell:
@@ -73,7 +75,14 @@ def _tcp_rows() -> list[Row]:
     shares: dict[float, list[float]] = {loss: [] for loss in LOSSES}
     for (loss, delay, window), report in zip(cells, reports, strict=True):
         shares[loss].append(_bytes_per_second(report) / _theory(delay, loss, window))
-    return [_tcp_row(loss, shares[loss]) for loss in LOSSES]
+    small = [
+        share
+        for (_, delay, window), share in zip(
+            product((SMALL_LOSS,), DELAYS_MS, WINDOWS), shares[SMALL_LOSS], strict=True
+        )
+        if delay and window == SMALL_WINDOW
+    ]
+    return [*(_tcp_row(loss, shares[loss]) for loss in LOSSES), _small_window_row(small)]
 
 
 def _tcp_row(loss: float, shares: list[float]) -> Row:
@@ -87,6 +96,17 @@ def _tcp_row(loss: float, shares: list[float]) -> Row:
         spread=span(shares),
         note=f"geometric mean over delays {DELAYS_MS} ms and windows {WINDOWS}; the spread is of "
         "measured over expected",
+    )
+
+
+def _small_window_row(shares: list[float]) -> Row:
+    return Row(
+        name=f"TCP at {SMALL_LOSS:.0%} loss through {SMALL_WINDOW} bytes, of theory",
+        unit="factor",
+        value=fmean(shares),
+        bound=Bound(0.7, at_least=True),
+        spread=span(shares),
+        note="the cells where the window and loss limit a flow alike, over the delays but 0",
     )
 
 
@@ -120,11 +140,38 @@ def _fairness_row() -> Row:
     return Row(
         name=f"{FLOWS} TCP streams on one link, Jain's index",
         unit="",
-        value=sum(rates) ** 2 / (FLOWS * sum(rate**2 for rate in rates)),
+        value=_jain(rates),
         bound=Bound(0.95, at_least=True),
         spread=span(rates),
         note=f"sum {sum(rates) / _goodput(RATE_BIT_S):.3f} of the rate",
     )
+
+
+def _shared_rows() -> list[Row]:
+    link = LinkParameters(delay_ns=10 * MS, rate_bit_s=RATE_BIT_S)
+    with two_nodes() as nodes:
+        cells = [_transfer(link, LARGE_WINDOW)] * (FLOWS // 2)
+        rates = [_bytes_per_second(report) for report in nodes.run_cells_on_each(cells)]
+    return [
+        Row(
+            name=f"rate of a link that pods of two nodes share, {FLOWS} TCP streams, off by",
+            unit="%",
+            value=abs(sum(rates) / _goodput(RATE_BIT_S) - 1) * 100,
+            bound=Bound(5.0, at_least=False),
+            note="half of the streams on each node",
+        ),
+        Row(
+            name="the same, Jain's index",
+            unit="",
+            value=_jain(rates),
+            bound=Bound(0.95, at_least=True),
+            spread=span(rates),
+        ),
+    ]
+
+
+def _jain(rates: list[float]) -> float:
+    return sum(rates) ** 2 / (len(rates) * sum(rate**2 for rate in rates))
 
 
 def _delay_row() -> Row:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import pickle
 import signal
+import subprocess
 import sys
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
@@ -14,13 +15,15 @@ import pytest
 
 from orchestrator.backends.backend import NodeDiedError
 from orchestrator.backends.embedded import EmbeddedBackend
+from orchestrator.backends.on_call import node_on_call
+from orchestrator.backends.processes import lock_holder
 from orchestrator.backends.ray.record import ClusterRecord, keep_record
 from orchestrator.backends.starting import node_ahead
 from orchestrator.backends.wish import RayWish
 from orchestrator.codec import NodeLostError
 from orchestrator.state import DeploymentFolder
 from tests.support.serving import short_folder
-from tests.support.up import runs
+from tests.support.up import descendants, runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,6 +92,55 @@ def test_a_node_that_was_started_ahead_ends_when_nobody_takes_it(folder: Deploym
         pid = starting.pid
         assert runs(pid)
     assert not runs(pid)
+
+
+async def test_a_node_on_call_becomes_the_node_that_it_is_called_to_be(
+    folder: DeploymentFolder,
+) -> None:
+    with node_on_call() as on_call, node_ahead(folder, on_call=on_call) as starting:
+        assert starting is not None
+        assert starting.was_on_call
+        backend = EmbeddedBackend(folder, starting)
+        async with backend.connect() as client:
+            await client.list_networks()
+            assert backend.pid == starting.pid
+            assert lock_holder(folder.path / "node.lock") == starting.pid
+    assert runs(starting.pid)
+    assert folder.node_log.read_bytes() == b""
+    with node_on_call() as idle, node_ahead(folder, on_call=idle) as another:
+        assert another is None, "one runs already"
+        assert idle.call([], folder.node_log) is None, "it has ended"
+    await backend.end()
+
+
+def test_a_node_on_call_ends_when_nobody_calls_it(folder: DeploymentFolder) -> None:
+    before = set(descendants(os.getpid()))
+    with node_on_call():
+        (pid,) = set(descendants(os.getpid())) - before
+    assert not runs(pid)
+
+
+def test_a_node_on_call_ends_with_whoever_could_have_called_it() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pod_node", "--on-call"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+async def test_a_node_on_call_that_could_not_load_is_started_again_with_its_log(
+    folder: DeploymentFolder,
+) -> None:
+    with node_on_call() as on_call, node_ahead(folder, on_call=on_call) as starting:
+        assert starting is not None
+        os.kill(starting.pid, signal.SIGKILL)
+        backend = EmbeddedBackend(folder, starting)
+        async with backend.connect() as client:
+            await client.list_networks()
+            assert backend.pid != starting.pid
+    await backend.end()
 
 
 async def test_a_node_that_was_killed_is_told(folder: DeploymentFolder) -> None:

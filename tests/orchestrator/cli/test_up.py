@@ -32,9 +32,7 @@ def state(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def serve_by(backend: ServedBackend, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "orchestrator.backends.starting.node_ahead", lambda folder, wish: nullcontext()
-    )
+    monkeypatch.setattr("orchestrator.backends.starting.node_ahead", lambda *_: nullcontext())
     monkeypatch.setattr("orchestrator.backends.embedded.EmbeddedBackend", lambda *_: backend)
 
 
@@ -115,7 +113,7 @@ def test_a_deployment_whose_process_does_not_answer_is_refused(
     capsys: Capture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("orchestrator.cli.up.TURN_S", 0.1)
+    monkeypatch.setattr("orchestrator.cli.booting.TURN_S", 0.1)
     with DeploymentFolder(state, "test").hold():
         assert main(["up", topology]) == 1
     error = capsys.readouterr().err

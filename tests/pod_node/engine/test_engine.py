@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from pod_node.engine import GuestRunner, errors, fingerprint, modules
-from pod_node.engine.compiler import WASM_STACK_BYTES
+from pod_node.engine import GuestRunner, errors, modules
 from pod_node.engine.guest import THREAD_STACK_BYTES
 from pod_node.engine.modules import KERNEL_STACK_RESERVE_BYTES, Function, Signature
 from pod_node.errors import PodNodeError
+from pod_node.fingerprint import WASM_STACK_BYTES, fingerprint
 from pod_node.spec import Mount, PodSpec
 from tests.support.lab import (
     Guest,

@@ -26,6 +26,8 @@ class CountingBook:
         self.used = 0
         self.limit = limit
         self.has_links = False
+        self.hidden: list[str] = []
+        self.changed: list[str] = []
 
     def take(self, target: str, blocks: int) -> None:
         if self.used + blocks > self.limit:
@@ -37,6 +39,12 @@ class CountingBook:
 
     def linked(self, target: str) -> None:
         self.has_links = True
+
+    def hide(self, path: str) -> None:
+        self.hidden.append(path)
+
+    def change(self, path: str) -> None:
+        self.changed.append(path)
 
 
 @pytest.fixture

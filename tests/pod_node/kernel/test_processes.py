@@ -159,8 +159,8 @@ async def test_a_request_must_be_the_guest_s_and_not_too_long(guest: Puppet) -> 
     assert await guest.call("proc_spawn", BUFFER, 8, 0xFFFFFFFF) is Errno.FAULT
 
 
-async def test_sockets_stay_with_their_process(guest: Puppet) -> None:
-    request = f"aprogram\0f1 {guest.control}\0".encode()
+async def test_texts_stay_with_their_process(guest: Puppet) -> None:
+    request = f"aprogram\0f1 {await guest.open_net('hostname')}\0".encode()
     guest.poke(BUFFER, request)
     assert await guest.call("proc_spawn", BUFFER, len(request), SCRATCH) is Errno.NOTSUP
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from vnet.configuration import Egress, EgressLimits
+import pytest
+
+from vnet.configuration import Egress, EgressLimits, GuardedPorts, PortRange
 from vnet.gateway import parse_rule
 from vnet.gateway.denied import Address
 from vnet.gateway.gate import Admitted, Denied, Gate
@@ -112,3 +115,50 @@ def test_new_rules_count_from_the_next_connect_on() -> None:
     assert isinstance(gate.admit("api", first.address, 443), Denied)
     assert isinstance(gate.lookup("api", "b.example.com"), IPv4Address)
     gate.end(first)
+
+
+GUARDED = GuardedPorts(
+    addresses=(ip_address("10.1.2.3"),),
+    ports=(PortRange(first=6379, last=6379), PortRange(first=10_002, last=19_999)),
+    reason="the cluster's",
+)
+
+
+@pytest.mark.parametrize("port", [6379, 10_002, 19_999])
+def test_a_guarded_port_is_denied_even_where_a_rule_names_that_very_address(port: int) -> None:
+    gate = gate_with("10.0.0.0/8:*", f"10.1.2.3:{port}", "*:*")
+    gate.configure(gate._egress.values(), [GUARDED])
+    choice = gate.choose(admitted(gate, "10.1.2.3", port), [ip_address("10.1.2.3")], nobodys)
+    assert not choice.permitted
+    assert choice.refusals == (f"10.1.2.3 port {port} is the cluster's",)
+    named = admitted(gate, "evil.example.com", port)
+    assert not gate.choose(named, [ip_address("10.1.2.3")], nobodys).permitted
+
+
+def test_other_ports_and_other_machines_are_as_before() -> None:
+    gate = gate_with("10.0.0.0/8:*")
+    gate.configure(gate._egress.values(), [GUARDED])
+    for address, port in (("10.1.2.3", 5432), ("10.1.2.4", 6379)):
+        choice = gate.choose(admitted(gate, address, port), [ip_address(address)], nobodys)
+        assert choice.permitted == {ip_address(address): "10.0.0.0/8:*"}
+
+
+def test_ports_of_the_nodes_own_machine_are_guarded_on_all_its_addresses() -> None:
+    here = replace(GUARDED, is_here=True)
+    for address in ("127.0.0.1", "127.9.9.9", "192.168.7.7"):
+        gate = gate_with(f"{address}:*")
+        gate.configure(gate._egress.values(), [here])
+        wanted = admitted(gate, address, 6379)
+        assert not gate.choose(wanted, [ip_address(address)], lambda _: True).permitted
+        free = admitted(gate, address, 8080)
+        assert gate.choose(free, [ip_address(address)], lambda _: True).permitted
+
+
+@pytest.mark.parametrize("carrying", ["::ffff:10.1.2.3", "64:ff9b::10.1.2.3", "2002:a01:203::1"])
+def test_an_address_that_carries_a_guarded_one_is_that_one(carrying: str) -> None:
+    gate = gate_with("name.example.com:*", "[::/0]:*", "10.1.2.3:6379")
+    gate.configure(gate._egress.values(), [GUARDED])
+    wanted = admitted(gate, "name.example.com", 6379)
+    choice = gate.choose(wanted, [ip_address(carrying)], nobodys)
+    assert not choice.permitted
+    assert "the cluster's" in choice.refusals[0]

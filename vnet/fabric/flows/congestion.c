@@ -8,6 +8,11 @@ void congestion_open(struct congestion *congestion)
 	};
 }
 
+void congestion_receive_window(struct congestion *congestion, u32 receive_window)
+{
+	congestion->small = receive_window < CONGESTION_SMALL_WINDOW;
+}
+
 /* A window that was not used says nothing about the path, so it does not grow (RFC 7661). */
 void congestion_grow(struct congestion *congestion, u32 delivered, u32 flight)
 {
@@ -32,9 +37,12 @@ static void halve(struct congestion *congestion)
 {
 	congestion->prior_window = congestion->window;
 	congestion->prior_threshold = congestion->threshold;
-	congestion->threshold = MAX(congestion->window / 2, CONGESTION_LEAST_THRESHOLD);
+	u32 half = congestion->window / 2, least = CONGESTION_LEAST_THRESHOLD;
+	if (congestion->small) /* but nothing grows by a loss */
+		least = MAX(MIN(congestion->window, CONGESTION_SMALL_LEAST_THRESHOLD), least);
+	congestion->threshold = MAX(half, least);
 	/* Half a segment matters to windows of a few: it is kept as credit. */
-	congestion->credit = congestion->window % 2 ? congestion->threshold / 2 : 0;
+	congestion->credit = congestion->window % 2 && half == congestion->threshold ? half / 2 : 0;
 }
 
 void congestion_enter_recovery(struct congestion *congestion, u32 point)

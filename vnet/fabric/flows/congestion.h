@@ -3,6 +3,11 @@
  * RFC 5681 (slow start, congestion avoidance), RFC 6582 (one reduction a window), RFC 6937 (how a reduction is spread
  * over the acknowledgements of a round trip), RFC 3522 and 5682 in spirit (a reduction that proves groundless is taken
  * back). As in Linux the window counts segments, which bounds a flow of tiny ones too. Pure: no clock, no memory.
+ *
+ * Deviation: RFC 5681 leaves two segments at least after a loss; of a small receive window four are left, as BBR never has
+ * less on the way. Such a window cuts off the peaks of the saw-tooth: with 5.6 segments and 5 % loss a sender that knows
+ * at once what was lost gets 0.68 of the least of its limits, the window and Mathis's formula, when it halves, and 0.77
+ * when it does not go below four. Without any congestion control the window alone leaves it 0.89.
  */
 #ifndef PODNET_FABRIC_CONGESTION_H
 #define PODNET_FABRIC_CONGESTION_H
@@ -11,6 +16,8 @@
 
 #define CONGESTION_INITIAL_WINDOW 10u /* RFC 6928 */
 #define CONGESTION_LEAST_THRESHOLD 2u
+#define CONGESTION_SMALL_LEAST_THRESHOLD 4u
+#define CONGESTION_SMALL_WINDOW 8u /* a receive window of fewer segments, whose half is less than that, is small */
 #define CONGESTION_MOST_WINDOW 4096u /* what a ring of the largest size holds, and more */
 
 enum congestion_state {
@@ -21,6 +28,7 @@ enum congestion_state {
 
 struct congestion {
 	u32 window, threshold; /* segments; cwnd and ssthresh */
+	bool small;            /* the receive window */
 	u32 credit;            /* acknowledged segments that count towards the next one of the window */
 	u32 state;             /* enum congestion_state */
 	u32 recovery_point;    /* sequence whose acknowledgement ends recovery */
@@ -29,6 +37,8 @@ struct congestion {
 };
 
 void congestion_open(struct congestion *congestion);
+/* The largest window that the receiver has granted yet, in segments. */
+void congestion_receive_window(struct congestion *congestion, u32 receive_window);
 /* `delivered` segments were acknowledged, of `flight` that had been on their way. */
 void congestion_grow(struct congestion *congestion, u32 delivered, u32 flight);
 /* Segments before `point` were lost. Does nothing when their window has been halved already. */

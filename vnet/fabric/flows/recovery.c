@@ -1,14 +1,16 @@
 #include "vnet/fabric/flows/recovery.h"
 
-#define DUPLICATES_MOST 3u /* RFC 6675's DupThresh */
+#define DUPLICATES 3u /* RFC 6675's DupThresh */
+#define DUPLICATES_SMALL 1u
 #define REORDERING_PERSISTS 16u /* recoveries; RFC 8985 6.2 */
 
-/* RFC 8985 6.2.4: as long as nothing was seen out of order, three later arrivals or a recovery need no more proof. */
+/* RFC 8985 6.2.4: as long as nothing was seen out of order, three later arrivals or a recovery need no more proof. When
+ * the receive window is so small that three seldom come, one does: in the manner of RFC 5827. */
 static u64 reordering_window(const struct sender *sender)
 {
 	const struct rack *rack = &sender->rack;
-	if (!rack->reordering &&
-	    (sender->congestion.state != CONGESTION_OPEN || sender->board.delivered >= DUPLICATES_MOST))
+	u32 proof = sender->congestion.small ? DUPLICATES_SMALL : DUPLICATES;
+	if (!rack->reordering && (sender->congestion.state != CONGESTION_OPEN || sender->board.delivered >= proof))
 		return 0;
 	return MIN(sender->round_trip.least / 4 * rack->steps, sender->round_trip.smoothed);
 }
@@ -59,6 +61,7 @@ void recovery_enter(struct sender *sender)
 static void widen_reordering_window(struct sender *sender)
 {
 	struct rack *rack = &sender->rack;
+	rack->reordering = true;
 	if (!after(rack->steps_until, sender->acknowledged)) {
 		rack->steps++;
 		rack->steps_until = sender->next;

@@ -140,6 +140,13 @@ static void advance(struct sender *sender, u32 acknowledged, u64 now)
 	sender->started = now; /* RFC 6298 5.3 */
 }
 
+static void note_window(struct sender *sender)
+{
+	if (after(sender->edge, sender->acknowledged))
+		sender->widest = MAX(sender->widest, sender->edge - sender->acknowledged);
+	congestion_receive_window(&sender->congestion, sender->widest / sender->segment_size);
+}
+
 void sender_acknowledge(struct sender *sender, const struct acknowledgement *acknowledgement, u64 now)
 {
 	if (after(acknowledgement->acknowledged, sender->next))
@@ -156,6 +163,7 @@ void sender_acknowledge(struct sender *sender, const struct acknowledgement *ack
 		round_trip_sample(&sender->round_trip, elapsed(acknowledgement->echo, now), now);
 	if (progress)
 		advance(sender, acknowledgement->acknowledged, now);
+	note_window(sender);
 	sender->retries = 0;
 	if (sender->probing && !after(sender->probe_end, sender->acknowledged))
 		sender->probing = sender->probe_due = sender->probe_repeats = false;

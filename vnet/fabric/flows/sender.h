@@ -51,6 +51,7 @@ struct sender {
 	u32 next;         /* SND.NXT */
 	u32 available;    /* end of what there is to send, a FIN included */
 	u32 edge;         /* SND.UNA + SND.WND; never moves back */
+	u32 widest;       /* the largest SND.WND yet */
 	u32 segment_size; /* most bytes in one */
 	u32 small_end;    /* end of the last segment that was smaller, for Nagle's algorithm */
 	bool finished;    /* the last of `available` is a FIN */

@@ -49,6 +49,14 @@ void socket_enter(struct socket *socket)
 	*bucket = socket;
 }
 
+struct socket_ends socket_ends(const struct socket *socket)
+{
+	lock_acquire(&network_lock);
+	struct socket_ends ends = {socket_local(socket), socket_remote(socket)};
+	lock_release(&network_lock);
+	return ends;
+}
+
 struct socket *socket_first(u32 bucket)
 {
 	return sockets[bucket];

@@ -1,6 +1,7 @@
-/* What every socket has, whatever its protocol: an id, an owner, a local and a remote end, options.
+/* What every socket has, whatever its protocol: an id, a pod, a local and a remote end, options.
  *
- * Sockets of a node are found by id; an id means something only together with the pod that it belongs to.
+ * Sockets of a node are found by id; an id means something only together with the pod that it belongs to. Several of the
+ * pod's processes may have it open, and use it at once; it is closed with the last of their descriptors.
  * Tables and states are under `network_lock`. What a protocol adds stands in its own part of the union.
  */
 #ifndef PODNET_FABRIC_SOCKET_H
@@ -46,28 +47,26 @@ struct socket {
 	enum socket_kind kind; /* fixed at creation */
 	_Atomic u32 state; /* enum tcp_state; under network_lock, read without it */
 	struct pod *pod;   /* held */
-	u32 descriptor;    /* the number last given to it by its process; a hint; owner */
+	_Atomic u32 descriptor; /* the number last given to it by a process; a hint */
 	struct socket *next_by_id, *next_by_port;
 	struct address local, remote;
 	u16 local_port, remote_port;
 	bool bound;                 /* in the port table */
-	bool read_shut; /* owner */
-	_Atomic bool write_shut; /* set by the owner */
-	bool reuse_address, keep_alive, broadcast;
-	_Atomic bool reuse_port;
-	i32 linger; /* seconds; -1 = off */
-	u64 receive_timeout, send_timeout; /* ns that one call waits at most; 0: as long as it takes; owner */
-	_Atomic u32 send_buffer, receive_buffer; /* as last set by the owner; bytes */
+	_Atomic bool read_shut, write_shut;
+	_Atomic bool reuse_address, reuse_port, keep_alive, broadcast;
+	_Atomic i32 linger; /* seconds; -1 = off */
+	_Atomic u64 receive_timeout, send_timeout; /* ns that one call waits at most; 0: as long as it takes */
+	_Atomic u32 send_buffer, receive_buffer; /* as last set; bytes */
 	_Atomic u32 error;               /* pending; set under network_lock */
 	struct waitq changes;            /* accept queue not empty, connect decided, datagram or error there */
 	union {
 		struct { /* SOCKET_STREAM */
-			_Atomic bool no_delay; /* set by the owner */
-			_Atomic u32 keep_idle, keep_interval, keep_count; /* set by the owner */
+			_Atomic bool no_delay;
+			_Atomic u32 keep_idle, keep_interval, keep_count;
 			u32 side;
 			struct connection *connection; /* held, once established */
 			u64 counted_received, counted_sent; /* bytes that its interface knows of; under network_lock */
-			struct socket *twin; /* of a fresh pair: the end that nobody has opened yet; owner */
+			struct socket *_Atomic twin; /* of a fresh pair: the end that nobody has opened yet */
 			/* A listener's queues, and a queued socket's place in one; under network_lock. */
 			u32 backlog;
 			_Atomic u32 queued; /* length of the accept queue; read without the lock */
@@ -77,19 +76,20 @@ struct socket {
 			struct socket *queue_next;
 			struct socket *listener; /* while SYN_SENT towards it; NULL when nobody answers */
 			struct connect_request *outside; /* while SYN_SENT and the host decides; under network_lock */
-			u64 connect_deadline;
+			_Atomic u64 connect_deadline;
 		};
 		struct { /* SOCKET_DATAGRAM, and of the others the queue */
-			bool headers; /* reads and writes carry the other end's address; owner */
-			_Atomic bool no_check; /* takes what fails its checksum; set by the owner */
-			struct address bound_address; /* what bind gave; `local` while there is no peer; owner */
+			_Atomic bool headers; /* reads and writes carry the other end's address */
+			_Atomic bool no_check; /* takes what fails its checksum */
+			struct address
+				bound_address; /* what bind gave; `local` while there is no peer; under network_lock */
 			struct datagram_queue incoming;
 			struct socket *next_by_number; /* of those that broadcasts may reach; under network_lock */
 		};
 	};
 };
 
-/* What a socket's owner has set; bytes. */
+/* What was set for a socket; bytes. */
 struct socket_buffers {
 	u32 send, receive;
 };
@@ -113,6 +113,13 @@ static inline struct endpoint socket_remote(const struct socket *socket)
 {
 	return (struct endpoint){socket->remote, socket->remote_port};
 }
+
+/* A process may ask while another one binds or connects: both ends as they are at one moment. */
+struct socket_ends {
+	struct endpoint local, remote;
+};
+
+struct socket_ends socket_ends(const struct socket *socket);
 
 /* When a call that begins now has waited for as long as SO_RCVTIMEO or SO_SNDTIMEO lets it. */
 static inline u64 timeout_end(u64 timeout)

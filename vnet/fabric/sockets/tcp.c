@@ -488,8 +488,9 @@ static void close_listener(struct socket *listener)
 
 void tcp_close(struct socket *socket)
 {
-	if (socket->twin)
-		tcp_close(socket->twin);
+	struct socket *twin = atomic_load(&socket->twin);
+	if (twin)
+		tcp_close(twin);
 	lock_acquire(&network_lock);
 	if (socket->state == TCP_LISTEN)
 		close_listener(socket);

@@ -102,8 +102,10 @@ int udp_shutdown(struct socket *socket, bool reading, bool writing)
 {
 	if (socket->state != TCP_ESTABLISHED)
 		return -E_NOTCONN;
-	socket->read_shut |= reading;
-	socket->write_shut |= writing;
+	if (reading)
+		atomic_store(&socket->read_shut, true);
+	if (writing)
+		atomic_store(&socket->write_shut, true);
 	if (reading)
 		waitq_wake(&socket->changes);
 	return 0;
@@ -171,7 +173,7 @@ i32 udp_read(struct socket *socket, const struct user_spans *to, bool wait, bool
 		if (take(socket, peek, &state))
 			return (i32)state.moved;
 		if (socket->read_shut) {
-			*received = (struct udp_received){.source = socket_remote(socket), .ended = true};
+			*received = (struct udp_received){.source = socket_ends(socket).remote, .ended = true};
 			return 0;
 		}
 		if (!wait)
@@ -197,12 +199,12 @@ static int check_write(struct socket *socket, u32 size, const struct endpoint *t
 	return to && (to->port == 0 || to->port > 65535) ? -E_INVAL : 0;
 }
 
-static int send_packet(struct socket *socket, struct packet *packet, struct endpoint to)
+static int send_packet(struct socket *socket, struct packet *packet, const struct endpoint *to)
 {
 	lock_acquire(&network_lock);
 	int result = socket->bound ? 0 : claim(socket, 0);
 	if (result == 0)
-		result = datagram_send(socket, packet, to);
+		result = datagram_send(socket, packet, to ? *to : socket_remote(socket));
 	else
 		packet_free(packet);
 	lock_release(&network_lock);
@@ -219,6 +221,6 @@ i32 udp_write(struct socket *socket, const struct user_spans *from, const struct
 	if (!packet)
 		return -E_NOBUFS;
 	user_spans_copy_in(packet->payload, from, size);
-	result = send_packet(socket, packet, to ? *to : socket_remote(socket));
+	result = send_packet(socket, packet, to);
 	return result < 0 ? result : (i32)size;
 }

@@ -213,6 +213,11 @@ def adjust_asyncio(module: "ModuleType") -> None:
     module.BaseEventLoop.run_in_executor = run_in_executor
 
 
+def adjust_tempfile(module: "ModuleType") -> None:
+    """Have a TemporaryFile a name until it is closed, as on Windows: a child opens it by that."""
+    vars(module).update(TemporaryFile=module.NamedTemporaryFile)
+
+
 def adjust_http_client(module: "ModuleType") -> None:
     """Have plain headers read faster."""
     from podnet_guest.fast_http import adjust_client
@@ -235,4 +240,5 @@ ADJUSTMENTS: "dict[str, Callable[[ModuleType], None]]" = {
     "asyncio.base_events": adjust_asyncio,
     "http.client": adjust_http_client,
     "http.server": adjust_http_server,
+    "tempfile": adjust_tempfile,
 }

@@ -72,6 +72,39 @@ def status_field(name: str) -> int:
     return int(next(line for line in lines if line.startswith(name + ":")).split()[1])
 
 
+_inheritable: dict[int, tuple[int, int]] = {}
+"""What `set_inheritable` has named, and which file that was: numbers come again."""
+
+
+def get_inheritable(fd: int, /) -> bool:
+    """Tell whether children get a descriptor that nobody closes for them."""
+    return _inheritable.get(fd) == _identity(fd)
+
+
+def set_inheritable(fd: int, inheritable: int, /) -> None:
+    """Have children get a descriptor that nobody closes for them, or not."""
+    identity = _identity(fd)
+    if inheritable:
+        _inheritable[fd] = identity
+    else:
+        _inheritable.pop(fd, None)
+
+
+def _identity(fd: int) -> tuple[int, int]:
+    facts = fstat(fd)
+    return facts.st_dev, facts.st_ino
+
+
+def _all_inheritable() -> set[int]:
+    for fd in list(_inheritable):
+        try:
+            if not get_inheritable(fd):
+                del _inheritable[fd]
+        except OSError:
+            del _inheritable[fd]
+    return set(_inheritable)
+
+
 _own_number = 0
 
 
@@ -241,7 +274,8 @@ def fork_exec(
     descriptors = [
         (child, own) for child, own in ((0, p2cread), (1, c2pwrite), (2, errwrite)) if own >= 0
     ]
-    descriptors += [(kernel_number(fd), fd) for fd in pass_fds if fd > 2 and fd != errpipe_write]
+    kept = set(pass_fds) if close_fds else set(pass_fds) | _all_inheritable()
+    descriptors += [(fd, fd) for fd in sorted(kept) if fd > 2 and fd != errpipe_write]
     words = [os.path.basename(program), *list(args)[1:]]
     try:
         return spawn([os.fsencode(word) for word in words], env, folder, descriptors)
@@ -255,6 +289,8 @@ def fork_exec(
 _CALLS = (
     pipe,
     dup,
+    get_inheritable,
+    set_inheritable,
     getpid,
     getppid,
     kill,

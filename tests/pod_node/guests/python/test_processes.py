@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from pod_node.spec import Mount
 from tests.pod_node.guests.python.conftest import PodNetwork
 
 
@@ -182,3 +185,122 @@ async def test_asyncio_runs_programs(pods: PodNetwork) -> None:
         """
     )
     assert (await program.finished()).splitlines() == [r"b'cba\n'", "0", "[0, 1, 2]", "-15"]
+
+
+async def test_files_are_standard_streams_of_programs(pods: PodNetwork, tmp_path: Path) -> None:
+    program = pods.run(
+        """
+        import subprocess, sys, tempfile
+        from subprocess import STDOUT, run
+        python = [sys.executable, "-c"]
+        with open("/work/log", "w") as log:
+            print("parent", file=log, flush=True)
+            run([*python, "print('child', flush=True); raise SystemExit('errors')"],
+                stdout=log, stderr=STDOUT)
+            print("parent again", file=log, flush=True)
+            run([*python, "print('another child')"], stdout=log)
+        print(open("/work/log").read().split("\\n"))
+        with open("/work/appended", "a") as one, open("/work/appended", "a") as other:
+            child = subprocess.Popen([*python, "print(input())"], stdin=subprocess.PIPE,
+                                     stdout=one, text=True)
+            print("before", file=other, flush=True)
+            child.communicate("child")
+            print("after", file=one, flush=True)
+        print(open("/work/appended").read().split())
+        with open("/work/log") as log:
+            print(run([*python, "print(len(input()))"], stdin=log, capture_output=True).stdout)
+        with open("/work/lines", "w+b") as lines:
+            lines.write(b"first\\nsecond\\n")
+            lines.seek(0)
+            print(run([*python, "import os; print(os.read(0, 6))"], stdin=lines,
+                      capture_output=True).stdout)
+            print(lines.read())
+        for temporary in (tempfile.TemporaryFile, tempfile.NamedTemporaryFile,
+                          tempfile.SpooledTemporaryFile):
+            with temporary(dir="/work") as file:
+                print(run([*python, "print('temporary')"], stdout=file).returncode)
+                file.seek(0)
+                print(file.read())
+        import os
+        print(sorted(os.listdir("/work")))
+        with open("/work/gone", "w") as gone:
+            os.remove("/work/gone")
+            try:
+                run([*python, ""], stdout=gone)
+            except OSError as error:
+                print(error.strerror, error.filename)
+        """,
+        mounts=(Mount(source=tmp_path, target="/work"),),
+    )
+    assert (await program.finished()).splitlines() == [
+        "['parent', 'child', 'errors', 'parent again', 'another child', '']",
+        "['before', 'child', 'after']",
+        r"b'6\n'",
+        """b"b'first\\\\n'\\n\"""",
+        r"b'second\n'",
+        *("0", r"b'temporary\n'") * 3,
+        "['appended', 'lines', 'log']",
+        "Stale file handle /usr/bin/python3",
+    ]
+
+
+async def test_descriptors_are_passed_under_their_numbers(pods: PodNetwork) -> None:
+    program = pods.run(
+        """
+        import os, socket, subprocess, sys
+        python = [sys.executable, "-c"]
+        listener = socket.create_server(("127.0.0.1", 0))
+        serve = ("import socket, sys; from socketserver import *\\n"
+                 "class Echo(StreamRequestHandler):\\n"
+                 "    def handle(self): self.wfile.write(self.rfile.readline().upper())\\n"
+                 "server = TCPServer(None, Echo, bind_and_activate=False)\\n"
+                 "server.socket = socket.socket(fileno=int(sys.argv[1]))\\n"
+                 "server.handle_request()")
+        servers = [subprocess.Popen([*python, serve, str(listener.fileno())],
+                                    pass_fds=[listener.fileno()]) for _ in range(2)]
+        address = listener.getsockname()
+        listener.close()
+        for server in servers:
+            with socket.create_connection(address) as client:
+                client.sendall(b"hello\\n")
+                print(client.recv(100))
+        print([server.wait() for server in servers])
+        try:
+            socket.create_connection(address)
+        except ConnectionRefusedError:
+            print("refused")
+        ours, theirs = socket.socketpair()
+        reader, writer = os.pipe()
+        talk = ("import os, socket, sys; numbers = list(map(int, sys.argv[1:]))\\n"
+                "with socket.socket(fileno=numbers[0]) as s: s.sendall(b'socket')\\n"
+                "os.write(numbers[1], b'pipe'); os.close(numbers[1])\\n"
+                "try: print(os.write(numbers[2], b''))\\n"
+                "except OSError as error: print(error.strerror)")
+        numbers = [theirs.fileno(), writer, ours.fileno()]
+        child = subprocess.Popen([*python, talk, *map(str, numbers)], pass_fds=numbers[:2],
+                                 stdout=subprocess.PIPE)
+        theirs.close(), os.close(writer)
+        print(ours.recv(100), ours.recv(100), os.read(reader, 100), os.read(reader, 100))
+        print(child.communicate()[0], child.returncode)
+        reader, writer = os.pipe()
+        print(os.get_inheritable(writer))
+        write = "import os, sys; os.write(int(sys.argv[1]), b'inherited')"
+        def written(**options):
+            return subprocess.run([*python, write, str(writer)], stderr=subprocess.DEVNULL,
+                                  **options).returncode
+        print(written(close_fds=False))
+        os.set_inheritable(writer, True)
+        print(written(), written(close_fds=False), os.read(reader, 100))
+        """
+    )
+    assert (await program.finished()).splitlines() == [
+        r"b'HELLO\n'",
+        r"b'HELLO\n'",
+        "[0, 0]",
+        "refused",
+        "b'socket' b'' b'pipe' b''",
+        r"b'Bad file descriptor\n' 0",
+        "False",
+        "1",
+        "1 0 b'inherited'",
+    ]
