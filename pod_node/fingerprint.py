@@ -18,7 +18,7 @@ WASM_STACK_BYTES = 1 << 20
 def fingerprint() -> str:
     """Tell this engine's version and configuration and this processor from all others."""
     processor = hashlib.sha256(_processor().encode()).hexdigest()[:16]
-    return f"wasmtime-{version('wasmtime')}-epochs-threads-{WASM_STACK_BYTES}-{processor}"
+    return f"wasmtime-{version('wasmtime')}-epochs-threads-metered-{WASM_STACK_BYTES}-{processor}"
 
 
 def _processor() -> str:

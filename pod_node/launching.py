@@ -54,6 +54,11 @@ def refusal(pod: str, program: str, error: OSError) -> ExecError:
                 "the pod has as many processes as it may; raise deploy.resources.limits.pids, or "
                 "end some"
             )
+        case errno.ENOMEM:
+            reason = (
+                "the pod's processes have all the memory that they may have together; raise "
+                "deploy.resources.limits.memory, or end some"
+            )
         case errno.ESRCH:
             reason = "the pod is ending"
         case _:

@@ -59,7 +59,8 @@ class Limits:
     """What one pod may use; over a limit the guest gets the errno that Linux gives."""
 
     memory_bytes: int = 512 * 1024 * 1024
-    """Guest linear memory; past it `memory.grow` fails and the guest sees ENOMEM."""
+    """Linear memory and tables of all processes together; past it `memory.grow` fails and the guest
+    sees ENOMEM."""
     descriptors: int = 16_384
     """Open descriptors (EMFILE)."""
     sockets: int = 12_288
@@ -136,7 +137,7 @@ class ExitKind(Enum):
     TRAPPED = "trapped"
     """The program broke a rule of the machine: unreachable code, a wild access, stack overflow."""
     OUT_OF_MEMORY = "out-of-memory"
-    """A trap after `memory.grow` had been refused by the pod's limit."""
+    """A trap at the pod's limit of memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

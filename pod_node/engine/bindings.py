@@ -177,12 +177,6 @@ def get_global_i32(store: wasmtime.Store, extern: Extern) -> int:
     return int(raw.of.i32) & 0xFFFFFFFF
 
 
-def memory_bytes(store: wasmtime.Store, extern: Extern) -> int:
-    """Return the size of an ordinary memory."""
-    size = ffi.wasmtime_memory_data_size(store._context(), ctypes.byref(extern.of.memory))
-    return int(size)
-
-
 class UncheckedFunction:
     """A function called through a prepared buffer: arguments in, one result out.
 

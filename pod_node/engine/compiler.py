@@ -20,6 +20,8 @@ from pod_node.engine.errors import (
     InvalidModuleError,
     KernelMissingError,
 )
+from pod_node.engine.metering import metered
+from pod_node.engine.wasm_code import UnknownCodeError
 from pod_node.fingerprint import WASM_STACK_BYTES, fingerprint
 from pod_node.images import CacheFolder, CompileCache, ImageError
 from pod_node.progress import Reporter
@@ -45,18 +47,27 @@ class Compiler:
         self.engine = engine
         self._texts: dict[str, wasmtime.Module] = {}
         self._kernel: wasmtime.Module | None = None
-        self._kept = None if cache is None else CompileCache(cache, self.serialize, fingerprint())
+        self._kept = (
+            None if cache is None else CompileCache(cache, self._serialize_own, fingerprint())
+        )
 
     def serialize(self, module: bytes) -> bytes | bytearray:
-        """Compile a module to what `load` reads back.
+        """Compile a guest's module to what `load` reads back.
 
         Raises:
             InvalidModuleError: it is no valid WebAssembly.
         """
         try:
-            return wasmtime.Module(self.engine, module).serialize()
+            wasmtime.Module.validate(self.engine, module)  # before anything is added to it
+            return self._serialize_own(metered(module))
+        except UnknownCodeError as error:
+            raise InvalidModuleError(f"{error} is not known to podnet") from error
         except wasmtime.WasmtimeError as error:
             raise InvalidModuleError(str(error).splitlines()[0]) from error
+
+    def _serialize_own(self, module: bytes) -> bytes | bytearray:
+        """Compile the kernel or a linking module to what `load` reads back."""
+        return wasmtime.Module(self.engine, module).serialize()
 
     def load(self, artifact: Path) -> wasmtime.Module:
         """Map a compiled module; `artifact` must come from `serialize` of an equal engine.

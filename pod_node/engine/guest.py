@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import wasmtime
 
 from pod_node.engine import bindings
+from pod_node.engine.process import pod_memory_bytes
 from pod_node.spec import ExitKind, PodExit, PodSpec
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Guest:
     ) -> None:
         """Prepare a guest; nothing runs yet."""
         self._fabric = fabric
-        self._program = program
+        self.program = program
         self.spec = spec
         self.process = process
         self._argv = argv
@@ -120,7 +121,7 @@ class Guest:
         if not self._signals.ask(self.process.thread):
             return _killed()
         try:
-            guest = self._program.link(store, self.process.stack_top)
+            guest = self.program.link(store, self.process.stack_top)
         except bindings.EngineCallError:
             if self._killed():  # a module's own start function runs while it is linked
                 return _killed()
@@ -133,7 +134,7 @@ class Guest:
         except bindings.GuestExitError:
             return _killed() if self._killed() else _exited(guest.exit_status())
         except bindings.EngineCallError as error:
-            return _killed() if self._killed() else self._trapped(error, guest.memory_bytes())
+            return _killed() if self._killed() else self._trapped(error)
         return _exited(0)
 
     def _wasi(self) -> wasmtime.WasiConfig:
@@ -148,16 +149,16 @@ class Guest:
         at = self.process.thread + self._fabric.killed_offset
         return self._fabric.view[at] != 0
 
-    def _trapped(self, error: bindings.EngineCallError, memory_bytes: int) -> PodExit:
+    def _trapped(self, error: bindings.EngineCallError) -> PodExit:
         limit = self.spec.limits.memory_bytes
         reason = _first_line(str(error))
         if isinstance(error, bindings.GuestTrapError) and error.code == "STACK_OVERFLOW":
             reason = "the stack overflowed (too deep a recursion)"
-        elif memory_bytes >= limit - limit // 16:
+        elif pod_memory_bytes(self._fabric, self.process) >= limit - limit // 16:
             return PodExit(
                 kind=ExitKind.OUT_OF_MEMORY,
                 status=_TRAP_STATUS,
-                reason=f"crashed at its memory limit of {limit >> 20} MiB: {reason}",
+                reason=f"crashed at its pod's memory limit of {limit >> 20} MiB: {reason}",
             )
         return PodExit(kind=ExitKind.TRAPPED, status=_TRAP_STATUS, reason=reason)
 

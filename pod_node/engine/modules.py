@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pod_node.engine import clocks, guards, parking
+from pod_node.engine.metering import HOOK, HOOKS
 
 WASI = "wasi_snapshot_preview1"
 FABRIC_PAGES_MOST = 65_535
@@ -111,13 +112,21 @@ def _reserve() -> str:
 
 
 def fixup(imports: Sequence[Function]) -> str:
-    """Return a module that fills the shim's table with its imported functions, in order."""
+    """Return a module that fills the shim's table with its imported functions, in order.
+
+    After them come those that a guest asks before it grows, for the table `HOOK` of the guest's.
+    """
     lines = ["(module"]
     for index, function in enumerate(imports):
         lines.append(f'(import "to" "{index}" (func {function.signature.text()}))')
+    growth = range(len(imports), len(imports) + HOOKS)
+    lines += [f'(import "to" "{index}" (func (param i32) (result i32)))' for index in growth]
     lines.append(f'(import "shim" "table" (table {len(imports)} funcref))')
-    indices = " ".join(str(index) for index in range(len(imports)))
-    lines.append(f"(elem (i32.const 0) func {indices}))")
+    lines.append(f'(import "guest" "{HOOK}" (table {HOOKS} funcref))')
+    for table, functions in enumerate((range(len(imports)), growth)):
+        indices = " ".join(str(index) for index in functions)
+        lines.append(f"(elem (table {table}) (i32.const 0) func {indices})")
+    lines.append(")")
     return "\n".join(lines)
 
 

@@ -23,6 +23,7 @@ from pod_node.engine.process import (
     process_usage,
     reap_pod,
     reap_process,
+    reserve_memory,
 )
 from pod_node.engine.share import Share
 from pod_node.engine.stdio import host_outputs
@@ -94,6 +95,7 @@ class EnginePod:
             self.input.end_input()
         self._admit(self._main)
         try:
+            reserve_memory(self._around.fabric, self.process, self._main.program)
             for output in self._outputs:
                 output.arm()
             self._main.start(self._running, lambda outcome: self._post(self._main_ended, outcome))
@@ -209,6 +211,7 @@ class EnginePod:
         on_end: Callable[[PodExit], None],
     ) -> None:
         guest = self._make_guest(process, request)
+        reserve_memory(self._around.fabric, process, guest.program)
         self._admit(guest)
 
         def ended(outcome: PodExit) -> None:

@@ -20,21 +20,24 @@ from pod_node.spec import ExitKind, PodExit
 if TYPE_CHECKING:
     from pod_node.engine.fabric import Fabric
     from pod_node.engine.mounts import MountTable
+    from pod_node.engine.program import Program
     from pod_node.executing import WindowSize
     from pod_node.spec import PodSpec
 
 _INTERFACES_MOST = 8
 _HOSTNAME_BYTES = 64
 """With the NUL that ends it."""
-_REQUEST = struct.Struct(f"<QIIIIIIIII{3 * _INTERFACES_MOST}I{_HOSTNAME_BYTES}s")
-_STARTED = struct.Struct("<7I")
-_REPLY = struct.Struct("<8I")
-_SPAWNED = struct.Struct("<11I")
+_REQUEST = struct.Struct(f"<QQIIIIIIIII{3 * _INTERFACES_MOST}I{_HOSTNAME_BYTES}s")
+_STARTED = struct.Struct("<8I")
+_REPLY = struct.Struct("<9I")
+_SPAWNED = struct.Struct("<12I")
 HOST_FILES_MOST = 1024
 """Open files of the host for one pod (EMFILE), its mounts included: each takes a descriptor of the
 node's process. Linux gives a process as many by default."""
 _ALIGNMENT = 8
 _USAGE = struct.Struct("<QQQIIII")
+PAGE_BYTES = 1 << 16
+_ELEMENT_BYTES = 8
 _MIB = 1 << 20
 _BY_SIGNAL = 128
 """Added to a signal's number, as shells do."""
@@ -47,7 +50,7 @@ class ProcessUse(NamedTuple):
     """What a process uses, in the order in which the kernel has it (`host_usage.c`)."""
 
     memory_bytes: int
-    """Linear memory, as of its latest call into the kernel."""
+    """Linear memory and tables."""
     fabric_bytes: int
     """Of its pod, as all below but the descriptors."""
     fabric_limit_bytes: int
@@ -69,6 +72,8 @@ class KernelProcess:
     input: int
     output: int
     error: int
+    memory: int
+    """Where the kernel has what the pod's processes take of its memory limit together."""
     files: int = 0
     """What `files.py` asks about, of a pod's main process; the kernel keeps it until it is
     released."""
@@ -95,12 +100,14 @@ def check_bootable(spec: PodSpec, argv: list[str]) -> None:
             )
 
 
-def check_memory(spec: PodSpec, minimum: int) -> None:
-    """Refuse a limit that the module's memory exceeds before it has grown.
+def check_memory(spec: PodSpec, program: Program) -> None:
+    """Refuse a limit that the module's memory and tables exceed before they have grown.
 
     Raises:
-        BootError: it does.
+        BootError: they do.
     """
+    tables = program.table_elements * _ELEMENT_BYTES // PAGE_BYTES * PAGE_BYTES
+    minimum = program.memory_minimum + tables
     if minimum > spec.limits.memory_bytes:
         size = f"{minimum >> 10} KiB" if minimum % _MIB else f"{minimum // _MIB} MiB"
         raise BootError(
@@ -171,6 +178,7 @@ def create_process(
     limits = spec.limits
     request = _REQUEST.pack(
         min(limits.fabric_bytes, _U64_MOST),
+        min(limits.memory_bytes, _U64_MOST),
         min(limits.sockets, _U32_MOST),
         min(limits.descriptors, _U32_MOST),
         HOST_FILES_MOST,
@@ -233,6 +241,21 @@ def take_spawned(fabric: Fabric) -> SpawnedProcess | None:
     parent, main, at, size = fields[_STARTED.size // 4 :]
     process = KernelProcess(*fields[: _STARTED.size // 4])
     return SpawnedProcess(process, parent, main, bytes(fabric.view[at : at + size]))
+
+
+def reserve_memory(fabric: Fabric, process: KernelProcess, program: Program) -> None:
+    """Count what a program begins with for a process that is about to run it.
+
+    Raises:
+        OSError: the pod's limit has no room for it (ENOMEM).
+    """
+    pages = program.memory_minimum // PAGE_BYTES
+    fabric.call("host_process_reserve", process.number, pages, program.table_elements)
+
+
+def pod_memory_bytes(fabric: Fabric, process: KernelProcess) -> int:
+    """Say how much of its limit a pod's processes take together."""
+    return int.from_bytes(fabric.view[process.memory : process.memory + 8], "little")
 
 
 def process_usage(fabric: Fabric, process: KernelProcess) -> ProcessUse:

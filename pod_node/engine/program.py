@@ -20,6 +20,7 @@ from pod_node.engine.fabric import (
     is_internal,
     signature_of,
 )
+from pod_node.engine.metering import HOOK, HOOKS
 from pod_node.engine.modules import WASI, Function, Signature
 
 NATIVE = {
@@ -53,6 +54,7 @@ class Program:
         exports = {export.name: index for index, export in enumerate(module.exports)}
         self._memory_index = self._export(exports, "memory", wasmtime.MemoryType)
         self._start_index = self._export(exports, "_start", wasmtime.FuncType)
+        self._hook_index = self._export(exports, HOOK, wasmtime.TableType)
         self._check_exports()
         self._prepare(imports, compiler)
 
@@ -93,6 +95,9 @@ class Program:
             kind = "shared" if memory.is_shared else "64-bit"
             raise self._unsupported(f"the module's memory is {kind}, which pods do not have")
         self.memory_minimum = memory.limits.min * memory.page_size
+        hook = self.module.exports[self._hook_index].type
+        assert isinstance(hook, wasmtime.TableType)
+        self.table_elements = (hook.limits.max or HOOKS) - HOOKS
         start = self.module.exports[self._start_index].type
         assert isinstance(start, wasmtime.FuncType)
         if signature_of(start) != Signature((), ()):
@@ -123,6 +128,7 @@ class Program:
             for slot, f in enumerate(imports)
             if f.name in kernel_exports
         ]
+        self._growth = [kernel_exports[name] for name in ("host_grow_pages", "host_grow_elements")]
         self._stack_pointer = kernel_exports["__stack_pointer"]
         self._on_thread = [
             kernel_exports[name] for name in ("host_thread_started", "host_thread_open")
@@ -138,8 +144,9 @@ class Program:
         imports = bindings.extern_array(count)
         bindings.read_exports(store, shim, range(1, count + 1), imports)
         guest = bindings.instantiate(store, self.module, imports, foreign=True)
-        exports = bindings.extern_array(2)
-        bindings.read_exports(store, guest, (self._memory_index, self._start_index), exports)
+        exports = bindings.extern_array(3)
+        indices = (self._memory_index, self._start_index, self._hook_index)
+        bindings.read_exports(store, guest, indices, exports)
 
         linker = bindings.clone_linker(self._linker, fabric.engine)
         bindings.define(linker, store, "guest", "memory", exports[0])
@@ -156,24 +163,31 @@ class Program:
         kernel = bindings.instantiate(store, fabric.kernel, kernel_imports)
 
         wanted = [index for _, index in self._from_kernel]
-        wanted += [self._stack_pointer, *self._on_thread]
+        wanted += [*self._growth, self._stack_pointer, *self._on_thread]
         kernel_exports = bindings.extern_array(len(wanted))
         bindings.read_exports(store, kernel, wanted, kernel_exports)
         bindings.set_global_i32(store, kernel_exports[len(wanted) - 3], stack_top)
-        self._fill_table(store, shim, glue_exports, kernel_exports)
+        self._fill_tables(store, (shim, exports[2]), glue_exports, kernel_exports)
         started, opening = kernel_exports[-2], kernel_exports[-1]
         return LinkedGuest(store, exports, started, opening, glue_exports[self._status])
 
-    def _fill_table(
-        self, store: wasmtime.Store, shim: Instance, glue: ExternArray, kernel: ExternArray
+    def _fill_tables(
+        self,
+        store: wasmtime.Store,
+        tables: tuple[Instance, Extern],
+        glue: ExternArray,
+        kernel: ExternArray,
     ) -> None:
-        count = self._import_count
-        fixup_imports = bindings.extern_array(count + 1)
+        count, (shim, hook) = self._import_count, tables
+        fixup_imports = bindings.extern_array(count + HOOKS + 2)
         for slot, index in self._from_glue:
             fixup_imports[slot] = glue[index]
         for position, (slot, _) in enumerate(self._from_kernel):
             fixup_imports[slot] = kernel[position]
-        bindings.read_exports(store, shim, (0,), fixup_imports, count)
+        for index in range(HOOKS):
+            fixup_imports[count + index] = kernel[len(self._from_kernel) + index]
+        bindings.read_exports(store, shim, (0,), fixup_imports, count + HOOKS)
+        fixup_imports[count + HOOKS + 1] = hook
         bindings.instantiate(store, self._fixup, fixup_imports)
 
 
@@ -216,7 +230,3 @@ class LinkedGuest:
     def exit_status(self) -> int:
         """Return what the guest gave to `proc_exit`."""
         return bindings.get_global_i32(self._store, self._status)
-
-    def memory_bytes(self) -> int:
-        """Return the size of the guest's memory."""
-        return bindings.memory_bytes(self._store, self._exports[0])

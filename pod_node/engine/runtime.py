@@ -221,7 +221,7 @@ class EngineRuntime:
             raise BootError(spec.name, "the node is shutting down; boot it on another one")
         check_bootable(spec, argv)
         program = self._program(artifact, spec.image)
-        check_memory(spec, program.memory_minimum)
+        check_memory(spec, program)
         mounts = mount_table(spec, folders)
         process = create_process(self.fabric, spec, self._network.numbers, mounts)
         for path in folders.hidden if folders else ():

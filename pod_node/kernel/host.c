@@ -132,7 +132,7 @@ struct pod_interface {
 };
 
 struct process_request {
-	u64 fabric_bytes;
+	u64 fabric_bytes, memory_bytes;
 	u32 sockets, descriptors, host_files, processes;
 	u32 mounts, mount_texts; /* how many, and the bytes of their texts; both follow the request */
 	u32 interface_count;
@@ -187,6 +187,7 @@ static struct pids *create_pids(const struct process_request *request)
 		pod_release(pod);
 	if (pids) {
 		pids->descriptor_limit = request->descriptors;
+		pids->memory_limit = request->memory_bytes;
 		pids->host_file_limit = request->host_files;
 	}
 	return pids;
@@ -230,6 +231,7 @@ u32 host_thread_started(u32 thread)
 {
 	struct thread *self = (struct thread *)(uintptr_t)thread;
 	thread_started(self);
+	process_count_memory(self->process);
 	return self->process->opens;
 }
 

@@ -11,6 +11,7 @@ extern struct process *host_process;
 struct process_started {
 	u32 process, thread, stack_top, number;
 	u32 input, output, error; /* the host's descriptors of the guest's stdio */
+	u32 memory; /* address of what the pod's processes have of its memory limit; u64 */
 };
 
 /* A process of the node's, without a parent, with pipes to the host as its stdio: of a terminal when there is one (its

@@ -69,6 +69,7 @@ static void describe(const struct process *process, struct process_started *star
 	started->number = process->pid->number;
 	started->thread = (u32)(uintptr_t)process->thread;
 	started->stack_top = started->thread + KERNEL_STACK_SIZE - 16;
+	started->memory = (u32)(uintptr_t)&process->pid->pids->memory;
 }
 
 int host_process_begin(struct pids *pids, struct terminal *terminal, struct process_started *started)

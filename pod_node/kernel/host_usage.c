@@ -4,7 +4,7 @@
 #include "vnet/fabric/pods/network.h"
 
 struct usage {
-	u64 memory_bytes; /* linear memory of the process, as of its latest call into the kernel */
+	u64 memory_bytes; /* linear memory and tables of the process */
 	u64 fabric_bytes, fabric_limit; /* of the pod, as all below but the descriptors */
 	u32 sockets, socket_limit;
 	u32 descriptors, descriptor_limit; /* of the process */
@@ -19,7 +19,7 @@ i32 host_process_usage(u32 id, uaddr at)
 		return -E_NOENT;
 	struct account *account = process->pod->account;
 	*(struct usage *)(uintptr_t)at = (struct usage){
-		.memory_bytes = (u64)atomic_load_explicit(&process->user_pages, memory_order_relaxed) << 16,
+		.memory_bytes = atomic_load(&process->memory),
 		.fabric_bytes = atomic_load(&account->bytes),
 		.fabric_limit = account->byte_limit,
 		.sockets = atomic_load(&account->sockets),

@@ -44,6 +44,8 @@ struct pids {
 	u32 limit; /* processes at once, zombies included; fixed */
 	u32 descriptor_limit, host_file_limit; /* of each process; fixed once the first exists, as the next */
 	struct mounts *mounts;                 /* of each process; held; NULL for the node's own */
+	u64 memory_limit;   /* bytes that memories and tables of all processes may take together; fixed */
+	_Atomic u64 memory; /* and take */
 	struct lock lock;
 	u32 count, next; /* under lock */
 	struct pid *first; /* under lock */

@@ -101,6 +101,7 @@ void process_reap(struct process *process, u32 status)
 		memory_free(pod->account, process->request, process->request_size);
 	if (process->inherited)
 		memory_free(pod->account, process->inherited, process->inherited_count * (u32)sizeof(u32));
+	process_give_memory(process, UINT64_MAX);
 	pid_end(pid, status); /* from here on no signal finds the thread */
 	thread_destroy(thread);
 	pid_release(pid);
@@ -150,7 +151,6 @@ void kernel_enter(void)
 {
 	struct thread *thread = current();
 	store_own(&thread->in_kernel, 1);
-	store_own(&thread->process->user_pages, user_pages());
 }
 
 u32 kernel_leave(u32 result)

@@ -21,7 +21,9 @@ struct process {
 	struct pid *pid;      /* held: its number and what others know of it */
 	struct thread *thread;
 	struct descriptors descriptors;
-	_Atomic u32 user_pages; /* of its memory when it last called; the node reads it at any time */
+	_Atomic u64 memory; /* bytes that it has of its pod's limit; its thread, and before and after that the node */
+	u64 elements;       /* that its tables have; its thread, and before that the node */
+	u32 first_pages;    /* that its memory begins with; fixed when it is given a guest */
 	u32 net_directory, proc_directory; /* descriptor numbers that `/net` and `/proc` were given at start */
 	struct mounts *mounts;             /* held; NULL until it was told of any */
 	struct terminal *terminal; /* that it may set and ask about; held; NULL for none */
@@ -51,6 +53,10 @@ void process_resume(struct process *process);
 void process_reap(struct process *process, u32 status);
 /* A status with the signal that ended the process, for one that the node saw only as killed. */
 u32 process_status(const struct process *process, u32 status);
+
+/* Growth (growth.c): what it has is free again; its memory may have grown before anybody was asked. */
+void process_give_memory(struct process *process, u64 bytes);
+void process_count_memory(struct process *process);
 
 /* Give a process without files beside its stdio a descriptor for each of its mounts. 0 or a negative errno. */
 int process_open_mounts(struct process *process);

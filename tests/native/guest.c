@@ -14,7 +14,7 @@
 
 /* As host.c has it; the kernel says its size. */
 struct process_request {
-	u64 fabric_bytes;
+	u64 fabric_bytes, memory_bytes;
 	u32 sockets, descriptors, host_files, processes;
 	u32 mounts, mount_texts;
 	u32 interface_count;

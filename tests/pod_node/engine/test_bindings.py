@@ -148,16 +148,6 @@ def test_a_constant_global_cannot_be_set(store: wasmtime.Store) -> None:
         bindings.set_global_i32(store, bindings.export_named(store, instance, "g"), 1)
 
 
-def test_the_size_of_a_memory_follows_its_growth(store: wasmtime.Store) -> None:
-    text = """(module (memory (export "m") 1)
-      (func (export "f") (param i32) (result i32) (memory.grow (local.get 0))))"""
-    instance = bindings.instantiate(store, module(text), None)
-    memory = bindings.export_named(store, instance, "m")
-    assert bindings.memory_bytes(store, memory) == 1 << 16
-    bindings.UncheckedFunction(store, bindings.export_named(store, instance, "f"), 1).call(2)
-    assert bindings.memory_bytes(store, memory) == 3 << 16
-
-
 @pytest.mark.parametrize("short", [False, True])
 def test_unchecked_calls_take_and_give_64_bits(store: wasmtime.Store, short: bool) -> None:
     text = """(module (func (export "f") (param i64 i64) (result i64)

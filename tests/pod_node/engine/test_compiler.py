@@ -61,7 +61,7 @@ def test_a_kept_module_that_the_engine_refuses_is_compiled_anew(
     cache: CacheFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(Compiler, "serialize", lambda self, module: b"of another engine")
+        patch.setattr(Compiler, "_serialize_own", lambda self, module: b"of another engine")
         assert seven(another(cache).text(TEXT)) == 7
     assert not list(cache.compiled().iterdir())
     assert seven(another(cache).text(TEXT)) == 7

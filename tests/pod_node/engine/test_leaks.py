@@ -132,7 +132,7 @@ async def test_pods_that_end_in_every_way_leave_nothing(pods: Lab) -> None:
         command_text("(call $proc_exit (i32.const 200))", declare("proc_exit")),
         '(module (memory (export "memory") 1) (func $f unreachable) (start $f)'
         ' (func (export "_start")))',
-        '(module (memory (export "memory") 1) (table 100000000 funcref) (func (export "_start")))',
+        '(module (memory (export "memory") 1) (memory 1) (func (export "_start")))',
     ]
 
     async def round_of_ends() -> None:

@@ -57,6 +57,73 @@ async def test_a_module_that_starts_above_its_memory_limit_is_told(pods: Lab) ->
         assert (await pods.boot_text(text, limits=enough).end()).status == 0
 
 
+async def test_a_module_whose_tables_start_above_the_limit_is_told(pods: Lab) -> None:
+    text = '(module (memory (export "memory") 1) (table 10000000 funcref) (func (export "_start")))'
+    with pytest.raises(BootError, match="needs at least 78144 KiB of memory"):
+        pods.boot_text(text, limits=Limits(memory_bytes=64 << 20))
+
+
+async def test_all_processes_of_a_pod_share_its_memory(pods: Lab, neighbour: Puppet) -> None:
+    guest = await pods.puppet(limits=Limits(memory_bytes=64 * PAGE))
+    child = await pods.spawn_puppet(guest)
+    assert await child.grow(40) == 2
+    assert await guest.grow(21) == -1
+    assert await guest.grow(20) == 2
+    assert await child.grow(1) == -1
+    assert guest.guest.pod is not None
+    assert guest.guest.pod.usage().memory_bytes == 64 * PAGE
+    assert await guest.try_spawn(pods.puppet_path) is Errno.NOMEM
+    await talks(guest)
+    await guest.checked("proc_kill", child.number, 9)
+    assert await guest.wait(0) == (child.number, 9)
+    assert await guest.grow(40) == 22
+    second = await pods.spawn_puppet(guest)
+    assert await second.grow(1) == -1
+    assert await neighbour.grow(100) == 2
+
+
+async def test_tables_count_as_memory(pods: Lab) -> None:
+    guest = await pods.puppet(limits=Limits(memory_bytes=64 * PAGE))
+    per_page = PAGE // 8
+    assert await guest.grow_table(60 * per_page) == 0
+    assert await guest.grow(3) == -1
+    assert await guest.grow(1) == 2
+    assert await guest.grow_table(2 * per_page) == -1
+    assert await guest.grow_table(per_page) == 60 * per_page
+    assert await guest.grow(1) == -1
+    child_has_no_room = await guest.try_spawn(pods.puppet_path)
+    assert child_has_no_room is Errno.NOMEM
+
+
+async def test_a_count_that_is_none_takes_no_memory_back(pods: Lab) -> None:
+    guest = await pods.puppet(limits=Limits(memory_bytes=64 * PAGE))
+    await guest.grow(30)
+    for count in (0x80000000, 0xFFFFFFFF, 0xFFFFFFF0, 65537):
+        assert await guest.grow(count) == -1
+        assert await guest.grow_table(count | 0x80000000) == -1
+    assert guest.guest.pod is not None
+    assert guest.guest.pod.usage().memory_bytes == 32 * PAGE
+    assert await guest.grow(33) == -1
+    assert await guest.grow(32) == 32
+
+
+async def test_what_the_engine_refuses_is_given_back(pods: Lab) -> None:
+    text = """(module (memory (export "memory") 1 3) (func (export "_start")
+      (if (i32.ne (memory.grow (i32.const 5)) (i32.const -1)) (then unreachable))
+      (if (i32.ne (memory.grow (i32.const 2)) (i32.const 1)) (then unreachable))
+      (if (i32.ne (memory.grow (i32.const 1)) (i32.const -1)) (then unreachable))))"""
+    assert (await pods.boot_text(text, limits=Limits(memory_bytes=6 * PAGE)).end()).status == 0
+
+
+async def test_memory_that_grows_before_the_guest_is_linked_counts(pods: Lab) -> None:
+    text = """(module (memory (export "memory") 1)
+      (func $early (drop (memory.grow (i32.const 4)))) (start $early)
+      (func (export "_start")
+        (if (i32.ne (memory.grow (i32.const 2)) (i32.const -1)) (then unreachable))
+        (if (i32.ne (memory.grow (i32.const 1)) (i32.const 5)) (then unreachable))))"""
+    assert (await pods.boot_text(text, limits=Limits(memory_bytes=6 * PAGE)).end()).status == 0
+
+
 async def test_tables_are_limited_too(pods: Lab, neighbour: Puppet) -> None:
     guest = await pods.puppet()
     assert await guest.grow_table(1000) == 0
@@ -67,7 +134,7 @@ async def test_tables_are_limited_too(pods: Lab, neighbour: Puppet) -> None:
 
 @pytest.mark.parametrize(
     "extra",
-    ["(memory 1)", "(memory 1 2 shared)", "(table 0 funcref)" * 40, "(table 100000000 funcref)"],
+    ["(memory 1)", "(memory 1 2 shared)", "(table 0 funcref)" * 40, "(table 2000000 funcref)"],
 )
 async def test_a_module_cannot_bring_memories_and_tables_beyond_its_limits(
     pods: Lab, extra: str
