@@ -42,6 +42,7 @@ from orchestrator.topology.values import (
 from pod_node.health import Health
 from pod_node.spec import ExitKind, PodExit
 from pod_node.status import (
+    PodDiskFull,
     PodExisting,
     PodExited,
     PodHealthChanged,
@@ -727,3 +728,29 @@ def test_a_pod_that_is_not_in_the_plan_is_ended_when_it_is_found() -> None:
     rig.send(existing(planned_pod("old-1"), PodState.RUNNING))
     assert rig.plan(*version(1, "a-1"))[0] == "prepare image python: for 1 pod"
     assert rig.stops == ["old-1"]
+
+
+def test_a_pod_whose_disk_is_full_says_so_until_it_is_started_again() -> None:
+    rig = Rig(planned_pod("web-1", check=CHECK, restart=ALWAYS)).begin().started("web-1")
+    rig.send(PodDiskFull(pod="web-1", generation=1, target="/"))
+    said = "its disk limit of 1G is reached; storage_opt raises it"
+    assert (rig.view("web-1").reason, rig.view("web-1").full_disk) == (said, "/")
+    rig.health("web-1", Health.UNHEALTHY, "no answer")
+    assert rig.view("web-1").reason == "no answer"
+    rig.health("web-1", Health.HEALTHY)
+    assert rig.view("web-1").reason == said
+    rig.exit("web-1", 1, "last words")
+    assert rig.view("web-1").reason == "last words"
+    rig.wait_for_timer()
+    rig.started("web-1")
+    assert (rig.view("web-1").reason, rig.view("web-1").full_disk) == ("", "")
+
+
+def test_a_pod_that_was_there_before_says_that_its_disk_is_full() -> None:
+    pod = planned_pod("web-1")
+    rig = Rig(pod)
+    status = PodStatus(spec=pod.spec, state=PodState.RUNNING, generation=1, full_disk="/memory")
+    rig.send(PodExisting(status=status))
+    rig.begin()
+    assert rig.view("web-1").reason == "/memory is full"
+    assert rig.boots == []
