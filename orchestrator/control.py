@@ -81,6 +81,8 @@ class Control:
         """
         self.events = events
         self._client: Nodes | None = None
+        self._exchanged = asyncio.Event()
+        """Set when there is another node, or none; then there is another event."""
         self._wall = wall
         self._remember = remember
         self._topology = topology
@@ -130,6 +132,14 @@ class Control:
         if client is not self._client:
             self._client = client
             self.shaping.connect(client)
+            self._exchanged.set()
+            self._exchanged = asyncio.Event()
+
+    async def wait_for_node(self, lost: Nodes | None = None) -> Nodes:
+        """Wait until there is a node, and another one than one that was lost."""
+        while self._client is None or self._client is lost:
+            await self._exchanged.wait()
+        return self._client
 
     def restore(self, memory: NetworkMemory) -> None:
         """Have what was done at run time, before another orchestrator ended, done again."""

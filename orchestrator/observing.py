@@ -10,11 +10,17 @@ from typing import TYPE_CHECKING
 
 import grpc
 
-from orchestrator.codec import NodeLostError, attaching
+from orchestrator.codec import NodeLostError
 from orchestrator.codec.deployment import event_to_message
-from orchestrator.codec.executing import event_to_message as exec_event_to_message
-from orchestrator.codec.executing import order_from_message, steps_from_messages
 from orchestrator.codec.portals import listed_portal_to_message
+from orchestrator.codec.programs import (
+    attach_order,
+    attach_response,
+    attach_steps_of,
+    exec_order,
+    exec_response,
+    exec_steps_of,
+)
 from orchestrator.codec.watching import (
     dial_from_message,
     event_order_from_message,
@@ -105,11 +111,11 @@ class ObservingService(DeploymentServiceServicer):
         """Run a program in a pod."""
         async with answering(context, _STATUSES):
             first = await anext(request_iterator, pb.ExecRequest())
-            order, index = order_from_message(first)
-            steps = steps_from_messages(request_iterator)
+            order, index = exec_order(first)
+            steps = exec_steps_of(request_iterator)
             async with aclosing(run_program(self._control, order, index, steps)) as events:
                 async for pod, event in events:
-                    yield exec_event_to_message(pod, event)
+                    yield exec_response(pod, event)
 
     async def Attach(
         self,
@@ -119,11 +125,11 @@ class ObservingService(DeploymentServiceServicer):
         """Connect to a pod's main process."""
         async with answering(context, _STATUSES):
             first = await anext(request_iterator, pb.AttachRequest())
-            target, index = attaching.order_from_message(first)
-            steps = attaching.steps_from_messages(request_iterator)
+            target, index = attach_order(first)
+            steps = attach_steps_of(request_iterator)
             async with aclosing(attach_to(self._control, target, index, steps)) as events:
                 async for pod, event in events:
-                    yield attaching.event_to_message(pod, event)
+                    yield attach_response(pod, event)
 
     async def Dial(
         self,
@@ -149,7 +155,7 @@ class ObservingService(DeploymentServiceServicer):
     ) -> pb.ListPortalsResponse:
         """List the open portals."""
         async with answering(context, _STATUSES):
-            views = self._orchestrator.listed_portals()
+            views = await self._orchestrator.listed_portals()
         return pb.ListPortalsResponse(portals=[listed_portal_to_message(view) for view in views])
 
     async def OpenPortal(

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from pod_node.records import LogLines
 
 
-RETRY_S = 0.2
-"""How soon a follower of logs looks for the next node; whoever starts it tells nobody."""
 _TICK_S = 1e-6
 """What times of logs differ by at least."""
 
@@ -65,9 +63,10 @@ async def read_logs(
     began = (pod.booted_at_s for pod in view.pods if pod.booted_at_s is not None)
     since_s = min([view.started_at_s, *began]) if order.since_s is None else order.since_s
     tail = order.tail
+    node = await control.wait_for_node() if order.follow else control.client
     while True:
         try:
-            chunks = control.client.logs(
+            chunks = node.logs(
                 follow=order.follow,
                 pods=pods,
                 services=services,
@@ -85,7 +84,7 @@ async def read_logs(
             if not order.follow or (_is_cancelled() and not isinstance(error, NodeLostError)):
                 raise
             tail = None
-            await asyncio.sleep(RETRY_S)
+            node = await control.wait_for_node(lost=node)
 
 
 async def dial(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
+from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import grpc
 from grpc import aio
 
+from orchestrator.codec.conversing import CallOverError, Conversation
 from pod_node.dialling import CHUNK_BYTES
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ class CarriedConnection(Generic[RequestT, ResponseT]):
         self,
         call: aio.StreamStreamCall[RequestT, ResponseT],
         wrap: Callable[[bytes], RequestT],
-        response: type[ResponseT],
         refused: Callable[[str], OrchestratorError],
         lost: Callable[[str], OrchestratorError],
     ) -> None:
@@ -42,13 +42,11 @@ class CarriedConnection(Generic[RequestT, ResponseT]):
         Args:
             call: The call.
             wrap: Writes what is sent.
-            response: What is received.
             refused: Makes the error of a pod that does not take the connection.
             lost: Makes the error of a process that does not answer.
         """
-        self._call = call
+        self._conversation = Conversation(call)
         self._wrap = wrap
-        self._response = response
         self._refused, self._lost = refused, lost
         self._ended = False
 
@@ -58,14 +56,13 @@ class CarriedConnection(Generic[RequestT, ResponseT]):
         Raises:
             OrchestratorError: it cannot be.
         """
+        with suppress(CallOverError):
+            await self._conversation.say(target)
         try:
-            await self._call.write(target)
-            message = await self._call.read()
+            message = await self._conversation.hear()
         except aio.AioRpcError as error:
             raise self._refusal(error) from error
-        except asyncio.InvalidStateError as error:
-            raise self._lost("the call ended before it began") from error
-        if not isinstance(message, self._response):
+        if message is None:
             raise self._lost("the call ended without an answer")
         return message
 
@@ -74,10 +71,10 @@ class CarriedConnection(Generic[RequestT, ResponseT]):
         if self._ended:
             return b""
         try:
-            message = await self._call.read()
+            message = await self._conversation.hear()
         except aio.AioRpcError as error:
             raise ConnectionResetError(errno.ECONNRESET, error.details() or "reset") from error
-        if isinstance(message, self._response) and message.payload:
+        if message is not None and message.payload:
             return message.payload
         self._ended = True
         return b""
@@ -86,20 +83,20 @@ class CarriedConnection(Generic[RequestT, ResponseT]):
         """Send, waiting as long as the peer does not take it."""
         for start in range(0, len(data), CHUNK_BYTES):
             try:
-                await self._call.write(self._wrap(data[start : start + CHUNK_BYTES]))
-            except (aio.AioRpcError, asyncio.InvalidStateError) as error:
+                await self._conversation.say(self._wrap(data[start : start + CHUNK_BYTES]))
+            except CallOverError as error:
                 raise BrokenPipeError(errno.EPIPE, "the connection is gone") from error
 
     async def end(self) -> None:
         """Send no more; receiving goes on."""
         try:
-            await self._call.done_writing()
-        except (aio.AioRpcError, asyncio.InvalidStateError) as error:
+            await self._conversation.say_no_more()
+        except CallOverError as error:
             raise BrokenPipeError(errno.EPIPE, "the connection is gone") from error
 
     def abort(self) -> None:
         """Break it off; one whose sides have both ended is past that."""
-        self._call.cancel()
+        self._conversation.break_off()
 
     def _refusal(self, error: aio.AioRpcError) -> OrchestratorError:
         reason = error.details() or error.code().name

@@ -8,7 +8,6 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Protocol, Self
 
-from orchestrator.codec import attaching
 from orchestrator.codec.calls import cancelled, open_channel, sent, translated
 from orchestrator.codec.changes import (
     ends_to_message,
@@ -25,14 +24,20 @@ from orchestrator.codec.deployment import (
     link_from_message,
 )
 from orchestrator.codec.errors import DeploymentLostError, DeploymentRefusedError
-from orchestrator.codec.executing import converse, requests
-from orchestrator.codec.executing import event_from_message as exec_event_from_message
 from orchestrator.codec.looking import (
     batch_from_message,
     order_to_message,
     ping_step_from_message,
 )
 from orchestrator.codec.portals import listed_portal_from_message
+from orchestrator.codec.programs import (
+    attach_requests,
+    events_of,
+    exec_requests,
+    wrap_attach,
+    wrap_exec,
+    wrapped,
+)
 from orchestrator.codec.progress import read_progress, source_to_message
 from orchestrator.codec.times import US, duration_to_us
 from orchestrator.codec.watching import (
@@ -44,8 +49,13 @@ from orchestrator.codec.watching import (
 )
 from orchestrator.network.changes import PodVerb
 from orchestrator.views import EventOrder
-from pod_node.codec import plan_to_message, portal_from_message, usage_from_message
-from pod_node.executing import Ended
+from pod_node.codec import (
+    attach_event_from_message,
+    exec_event_from_message,
+    plan_to_message,
+    portal_from_message,
+    usage_from_message,
+)
 from pod_node.files import Copied
 from protos.orchestrator.v1 import orchestrator_pb2 as pb
 from protos.orchestrator.v1.orchestrator_pb2_grpc import DeploymentServiceStub
@@ -304,28 +314,25 @@ class DeploymentClient:
         self, order: ExecOrder, index: int, steps: AsyncIterable[ExecStep]
     ) -> AsyncGenerator[ExecEvent, None]:
         """Run a program in a pod, or in a replica of a service; see `run_program`."""
-        messages = converse(self._stub.Exec(), requests(order, index, steps), pb.ExecResponse)
+        told = wrapped(wrap_exec, index, exec_requests(order, steps))
+        events = events_of(self._stub.Exec(), told, lambda m: exec_event_from_message(m.response))
         with _errors():
-            async with aclosing(messages):
-                async for message in messages:
-                    event = exec_event_from_message(message)
+            async with aclosing(events):
+                async for event in events:
                     yield event
-                    if isinstance(event, Ended):
-                        return
 
     async def attach(
         self, target: str, index: int, steps: AsyncIterable[AttachStep]
     ) -> AsyncGenerator[AttachEvent, None]:
         """Connect to a pod's main process, or a replica's; see `attach_to`."""
-        told = attaching.requests(target, index, steps)
-        messages = converse(self._stub.Attach(), told, pb.AttachResponse)
+        told = wrapped(wrap_attach, index, attach_requests(target, steps))
+        events = events_of(
+            self._stub.Attach(), told, lambda m: attach_event_from_message(m.response)
+        )
         with _errors():
-            async with aclosing(messages):
-                async for message in messages:
-                    event = attaching.event_from_message(message)
+            async with aclosing(events):
+                async for event in events:
                     yield event
-                    if isinstance(event, Ended):
-                        return
 
     async def signal_pods(self, targets: Sequence[str], number: int) -> list[str]:
         """Send the main processes of services or pods a signal; name the pods."""
@@ -346,7 +353,6 @@ class DeploymentClient:
         carried = CarriedConnection(
             self._stub.Dial(),
             lambda data: pb.DialRequest(payload=data),
-            pb.DialResponse,
             DeploymentRefusedError,
             DeploymentLostError,
         )

@@ -9,11 +9,10 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Self
 
-from orchestrator.codec import attaching
 from orchestrator.codec.calls import cancelled, open_channel, sent, translated
 from orchestrator.codec.connection import CarriedConnection
 from orchestrator.codec.errors import NodeLostError, NodeRefusedError
-from orchestrator.codec.executing import converse, node_requests
+from orchestrator.codec.programs import attach_requests, events_of, exec_requests
 from orchestrator.codec.securing import NodeAddress, open_secured_channel
 from pod_node.codec import (
     attach_event_from_message,
@@ -36,7 +35,6 @@ from pod_node.codec import (
     wish_to_message,
 )
 from pod_node.codec.trunk import peers_to_message, settings_to_message
-from pod_node.executing import Ended
 from pod_node.files import Copied
 from pod_node.history import LogWish
 from protos.node.v1 import node_pb2 as pb
@@ -195,28 +193,23 @@ class NodeClient:
         self, order: ExecOrder, steps: AsyncIterable[ExecStep]
     ) -> AsyncGenerator[ExecEvent, None]:
         """Run a program in a pod, to its end; when nobody listens any more it is ended."""
-        messages = converse(self._stub.Exec(), node_requests(order, steps), pb.ExecResponse)
+        told = exec_requests(order, steps)
+        events = events_of(self._stub.Exec(), told, exec_event_from_message)
         with _errors():
-            async with aclosing(messages):
-                async for message in messages:
-                    event = exec_event_from_message(message)
+            async with aclosing(events):
+                async for event in events:
                     yield event
-                    if isinstance(event, Ended):
-                        return
 
     async def attach(
         self, pod: str, steps: AsyncIterable[AttachStep]
     ) -> AsyncGenerator[AttachEvent, None]:
         """Connect to a pod's main process until it ends, or nobody listens any more."""
-        told = attaching.node_requests(pod, steps)
-        messages = converse(self._stub.Attach(), told, pb.AttachResponse)
+        told = attach_requests(pod, steps)
+        events = events_of(self._stub.Attach(), told, attach_event_from_message)
         with _errors():
-            async with aclosing(messages):
-                async for message in messages:
-                    event = attach_event_from_message(message)
+            async with aclosing(events):
+                async for event in events:
                     yield event
-                    if isinstance(event, Ended):
-                        return
 
     async def signal_pod(self, name: str, number: int) -> PodStatus:
         """Send a pod's main process a signal."""
@@ -233,7 +226,6 @@ class NodeClient:
         carried = CarriedConnection(
             self._stub.Dial(),
             lambda data: pb.DialRequest(payload=data),
-            pb.DialResponse,
             NodeRefusedError,
             NodeLostError,
         )

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.codec import DeploymentClient, DeploymentLostError, DeploymentRefusedError
+from orchestrator.codec import (
+    DeploymentClient,
+    DeploymentLostError,
+    DeploymentRefusedError,
+    NodeClient,
+)
 from orchestrator.network.changes import Mend, Part, PodVerb, ResetLink, ResetLinks, SetLink
 from orchestrator.phases import Phase
 from orchestrator.topology.link_change import LinkChange
@@ -398,3 +403,19 @@ services:
     async with running_deployment(tmp_path, text) as deployment:
         assert len(deployment.runtime.boots) == replicas
         assert len(deployment.runtime.configurations) == 1
+
+
+async def test_whoever_has_lost_the_node_waits_for_another(deployment: RunningDeployment) -> None:
+    control, first = deployment.control, deployment.control.client
+    assert await control.wait_for_node() is first
+    async with (
+        NodeClient(deployment.node.socket) as second,
+        asyncio.TaskGroup() as group,
+    ):
+        waiting = group.create_task(control.wait_for_node(lost=first))
+        for node in (None, first, second):
+            await asyncio.sleep(0)
+            assert not waiting.done()
+            control.connect(node)
+        assert await waiting is second
+        control.connect(first)
