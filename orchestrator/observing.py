@@ -155,7 +155,7 @@ class ObservingService(DeploymentServiceServicer):
     ) -> pb.ListPortalsResponse:
         """List the open portals."""
         async with answering(context, _STATUSES):
-            views = self._orchestrator.listed_portals()
+            views = await self._orchestrator.listed_portals()
         return pb.ListPortalsResponse(portals=[listed_portal_to_message(view) for view in views])
 
     async def OpenPortal(

@@ -129,8 +129,9 @@ class DeploymentFolder:
             pid = os.read(descriptor, 32).decode("ascii", "replace").strip()
             raise DeploymentRunningError(self.name, pid or "unknown") from error
         try:
-            os.ftruncate(descriptor, 0)
-            os.write(descriptor, f"{os.getpid()}\n".encode())
+            holder = f"{os.getpid()}\n".encode()
+            os.pwrite(descriptor, holder, 0)  # in place: there is room for it on a full disk, too
+            os.ftruncate(descriptor, len(holder))
         except OSError as error:
             raise StateFolderError(str(self.path), error.strerror or str(error)) from error
 

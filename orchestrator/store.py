@@ -80,6 +80,9 @@ MIGRATIONS = (
     ALTER TABLE deployment ADD COLUMN nodes TEXT NOT NULL DEFAULT '{}';
     ALTER TABLE deployment ADD COLUMN listening TEXT NOT NULL DEFAULT 'null';
     """,
+    """
+    ALTER TABLE topologies ADD COLUMN name TEXT NOT NULL DEFAULT '';
+    """,
 )
 """Each makes the next version of the schema of the one before."""
 _ROW = (
@@ -89,7 +92,7 @@ _ROW = (
 )
 _TOPOLOGY = (
     "INSERT OR REPLACE INTO topologies VALUES "
-    "(:revision, :path, :directory, :text, :variables, :files)"
+    "(:revision, :path, :directory, :text, :variables, :files, :name)"
 )
 _RESTARTS = (
     "INSERT OR REPLACE INTO restarts VALUES "

@@ -119,6 +119,7 @@ def source_to_row(revision: str | int | float | None, source: TopologySource) ->
         "files": _json(
             {path: base64.b64encode(raw).decode() for path, raw in source.files.items()}
         ),
+        "name": source.name,
     }
 
 
@@ -153,6 +154,7 @@ def _source(row: sqlite3.Row) -> TopologySource:
         text=row["text"],
         variables={str(k): str(v) for k, v in json.loads(row["variables"]).items()},
         files={str(path): base64.b64decode(text, validate=True) for path, text in files.items()},
+        name=row["name"],
     )
 
 

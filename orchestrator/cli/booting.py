@@ -72,12 +72,14 @@ class UpRequest:
 def read_request(file: str, options: UpOptions) -> UpRequest | None:
     """Read a topology; None when it has mistakes, which are shown."""
     from orchestrator.state import DeploymentFolder, state_root
-    from orchestrator.topology.loader import read_topology
+    from orchestrator.topology.loader import read_topology, renamed
     from orchestrator.topology.members import Roster
     from orchestrator.topology.render import count, render_problems
     from pod_node.images import absolute_reference
 
     reading = read_topology(file, os.environ, absolute_reference)
+    if options.name is not None:
+        reading = renamed(reading, options.name)
     if reading.problems:
         click.echo(render_problems(reading.problems), err=True)
     if reading.topology is None or reading.source is None:
@@ -156,7 +158,7 @@ def _attach(request: UpRequest) -> int:
 @contextmanager
 def _node_on_call(file: str, options: UpOptions) -> Iterator[NodeOnCall | None]:
     """Start a node process, unless there is one, as far as one can tell so early."""
-    if options.ray is not None or _seems_running(file):
+    if options.ray is not None or _seems_running(file, options.name):
         yield None
         return
     from orchestrator.backends.on_call import node_on_call
@@ -165,16 +167,21 @@ def _node_on_call(file: str, options: UpOptions) -> Iterator[NodeOnCall | None]:
         yield node
 
 
-def _seems_running(file: str) -> bool:
-    """Guess from the text of a file whether its deployment runs."""
+def _seems_running(file: str, name: str | None) -> bool:
+    """Guess from the text of a file, or from the name that it is given, whether it runs."""
     from orchestrator.state import DeploymentFolder, answers, state_root
 
+    guess = _name_in(file) if name is None else name
+    if not guess or "/" in guess:
+        return False
+    return answers(DeploymentFolder(state_root(os.environ), guess).control_socket)
+
+
+def _name_in(file: str) -> str:
+    """The name that a file seems to give its deployment; empty when one cannot tell."""
     try:
         with Path(file).open("rb") as text:
             found = _NAME.search(text.read(_NAME_BYTES))
     except OSError:  # `-`, or one that is not there
-        return False
-    if found is None:
-        return False
-    name = found[1].decode()
-    return answers(DeploymentFolder(state_root(os.environ), name).control_socket)
+        return ""
+    return "" if found is None else found[1].decode()

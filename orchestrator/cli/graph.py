@@ -90,17 +90,18 @@ def _declared(file: str) -> Diagram | None:
 def _running(deployment: str | None) -> Diagram:
     """Draw what runs: a text is all that a deployment keeps of its topology."""
     from orchestrator.cli.reaching import find_deployment
-    from orchestrator.graph import is_plan_of, make_live_diagram
+    from orchestrator.graph import is_plan_of, leases_of, make_live_diagram, scaled_as
     from orchestrator.plan import make_plan
 
     view, links = find_deployment(deployment).call(_ask)
     reading = _read_again(view)
     if reading.topology is None:
         raise TopologyLostError(view.name, str(reading.errors[0]))
-    plan = make_plan(reading.topology, state_dir=Path())
+    topology = scaled_as(reading.topology, view)
+    plan = make_plan(topology, state_dir=Path(), leases=leases_of(view))
     if not is_plan_of(plan, view):
         raise TopologyLostError(view.name, "it gives other pods or addresses here")
-    return make_live_diagram(reading.topology, plan, view, links)
+    return make_live_diagram(topology, plan, view, links)
 
 
 async def _ask(client: DeploymentClient) -> tuple[DeploymentView, list[LinkView]]:

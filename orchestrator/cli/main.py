@@ -39,6 +39,7 @@ VERBS = {
     "kill": "End pods at once, as a crash would.",
     "link": "Show and change links.",
     "logs": "Show what pods wrote.",
+    "ls": "List deployments.",
     "metrics": "Give a deployment's metrics to Prometheus.",
     "netstat": "Count sockets, links, interfaces and policy rules.",
     "node": "List the nodes of a deployment, and change what they take.",
@@ -63,8 +64,34 @@ VERBS = {
     "watch": "Put changed files into pods, or restart them.",
 }
 """Each with the line that `podnet --help` shows."""
-NOT_YET: dict[str, str] = {}
-"""Verbs that people will try, each with what there is instead."""
+ELSEWHERE = {
+    "apply": '"podnet up FILE"',
+    "bounce": '"podnet restart POD"',
+    "build": '"podnet image build"',
+    "config": '"podnet validate FILE", and "podnet graph FILE" for a picture',
+    "crash": '"podnet kill POD"',
+    "create": '"podnet up FILE"',
+    "delete": '"podnet down NAME"',
+    "deploy": '"podnet up FILE"',
+    "destroy": '"podnet down NAME"',
+    "expose": '"podnet portal open SERVICE:PORT"',
+    "images": '"podnet image ls"',
+    "lint": '"podnet validate FILE"',
+    "list": '"podnet ls"',
+    "netem": '"podnet link set A B --delay 20ms"',
+    "pull": '"podnet image pull"',
+    "repair": '"podnet heal"',
+    "rm": '"podnet scale SERVICE=N" for fewer pods, "podnet down NAME" for none',
+    "run": '"podnet exec SERVICE PROGRAM"',
+    "save": '"podnet cp POD:PATH ."',
+    "status": '"podnet ps", and "podnet ls" for deployments',
+    "tc": '"podnet link set A B --delay 20ms"',
+    "unexpose": '"podnet portal close SERVICE:PORT"',
+    "unpause": '"podnet resume POD"',
+    "version": '"podnet --version"',
+    "wait": '"podnet up FILE --wait", and "podnet events" for what comes later',
+}
+"""Verbs of Compose, containerlab and others, each with what there is for it here."""
 INTERRUPTED = 130
 DEBUG = "PODNET_DEBUG"
 QUIET_GRPC = ("GRPC_VERBOSITY", "NONE")
@@ -134,8 +161,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _unknown_verb(word: str) -> str:
     import difflib
 
-    if word in NOT_YET:
-        return f'podnet has no "{word}" yet; {NOT_YET[word]}'
+    if word in ELSEWHERE:
+        return f'podnet has no "{word}"; there is {ELSEWHERE[word]}'
     near = difflib.get_close_matches(word, VERBS, n=1)
     hint = f'did you mean "{near[0]}"?' if near else f"there are: {', '.join(sorted(VERBS))}"
     return f'podnet has no "{word}"; {hint}'

@@ -50,6 +50,14 @@ def host(watcher: Watcher, request: UpRequest, node: StartingNode | None) -> int
     return 0
 
 
+async def _go_on(orchestrator: Orchestrator) -> None:
+    """Have what ran before, when what somebody wants in its place cannot be."""
+    try:
+        await orchestrator.restore()
+    except (OrchestratorError, VnetError) as error:
+        logging.getLogger("podnet").error("what was declared cannot be taken up: %s", error)
+
+
 class Opening:
     """A topology that a new orchestrator makes real first, while the command watches."""
 
@@ -63,6 +71,7 @@ class Opening:
         try:
             await self._follow(orchestrator)
         except (OrchestratorError, VnetError) as error:
+            await _go_on(orchestrator)
             self._watcher.done(1, str(error))
         else:
             self._watcher.done(0)

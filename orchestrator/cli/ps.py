@@ -79,7 +79,7 @@ def command(
     them.
     """
     names = deployments + chosen
-    running = asyncio.run(_ask(names))
+    running = asyncio.run(ask(names))
     pods = {name: chosen_pods(view, filters, every=every) for name, view in running.items()}
     if services:
         _show_services(running, form)
@@ -114,7 +114,7 @@ def _tell_absent(absent: list[str], *, all_of_them: bool, running: Views) -> Non
             click.echo(f'error: no deployment "{name}" runs; {hint}', err=True)
 
 
-async def _ask(names: tuple[str, ...]) -> Views:
+async def ask(names: tuple[str, ...]) -> Views:
     """Ask all deployments at once; those that do not answer do not run."""
     from orchestrator.state import DeploymentFolder, known_deployments, state_root
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -17,7 +18,7 @@ from orchestrator.cli.options import format_option, json_line, read_duration
 from orchestrator.cli.reaching import reaching
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
     from orchestrator.cli.rates import Sample
@@ -30,6 +31,7 @@ _SHORT_S = 0.2
 
 
 @click.command("top", short_help="Show what pods use, live.")
+@click.argument("members", nargs=-1, metavar="[SERVICE|POD]...")
 @click.option(
     "-i",
     "interval_s",
@@ -43,8 +45,15 @@ _SHORT_S = 0.2
 @click.option("--no-stream", is_flag=True, help="Show one table at once and stop.")
 @format_option
 @reaching
-def command(reach: Reach, interval_s: float, count: int | None, no_stream: bool, form: str) -> None:
-    """Show what each pod uses, until Ctrl-C or -n.
+def command(
+    reach: Reach,
+    members: tuple[str, ...],
+    interval_s: float,
+    count: int | None,
+    no_stream: bool,
+    form: str,
+) -> None:
+    """Show what each pod uses, or those of some services and pods, until Ctrl-C or -n.
 
     CPU is a share of one core; memory is the pod's linear memory and its limit, "network" what its
     sockets hold of the node's memory. Away from a terminal and without -n, one table is shown. JSON
@@ -55,7 +64,7 @@ def command(reach: Reach, interval_s: float, count: int | None, no_stream: bool,
     interval_s = min(interval_s, _SHORT_S) if no_stream else interval_s
     write = _json if form == "json" else _text
     with _display(live=live) as show:
-        reach.follow(lambda client: _watch(client, interval_s, limit, write, show))
+        reach.follow(lambda client: _watch(client, members, interval_s, limit, write, show))
 
 
 def _display(*, live: bool) -> AbstractContextManager[Callable[[str], None]]:
@@ -68,6 +77,7 @@ def _display(*, live: bool) -> AbstractContextManager[Callable[[str], None]]:
 
 async def _watch(
     client: DeploymentClient,
+    members: Sequence[str],
     interval_s: float,
     count: int | None,
     write: Callable[[DeploymentView, Sample, Sample], str],
@@ -79,9 +89,23 @@ async def _watch(
         while count is None or shown < count:
             await asyncio.sleep(interval_s)
             now = await _sample(client)
-            show(write(await client.describe(), before, now))
+            show(write(_only(await client.describe(), members), before, now))
             before = now
             shown += 1
+
+
+def _only(view: DeploymentView, members: Sequence[str]) -> DeploymentView:
+    """Leave out the pods that nobody asked for.
+
+    Raises:
+        UnknownNameError: there is nobody of a name.
+    """
+    from orchestrator.cli.selection import Selection
+
+    if not members:
+        return view
+    chosen = {pod.spec.name for name in members for pod in Selection(view, (), name).pods}
+    return replace(view, pods=tuple(pod for pod in view.pods if pod.spec.name in chosen))
 
 
 async def _sample(client: DeploymentClient) -> Sample:

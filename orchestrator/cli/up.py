@@ -36,6 +36,8 @@ class UpOptions:
     wait_timeout_s: float | None = None
     force_recreate: bool = False
     services: tuple[str, ...] = ()
+    name: str | None = None
+    """Of the deployment, instead of the file's."""
     qr: bool | None = None
     ray: str | None = None
     """A Ray cluster's address, empty for any."""
@@ -47,6 +49,11 @@ class UpOptions:
 @click.command("up", short_help="Boot a topology, or change a running one.")
 @click.argument("file", metavar="FILE", type=click.Path(path_type=str))
 @click.argument("services", metavar="[SERVICE]...", nargs=-1)
+@click.option(
+    "--name",
+    metavar="NAME",
+    help="Of the deployment, instead of the file's: one topology can run under several.",
+)
 @click.option("-d", "--detach", is_flag=True, help="Leave it running in the background.")
 @click.option("--dry-run", is_flag=True, help="Only show the steps that would be taken.")
 @click.option(
@@ -96,6 +103,7 @@ def command(
     context: click.Context,
     file: str,
     services: tuple[str, ...],
+    name: str | None,
     detach: bool,
     dry_run: bool,
     wait: bool,
@@ -126,6 +134,7 @@ def command(
         wait_timeout_s=wait_timeout_s,
         force_recreate=force_recreate,
         services=services,
+        name=name,
         qr=qr,
         ray=ray,
         watch=watch,

@@ -47,6 +47,7 @@ def source_to_message(source: TopologySource) -> pb.TopologySource:
         text=source.text,
         variables=dict(source.variables),
         files=dict(source.files),
+        name=source.name,
     )
 
 
@@ -64,6 +65,7 @@ def source_from_message(message: pb.TopologySource) -> TopologySource:
         text=message.text,
         variables=dict(message.variables),
         files=dict(message.files),
+        name=message.name,
     )
 
 

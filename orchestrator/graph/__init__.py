@@ -9,7 +9,7 @@ shows it.
 from orchestrator.graph.diagram import Diagram
 from orchestrator.graph.dot import draw_dot
 from orchestrator.graph.gathering import make_diagram
-from orchestrator.graph.live import is_plan_of, make_live_diagram
+from orchestrator.graph.live import is_plan_of, leases_of, make_live_diagram, scaled_as
 from orchestrator.graph.mermaid import draw_mermaid
 from orchestrator.graph.svg import draw_svg
 from orchestrator.graph.text import draw_text
@@ -21,6 +21,8 @@ __all__ = [
     "draw_svg",
     "draw_text",
     "is_plan_of",
+    "leases_of",
     "make_diagram",
     "make_live_diagram",
+    "scaled_as",
 ]

@@ -14,6 +14,7 @@ from orchestrator.topology.members import Roster
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from ipaddress import IPv4Address
 
     from orchestrator.graph.diagram import Diagram
     from orchestrator.plan import Plan
@@ -21,10 +22,31 @@ if TYPE_CHECKING:
     from orchestrator.views import DeploymentView, FaultView, LinkView
 
 
+def scaled_as(topology: Topology, view: DeploymentView) -> Topology:
+    """A topology with the name that a deployment has, and as many replicas as it is to have now."""
+    services = dict(topology.services)
+    for service in view.services:
+        if service.name in services:
+            deploy = services[service.name].deploy
+            deploy = deploy.model_copy(update={"replicas": service.desired_pods})
+            services[service.name] = services[service.name].model_copy(update={"deploy": deploy})
+    return topology.model_copy(update={"name": view.name, "services": services})
+
+
+def leases_of(view: DeploymentView) -> dict[tuple[str, str], IPv4Address]:
+    """The addresses of a deployment's pods, by network and pod."""
+    return {
+        (interface.network, pod.spec.name): interface.address
+        for pod in view.pods
+        for interface in pod.spec.interfaces
+    }
+
+
 def is_plan_of(plan: Plan, view: DeploymentView) -> bool:
-    """Tell whether a deployment runs the pods of a plan, each at its place in the network."""
+    """Tell whether a deployment has the pods of a plan, each at its place in the network."""
     planned = {pod.spec.name: (pod.spec.service, pod.spec.interfaces) for pod in plan.pods}
-    return planned == {pod.spec.name: (pod.spec.service, pod.spec.interfaces) for pod in view.pods}
+    there = {pod.spec.name: (pod.spec.service, pod.spec.interfaces) for pod in view.pods}
+    return planned.items() <= there.items()
 
 
 def make_live_diagram(

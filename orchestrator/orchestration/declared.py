@@ -119,6 +119,11 @@ class Declared:
         """The names of that topology."""
         return Roster(self.topology)
 
+    @property
+    def is_real(self) -> bool:
+        """Whether any declaration has been made real by this orchestrator."""
+        return self._has_control.is_set()
+
     async def wait(self) -> None:
         """Wait until something is declared."""
         await self._has_control.wait()
@@ -186,9 +191,8 @@ class Declared:
         try:
             steps = await self._launch.plan(order_of(prepared, grace_s=grace_s, lenient=lenient))
         except OrchestratorError:
-            if before[2] is not None:
-                _, self._topology, self.prepared = before
-                await self.amend(lambda now: _beside(before[0], now))
+            _, self._topology, self.prepared = before
+            await self.amend(lambda now: _beside(before[0], now))
             raise
         self._has_control.set()
         self._tell_plan(steps)

@@ -151,9 +151,14 @@ class Orchestrator:
             node_loss=self._follower.node_loss,
         )
 
-    def listed_portals(self) -> list[PortalView]:
-        """List the open portals, and say where each comes from."""
+    async def listed_portals(self) -> list[PortalView]:
+        """List the open portals with the pods behind them, and say where each comes from.
+
+        Raises:
+            NodeLostError: there is no node just now.
+        """
         opened = self.declaration.portals.opened
+        portals = await self.control.client.list_portals()
         return [
             PortalView(
                 portal,
@@ -161,7 +166,7 @@ class Orchestrator:
                 if (portal.service, portal.port) in opened
                 else PortalOrigin.TOPOLOGY,
             )
-            for portal in self.control.describe().portals
+            for portal in portals
         ]
 
     # --- its nodes ---
@@ -251,8 +256,10 @@ class Orchestrator:
             return error
 
     async def restore(self) -> None:
-        """Take up what was declared when another orchestrator ended."""
-        if self.declaration.wanted is not Wanted.DOWN and self.declaration.source is not None:
+        """Take up what was declared when another orchestrator ended, unless that is so."""
+        declaration = self.declaration
+        wanted = declaration.wanted is Wanted.UP and declaration.source is not None
+        if wanted and not self._declared.is_real:
             await self._launch.reached()
             await self._declared.restore()
 

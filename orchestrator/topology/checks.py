@@ -79,13 +79,13 @@ def _placed(findings: Iterable[Finding], validated: Validated) -> Iterator[Findi
 
 
 def _names(topology: Topology, validated: Validated) -> Iterator[Finding]:
-    if not validated.is_damaged("name") and (wrong := _label_fault(topology.name, MAX_LABEL)):
+    if not validated.is_damaged("name") and (wrong := label_fault(topology.name, MAX_LABEL)):
         yield Finding(("name",), wrong)
     for service in topology.services:
-        if wrong := _label_fault(service, MAX_SERVICE_NAME):
+        if wrong := label_fault(service, MAX_SERVICE_NAME):
             yield Finding(("services", service), wrong, at_key=True)
     for network in topology.networks:
-        if wrong := _label_fault(network, MAX_LABEL):
+        if wrong := label_fault(network, MAX_LABEL):
             yield Finding(("networks", network), wrong, at_key=True)
     for volume in topology.volumes:
         if not _VOLUME_NAME.fullmatch(volume):
@@ -93,7 +93,7 @@ def _names(topology: Topology, validated: Validated) -> Iterator[Finding]:
             yield Finding(("volumes", volume), message, at_key=True)
 
 
-def _label_fault(name: str, longest: int) -> str | None:
+def label_fault(name: str, longest: int) -> str | None:
     """What keeps a name from being a DNS label."""
     if len(name) > longest:
         return f"the name {quoted(name)} is longer than {longest} characters"

@@ -11,9 +11,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator.topology.checks import MAX_LABEL, label_fault
 from orchestrator.topology.document import MAX_BYTES
 from orchestrator.topology.parsing import Parsed, Source, decode, parse
-from orchestrator.topology.problems import Problem, Severity, TopologyError, sort_problems
+from orchestrator.topology.problems import (
+    Problem,
+    Severity,
+    TopologyError,
+    TopologyNameError,
+    sort_problems,
+)
 from orchestrator.topology.resolution import ABSENT, read_bytes, read_variables, resolve
 from orchestrator.topology.source import TopologySource
 from orchestrator.topology.variables import Layered, Noted
@@ -146,7 +153,24 @@ def read_source(source: TopologySource, find_image: FindImage | None = None) -> 
     topology, found = _understand(
         decoded, Path(source.directory), source.variables, find_image, read, []
     )
-    return Reading(file=source.shown_path, topology=topology, problems=found, source=source)
+    reading = Reading(file=source.shown_path, topology=topology, problems=found, source=source)
+    return renamed(reading, source.name) if source.name else reading
+
+
+def renamed(reading: Reading, name: str) -> Reading:
+    """Give a topology another name than the file's, so that it can run twice.
+
+    Raises:
+        TopologyNameError: nothing can have that name.
+    """
+    if wrong := label_fault(name, MAX_LABEL):
+        raise TopologyNameError(wrong)
+    topology, source = reading.topology, reading.source
+    return replace(
+        reading,
+        topology=None if topology is None else topology.model_copy(update={"name": name}),
+        source=None if source is None else replace(source, name=name),
+    )
 
 
 def _understand(

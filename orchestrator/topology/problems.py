@@ -72,6 +72,17 @@ class TopologyError(OrchestratorError):
         return "\n".join(str(problem) for problem in self.problems)
 
 
+class TopologyNameError(OrchestratorError):
+    """No deployment can have a name."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"the name {self.reason}"
+
+
 def path_text(path: Path) -> str:
     """Write a path the way people do: `services.web.ports[0]`."""
     text = ""

@@ -27,6 +27,8 @@ class TopologySource:
     """Those that the file uses."""
     files: Mapping[str, bytes] = field(default_factory=dict)
     """Files of environment variables that the file refers to, by path."""
+    name: str = ""
+    """Of the deployment, where it is not to be the file's."""
 
     @property
     def shown_path(self) -> str:

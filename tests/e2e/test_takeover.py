@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from orchestrator.backends.processes import lock_holder
 from orchestrator.codec import NodeClient
 from orchestrator.state import DeploymentFolder
 from pod_node.status import PodState
@@ -24,7 +27,6 @@ from tests.support.up import podnet, take_down
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -70,6 +72,49 @@ async def test_a_restart_whose_orchestrator_is_killed_is_finished_by_the_next(
     assert (await podnet(state, "up", file, "-d")).status == 0
     assert await boots(state) == {f"a-{n}": 2 for n in range(1, 4)}
     assert (await podnet(state, "up", file, "--dry-run")).out == "nothing to do\n"
+
+
+async def test_one_topology_runs_twice_under_two_names(state: Path, tmp_path: Path) -> None:
+    file = topology(tmp_path, "one", replicas=1)
+    assert (await podnet(state, "up", file, "-d")).status == 0
+    twin = await podnet(state, "up", file, "-d", "--name", "twin")
+    assert twin.status == 0, twin.err
+    assert (await podnet(state, "ls", "-q")).out == "lives\ntwin\n"
+    wrong = await podnet(state, "up", file, "-d", "--name", "No Name")
+    assert (wrong.status, '"No Name" is not a DNS label' in wrong.err) == (1, True)
+    pid = lock_holder(state / "twin" / "lock")
+    assert pid is not None
+    await kill(pid)
+    again = await podnet(state, "up", file, "--name", "twin", "-d")
+    assert (again.status, "nothing to do" in again.err) == (0, True)
+    assert (await podnet(state, "logs", "-d", "twin", "--no-log-prefix")).out == "version one\n"
+    assert (await podnet(state, "down", "twin")).out == "twin is down\n"
+    assert await boots(state) == {"a-1": 1}
+
+
+async def test_a_topology_that_cannot_be_leaves_the_one_before_in_charge(
+    state: Path, tmp_path: Path
+) -> None:
+    file = topology(tmp_path, "one", replicas=1)
+    await podnet(state, "up", file, "-d")
+    await kill(orchestrator_of(state))
+    with socket.create_server(("127.0.0.1", 0)) as blocker:
+        port = blocker.getsockname()[1]
+        wrong = tmp_path / "wrong.yaml"
+        text = await asyncio.to_thread(Path(file).read_text)
+        wrong.write_text(text.replace('["80"]', f'["{port}:80"]'))
+        refused = await podnet(state, "up", str(wrong), "-d")
+        assert refused.status == 1
+        assert f"port {port} on 127.0.0.1 is in use" in refused.err
+    assert "a-1" in (await podnet(state, "ps", "lives")).out
+    assert (await podnet(state, "up", file, "--dry-run")).out == "nothing to do\n"
+    assert await boots(state) == {"a-1": 1}
+    await podnet(state, "down", "lives")
+    with socket.create_server(("127.0.0.1", port)):
+        assert (await podnet(state, "up", str(wrong), "-d")).status == 1
+    assert (
+        json.loads((await podnet(state, "ls", "-a", "--format", "json")).out)[0]["status"] == "down"
+    )
 
 
 async def test_portals_that_were_opened_by_hand_are_open_again_as_they_were(

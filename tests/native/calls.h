@@ -169,6 +169,8 @@ i32 host_fault_set(u32 index, u32 kind, uaddr ipv4s, u32 sources, u32 targets);
 void host_network_commit(void);
 i32 host_link_statistics(u32 id, u32 direction, uaddr at);
 i32 host_access_statistics(u32 group, uaddr at);
+void host_link_uses(u32 cursor, uaddr at, u32 size);
+void host_link_shares(uaddr shares, u32 count);
 i32 host_interfaces(u32 cursor, uaddr at, u32 size);
 
 #endif

@@ -33,6 +33,7 @@ SOURCE = TopologySource(
     text="name: shop\n",
     variables={"TAG": "ü"},
     files={"/a/x.env": b"A=\xff\x00"},
+    name="twin",
 )
 FULL = Declaration(
     revision=7,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from vnet.host import Event
 from vnet.trunk.flow import FlowState
-from vnet.trunk.frames import Answered, Asked, Batch, Buffers, Packet, Reason
+from vnet.trunk.frames import Answered, Asked, Batch, Buffers, Claims, Packet, Reason
 from vnet.trunk.patience import Patience
 from vnet.trunk.session import (
     Aborted,
@@ -78,6 +78,7 @@ class Carrier:
         watches: Watches,
         owns: Callable[[int], bool],
         wake: Callable[[], None],
+        hear: Callable[[Claims], None],
     ) -> None:
         """Take what it needs.
 
@@ -87,12 +88,14 @@ class Carrier:
             watches: Tells what can be read and written.
             owns: Whether pods of the other node may speak from an address.
             wake: Called when there is something to send, perhaps more often.
+            hear: Takes what the other node wants of links.
         """
         self._session = session
         self._switch = switch
         self._watches = watches
         self._owns = owns
         self._wake = wake
+        self._hear = hear
         self._ends: dict[int, _End] = {}
         self._connecting: dict[int, Flow] = {}
         self._readable: deque[_End] = deque()
@@ -126,7 +129,7 @@ class Carrier:
         self._session.reset(flow, Reason.RESET)
         self._wake()
 
-    def say(self, frame: Packet | Asked) -> None:
+    def say(self, frame: Packet | Asked | Claims) -> None:
         """Pass on what belongs to no flow."""
         self._session.say(frame)
         self._wake()
@@ -280,6 +283,8 @@ class Carrier:
             self._aborted(happening.flow, happening.reason)
         elif isinstance(happening, Asked):
             self._asked(happening.ends)
+        elif isinstance(happening, Claims):
+            self._hear(happening)
         else:
             self._answered(happening)
 

@@ -36,6 +36,7 @@ from vnet.trunk.stream import (
 
 if TYPE_CHECKING:
     from vnet.host import Watches
+    from vnet.trunk.frames import Claims
     from vnet.trunk.session import Position
     from vnet.trunk.switch import TrunkSwitch
 
@@ -57,6 +58,7 @@ class PeerLink:
         open_channel: Callable[[PeerSpec], aio.Channel],
         *,
         is_owner: Callable[[str, int], bool],
+        hear: Callable[[str, Claims], None],
         outage_s: float,
     ) -> None:
         """Prepare a trunk; nothing is dialled before `start`.
@@ -68,6 +70,7 @@ class PeerLink:
             watches: Tells what can be read and written.
             open_channel: Makes a channel to a node.
             is_owner: Whether pods of a node may speak from an address.
+            hear: Takes what a node wants of links.
             outage_s: How long flows outlive a broken trunk.
         """
         self.spec = spec
@@ -84,6 +87,7 @@ class PeerLink:
             watches,
             lambda address: is_owner(self.spec.name, address),
             self._wake.set,
+            lambda claims: hear(self.spec.name, claims),
         )
         self._tasks = TaskOwner()
         self._conversation: asyncio.Task[None] | None = None
@@ -95,10 +99,15 @@ class PeerLink:
         """What is known of the other node."""
         return PeerStatus(
             name=self.spec.name,
-            connected=self._session.streaming,
-            reason="" if self._session.streaming else self._reason,
+            connected=self.is_connected,
+            reason="" if self.is_connected else self._reason,
             flows=len(self._session.flows),
         )
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a stream."""
+        return self._session.streaming
 
     def start(self) -> None:
         """Begin to dial, if this is the side that does."""

@@ -1,15 +1,16 @@
 """What a trunk needs of a fabric.
 
-Owns the protocol and its values only; the engine implements it over the kernel. Calls never block.
+Owns the protocols and its values only; the engine implements it over the kernel. Calls never block.
 Addresses are IPv4 as numbers; failures are `OSError` with Linux's numbers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from vnet.trunk.frames import Asked, Buffers, Ends, Packet, Reason
+from vnet.trunk.frames import Asked, Buffers, Ends, LinkWay, Packet, Reason
+from vnet.trunk.shares import LinkUse
 
 
 class TrunkDescriptors(NamedTuple):
@@ -30,6 +31,19 @@ class RemoteConnect(NamedTuple):
     ends: Ends
     buffers: Buffers
     """Of the client."""
+
+
+class LinkSwitch(Protocol):
+    """The links of a fabric that have rates, which nodes share."""
+
+    def has_rates(self) -> bool:
+        """Whether there are any."""
+
+    def take_uses(self) -> list[LinkUse]:
+        """Say what was sent over which since the last time."""
+
+    def limit(self, shares: Mapping[LinkWay, int]) -> None:
+        """Have no more than these parts of `WHOLE` of their rates; who is not there is left out."""
 
 
 class TrunkSwitch(Protocol):

@@ -143,18 +143,31 @@ def test_without_a_file_and_a_deployment_the_remedy_is_named(
     assert "no deployment runs" in mistake(capsys, "graph")
 
 
+def test_a_deployment_that_was_scaled_is_drawn_with_the_pods_that_it_has(
+    capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with short_folder() as folder, deployment_in_background(folder):
+        monkeypatch.setenv("PODNET_STATE", str(folder))
+        assert main(["scale", "web=3"]) == 0
+        capsys.readouterr()
+        assert "web \N{MULTIPLICATION SIGN}3  [3 running]" in verb(capsys, "graph")
+
+
 @pytest.mark.parametrize(
     ("here", "reason"),
-    [("2", "it gives other pods or addresses here"), ("many", "services.web.deploy.replicas")],
+    [
+        ("10.11.0.0/24", "it gives other pods or addresses here"),
+        ("many", "networks.front.subnet"),
+    ],
 )
 def test_a_topology_whose_variables_differ_is_not_drawn(
     capsys: Output, monkeypatch: pytest.MonkeyPatch, here: str, reason: str
 ) -> None:
-    text = TOPOLOGY.replace("replicas: 2", 'replicas: "${COUNT:-1}"')
+    text = TOPOLOGY.replace("10.10.0.0/24", '"${RANGE:-10.10.0.0/24}"')
     with short_folder() as folder, deployment_in_background(folder, text):
         monkeypatch.setenv("PODNET_STATE", str(folder))
         assert "[running]" in verb(capsys, "graph")
-        monkeypatch.setenv("COUNT", here)
+        monkeypatch.setenv("RANGE", here)
         message = mistake(capsys, "graph")
         assert reason in message
         assert 'set the variables that "podnet up" had' in message

@@ -51,6 +51,7 @@ CALLS = (
     "link reset --all",
     "node ls",
     "node --help",
+    "ls -a",
     "logs --tail 1 --since 5m --until 2030-01-01",
     "metrics",
     "netstat --format json",

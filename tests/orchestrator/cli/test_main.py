@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from orchestrator.cli.main import NOT_YET, VERBS, Verbs, main, podnet
+from orchestrator.cli.main import ELSEWHERE, VERBS, Verbs, main, podnet
 
 HEAVY = ("grpc", "pydantic", "networkx", "rich", "wasmtime", "yaml", "segno")
 
@@ -36,7 +36,10 @@ def test_every_verb_has_a_command_and_help(verb: str, capsys: pytest.CaptureFixt
     [
         ("upp", 'podnet has no "upp"; did you mean "up"?'),
         ("zzz", f'podnet has no "zzz"; there are: {", ".join(sorted(VERBS))}'),
-        *((verb, f'podnet has no "{verb}" yet; {instead}') for verb, instead in NOT_YET.items()),
+        *(
+            (verb, f'podnet has no "{verb}"; there is {instead}')
+            for verb, instead in ELSEWHERE.items()
+        ),
     ],
 )
 def test_an_unknown_verb_is_a_usage_error_with_a_hint(
@@ -47,7 +50,7 @@ def test_an_unknown_verb_is_a_usage_error_with_a_hint(
 
 
 def test_no_verb_is_both_there_and_missing() -> None:
-    assert not VERBS.keys() & NOT_YET.keys()
+    assert not VERBS.keys() & ELSEWHERE.keys()
 
 
 def test_an_unexpected_error_is_one_line(

@@ -164,7 +164,9 @@ def test_what_makes_no_sense_is_a_clear_error(
 
 
 def test_a_portal_is_opened_found_and_closed(capsys: Output) -> None:
-    assert good(capsys, "portal", "ls").count("http://") == 2
+    listed = good(capsys, "portal", "ls")
+    assert listed.count("http://") == 2
+    assert all("topology  web-1" in line for line in listed.splitlines()[1:]), listed
     url = good(capsys, "portal", "open", "api:7000").strip()
     assert "-api-7000.localhost:" in url
     assert good(capsys, "portal", "open", "api:7000").strip() == url, "it is open already"
@@ -216,6 +218,14 @@ def test_use_of_resources_is_shown_once_and_for_programs(capsys: Output) -> None
     assert line["deployment"] == "test"
     assert {pod["name"] for pod in line["pods"]} >= {"web-1", "web-2", "api-1"}
     assert line["node"]["fabric_limit_bytes"] == 1000
+    some = good(capsys, "stats", "--no-stream", "web", "api-1")
+    assert [word for word in some.split() if word[-2:] in ("-1", "-2")] == [
+        "web-1",
+        "web-2",
+        "api-1",
+    ]
+    assert main(["stats", "nobody", "--no-stream"]) == 1
+    assert 'nothing here is called "nobody"' in capsys.readouterr().err
 
 
 def view(**changes: object) -> PodView:

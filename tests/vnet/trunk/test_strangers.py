@@ -111,7 +111,10 @@ async def opened(pods: Lab, listen: str, certificates: Certificates | None = Non
 @pytest.mark.parametrize(
     ("hello", "reason"),
     [
-        (replace(HELLO, version=9), "speaks version 9 of the trunk's protocol and this one 1"),
+        (
+            replace(HELLO, version=9),
+            f"speaks version 9 of the trunk's protocol and this one {VERSION}",
+        ),
         (
             replace(HELLO, deployment="other"),
             'belongs to deployment "other" and this one to "test"',
