@@ -18,7 +18,7 @@ from orchestrator.backends.nodes import PodsDisplaced
 from orchestrator.cluster.assignments import Assignments
 from orchestrator.cluster.distribution import Distribution
 from orchestrator.cluster.guarding import guarded_by
-from orchestrator.cluster.peers import peers_of
+from orchestrator.cluster.peers import Whereabouts, peers_of_all, whereabouts
 from orchestrator.cluster.portals import FleetPortals
 from orchestrator.cluster.streams import Streams
 from orchestrator.cluster.views import NodeState, NodeView
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from vnet.configuration import GuardedPorts
     from vnet.ping import NumberedEcho, PingPlan
     from vnet.statistics import NetworkStatistics
+    from vnet.trunk import PeerSpec
 
 PATIENCE_S = 15.0
 """How long a call waits for a node that does not answer to be found lost; then it has failed."""
@@ -84,6 +85,8 @@ class Fleet:
         self._names: dict[str, Mapping[str, Sequence[IPv4Address]]] = {}
         self._turn = asyncio.Lock()
         """What all nodes have is changed by one after the other."""
+        self._told: Whereabouts | None = None
+        """What members were told last."""
         self._portals = FleetPortals()
         self._streams = Streams(self._owner_name, self._is_checked)
         self._distribution = Distribution(self._streams.prepare, notice)
@@ -501,14 +504,21 @@ class Fleet:
 
     async def _tell_peers(self) -> None:
         """Tell every node who is where, if that has changed."""
-        for member in self.members:
-            peers = peers_of(
-                member, self.members, self.assignments.owners, self._specs, self._networks
-            )
-            if member.peers == peers:
-                continue
-            member.peers = peers
-            await self._reach(member, member.client.set_peers(peers))
+        known = whereabouts(self.members, self.assignments.owners, self._specs, self._networks)
+        if known == self._told:
+            return
+        await _together(
+            [
+                self._tell(member, peers)
+                for member, peers in peers_of_all(known).items()
+                if member.peers != peers
+            ]
+        )
+        self._told = known
+
+    async def _tell(self, member: Member, peers: tuple[PeerSpec, ...]) -> None:
+        await self._reach(member, member.client.set_peers(peers))
+        member.peers = peers
 
     async def _configure_all(self) -> None:
         """Tell every node what its network is like, if that has changed."""

@@ -53,6 +53,11 @@ class FabricNetwork:
         self._policies = PolicyTables(fabric)
 
     @property
+    def tables(self) -> NetworkTables:
+        """What the kernel has of links and routes."""
+        return self._tables
+
+    @property
     def numbers(self) -> dict[str, int]:
         """The kernel's numbers of the networks."""
         return {name: number for name, (number, _) in self._networks.items()}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pod_node.engine.errors import FabricFullError
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv4Network
 
     from pod_node.engine.fabric import Fabric
-    from vnet.configuration import Fault, Group, Link, Route
+    from vnet.configuration import Fault, Group, Link, LinkParameters, Route
     from vnet.statistics import LinkStatistics
 
 _FAULT_KINDS = {FaultKind.CUT: 1, FaultKind.HOLD: 2}
@@ -65,6 +65,7 @@ class NetworkTables:
     def __init__(self, fabric: Fabric) -> None:
         self._fabric = fabric
         self._configuration = NetworkConfiguration()
+        self._has_rates = False
         self._networks: Mapping[str, int] = {}
         self._groups = Numbers()
         self._links = Numbers()
@@ -79,6 +80,11 @@ class NetworkTables:
     def links(self) -> Mapping[str, int]:
         """The kernel's numbers of the links."""
         return self._links.as_mapping()
+
+    @property
+    def has_rates(self) -> bool:
+        """Whether any link, or interface's own link, has a rate."""
+        return self._has_rates
 
     def apply(
         self,
@@ -104,6 +110,7 @@ class NetworkTables:
             self._take(difference(configuration, before))
             raise FabricFullError("the network's links and routes") from error
         self._configuration = configuration
+        self._has_rates = any(one.rate_bit_s for one in _all_parameters(configuration))
 
     def link_statistics(self) -> list[LinkStatistics]:
         """Read the counters of every direction of every link, then of groups' own links."""
@@ -218,6 +225,14 @@ class NetworkTables:
             len(fault.sources),
             len(fault.targets),
         )
+
+
+def _all_parameters(configuration: NetworkConfiguration) -> Iterator[LinkParameters]:
+    for link in configuration.links:
+        yield from (link.forward, link.backward)
+    for group in configuration.groups:
+        if group.access is not None:
+            yield group.access
 
 
 def _addresses(addresses: Sequence[IPv4Address]) -> bytes:

@@ -22,6 +22,7 @@ from pod_node.engine.echoes import Echoes
 from pod_node.engine.fabric import DEFAULT_FABRIC_BYTES, Fabric
 from pod_node.engine.gateway import FabricGateway
 from pod_node.engine.guest import Guest
+from pod_node.engine.link_switch import FabricLinks
 from pod_node.engine.mounts import mount_table
 from pod_node.engine.network import FabricNetwork
 from pod_node.engine.pod import EnginePod
@@ -94,7 +95,10 @@ class EngineRuntime:
         self._spawning = Spawning(self.fabric, self._watches, self._signals, self._loop)
         self._network = FabricNetwork(self.fabric, self._watches, self.gateway)
         self.trunk = Trunk(
-            FabricTrunk(self.fabric, lambda: self._network.numbers), self._watches, fabric_bytes
+            FabricTrunk(self.fabric, lambda: self._network.numbers),
+            FabricLinks(self.fabric, self._network.tables),
+            self._watches,
+            fabric_bytes,
         )
         self._echoes = Echoes(self.fabric, self._watches, self._network.echo_denier)
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 MEMORY = Path("/dev/shm")
 _ROOTS = "roots"
 _ASIDE = ".removed-"
-_FOLDERS = ("tmp", "etc", "root", "net", "proc")
+_FOLDERS = ("tmp", "etc", "root", "net", "proc", "dev")
 """What every fresh root has, beside the targets of mounts."""
 _PASSWD = b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"
 _GROUP = b"root:x:0:\nnogroup:x:65534:\n"

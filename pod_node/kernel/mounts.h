@@ -27,8 +27,9 @@ enum mount_flag {
 	MOUNT_FRESH = 128, /* private; `entry` has all names of its first directory, with slashes between */
 	MOUNT_LAYER = 256,  /* read only, and the lower one of a union whose upper one is the root */
 	MOUNT_CHANGED = 512, /* a layer that the root has something over */
-	MOUNT_ALL = 1023,
-	MOUNT_KERNEL = MOUNT_NET | MOUNT_PROC, /* no folder of the host */
+	MOUNT_DEV = 1024,    /* /dev, which is reached from the root only */
+	MOUNT_ALL = 2047,
+	MOUNT_KERNEL = MOUNT_NET | MOUNT_PROC | MOUNT_DEV, /* no folder of the host */
 };
 
 struct mount {

@@ -134,8 +134,8 @@ int process_open_mounts(struct process *process)
 {
 	for (u32 i = 0; i < process->mounts->count; i++) {
 		struct mount *mount = &process->mounts->list[i];
-		if (mount->flags & MOUNT_ENTRY)
-			continue; /* the guest may have the file, not the folder that it is in */
+		if (mount->flags & (MOUNT_ENTRY | MOUNT_DEV))
+			continue; /* the guest may have the file, not the folder that it is in; /dev through its root */
 		int result = open_mount(process, mount);
 		if (result < 0)
 			return result;

@@ -45,7 +45,7 @@ def _build(name: str, compiler: tuple[str, ...], suffix: str) -> Path:
         "ZIG_GLOBAL_CACHE_DIR": str(ZIG_CACHE),
         "ZIG_LOCAL_CACHE_DIR": str(ZIG_CACHE),
     }
-    unfinished = product.with_suffix(".new")
+    unfinished = product.with_suffix(f".{os.getpid()}.new")  # several processes may build it
     command = [*compiler, str(PROGRAMS / f"{name}.c"), "-o", str(unfinished)]
     subprocess.run(command, env=environment, check=True)
     unfinished.replace(product)

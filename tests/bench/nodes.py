@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from ipaddress import IPv4Address
 from tempfile import TemporaryDirectory
@@ -22,6 +23,7 @@ from tests.bench.requests import (
     ServerReports,
     SetPeers,
 )
+from tests.bench.scenes import Cell, scene_of
 from vnet.trunk import PeerSpec, RemoteInterface, TrunkSettings
 
 ADDRESSES = 128
@@ -44,6 +46,15 @@ class TwoNodes:
         found = ended if case.reporter is Side.SERVER else reports
         assert isinstance(found, list)
         return found
+
+    def run_cells_on_each(self, cells: Sequence[Cell]) -> list[Report]:
+        """Run these pairs on each node at the same time, all of them over one link."""
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            running = [
+                pool.submit(node.run_scene, scene_of(cells, shared=True, booted=index * ADDRESSES))
+                for index, node in enumerate((self.clients, self.servers))
+            ]
+            return [report for one in running for report in one.result()]
 
 
 @contextmanager

@@ -155,6 +155,7 @@ i64 host_trunk_probe(u32 target, u32 port);
 i32 host_trunk_connect(uaddr at);
 i64 host_trunk_buffers(u32 fd);
 i32 host_trunk_write(u32 fd, uaddr from, u32 size);
+i64 host_trunk_exchange(u32 fd, uaddr at, u32 size, u32 room, u64 ns);
 i32 host_trunk_deliver(uaddr at, u32 size);
 void host_pacer(void);
 void host_pacer_stop(void);
@@ -169,6 +170,8 @@ i32 host_fault_set(u32 index, u32 kind, uaddr ipv4s, u32 sources, u32 targets);
 void host_network_commit(void);
 i32 host_link_statistics(u32 id, u32 direction, uaddr at);
 i32 host_access_statistics(u32 group, uaddr at);
+void host_link_uses(u32 cursor, uaddr at, u32 size);
+void host_link_shares(uaddr shares, u32 count);
 i32 host_interfaces(u32 cursor, uaddr at, u32 size);
 
 #endif

@@ -188,6 +188,108 @@ static void test_a_large_datagram_gets_its_turn(void)
 	stop_and_drain();
 }
 
+static void take_share(u32 share)
+{
+	const struct {
+		u32 id, direction, share;
+	} shares[] = {{WIRE, 0, share}, {WIRE, 7, 1}, {99, 0, 1}, {ADDRESS_OF(LEFT), LINK_ACCESS, share}};
+	host_link_shares((uaddr)shares, COUNT_OF(shares));
+}
+
+/* Of the link that carries what goes from left to right; false when the node is told of none. */
+static bool take_use(struct link_use *found)
+{
+	static struct {
+		u32 next, count;
+		struct link_use uses[8];
+	} batch;
+	bool any = false;
+	u32 cursor = 0;
+	do {
+		host_link_uses(cursor, (uaddr)&batch, sizeof(batch));
+		for (u32 i = 0; i < batch.count; i++)
+			if (batch.uses[i].direction == 0 && batch.uses[i].id == WIRE)
+				any = true, *found = batch.uses[i];
+		cursor = batch.next;
+	} while (cursor);
+	return any;
+}
+
+static void test_a_share_of_a_rate_is_kept_to_a_thousandth(void)
+{
+	begin((struct link_parameters){.queue_packets = 4096, .mtu = 1500, .rate = 10000000});
+	u64 start = simulation_now();
+	take_share(LINK_WHOLE / 4);
+	for (u32 k = 0; k < 1000; k++)
+		CHECK(send_datagram(1, k, 1500));
+	simulate_all();
+	double wanted = 1000 * 1500 * 8.0 * 1e9 / 2500000, took = (double)(record.last - start);
+	CHECK(record.count == 1000 && took > wanted * 0.999 && took < wanted * 1.001);
+	start = simulation_now();
+	take_share(LINK_WHOLE);
+	CHECK(send_datagram(1, 0, 1500));
+	simulate_all();
+	CHECK(record.last == start + 1200000);
+}
+
+/* What waits already is not dropped when the share becomes smaller. */
+static void test_a_share_of_a_rate_has_a_share_of_the_queue(void)
+{
+	begin((struct link_parameters){.queue_packets = 100, .mtu = 1500, .rate = 1000000});
+	for (u32 i = 0; i < 61; i++)
+		CHECK(send_datagram(1, i, 1500));
+	take_share(LINK_WHOLE / 4);
+	CHECK(statistics_of(0).queued == 60 && send_datagram(2, 0, 1500));
+	CHECK(statistics_of(0).queued == 60 && statistics_of(0).overflowed == 1);
+	simulate_all();
+	for (u32 i = 0; i < 100; i++)
+		CHECK(send_datagram(1, i, 1500));
+	CHECK(statistics_of(0).queued == 25);
+	take_share(0);
+	simulate_all(); /* a share is never nothing */
+	CHECK(record.count == 61 + 26);
+}
+
+static void test_the_node_is_told_how_a_link_is_used(void)
+{
+	struct link_use use;
+	begin((struct link_parameters){PERFECT, .rate = 8000000});
+	CHECK(!take_use(&use));
+	CHECK(send_datagram(1, 0, 1000) && send_datagram(2, 0, 1000) && send_datagram(3, 0, 1000));
+	CHECK(send_datagram(3, 1, 1000) && take_use(&use));
+	CHECK(use.rate == 8000000 && use.bytes == 1000 && use.flows == 2 && use.marks == 1 && !use.busy);
+	simulate(2 * MSEC + MSEC / 2);
+	CHECK(take_use(&use) && use.bytes == 2000 && use.flows == 1 && use.marks == 2 && use.busy);
+	simulate_all();
+	CHECK(take_use(&use) && use.bytes == 1000 && use.flows == 0 && use.marks == 1 && !use.busy);
+	CHECK(!take_use(&use));
+	begin((struct link_parameters){PERFECT, .delay = MSEC});
+	CHECK(send_datagram(1, 0, 1000) && !take_use(&use));
+	simulate_all();
+}
+
+static void test_an_interface_s_own_link_is_shared_too(void)
+{
+	const struct link_parameters access = {PERFECT, .rate = 8000000};
+	const u32 address = ADDRESS_OF(LEFT);
+	struct {
+		u32 next, count;
+		struct link_use uses[8];
+	} batch = {0};
+	begin((struct link_parameters){PERFECT, .delay = MSEC});
+	CHECK(host_group_set(LEFT, NETWORK, (uaddr)&access, (uaddr)&address, 1) == 0);
+	host_network_commit();
+	take_share(LINK_WHOLE / 2);
+	u64 start = simulation_now();
+	CHECK(send_datagram(1, 0, 1000));
+	do
+		host_link_uses(batch.next, (uaddr)&batch, sizeof(batch));
+	while (batch.next && !batch.count);
+	CHECK(batch.count == 1 && batch.uses[0].id == address && batch.uses[0].direction == LINK_ACCESS);
+	simulate_all();
+	CHECK(record.last == start + 3 * MSEC);
+}
+
 void test_rates(void)
 {
 	static const struct test tests[] = {
@@ -202,6 +304,10 @@ void test_rates(void)
 		TEST(test_what_waits_goes_on_when_the_rate_is_lifted),
 		TEST(test_a_shorter_queue_drops_what_is_too_much),
 		TEST(test_a_large_datagram_gets_its_turn),
+		TEST(test_a_share_of_a_rate_is_kept_to_a_thousandth),
+		TEST(test_a_share_of_a_rate_has_a_share_of_the_queue),
+		TEST(test_the_node_is_told_how_a_link_is_used),
+		TEST(test_an_interface_s_own_link_is_shared_too),
 #undef TEST
 	};
 	run_tests(tests, COUNT_OF(tests));

@@ -36,12 +36,27 @@ static struct link_parameters some_parameters(u64 *random)
 	return parameters;
 }
 
+/* As the node does that shares links with others. */
+static void share_links(u64 *random)
+{
+	static u8 uses[1 << 12];
+	const struct {
+		u32 id, direction, share;
+	} shares[] = {
+		{WIRE, random_below(random, 2), 1 + random_below(random, LINK_WHOLE)},
+		{ADDRESS_OF(random_below(random, 2) ? LEFT : RIGHT), LINK_ACCESS, LINK_WHOLE / 3},
+	};
+	host_link_shares((uaddr)shares, COUNT_OF(shares));
+	host_link_uses(0, (uaddr)uses, sizeof(uses));
+}
+
 static void change_something(u64 *random)
 {
 	const u32 addresses[] = {ADDRESS_OF(LEFT), ADDRESS_OF(RIGHT)};
 	u32 from = random_below(random, 2);
 	struct link_parameters access = some_parameters(random);
-	switch (random_below(random, 6)) {
+	switch (random_below(random, 7)) {
+	case 6: share_links(random); break;
 	case 0: connect_pods(some_parameters(random), some_parameters(random)); break;
 	case 1: set_fault(random_below(random, 3), from ? LEFT : RIGHT, from ? RIGHT : LEFT); break;
 	case 2:

@@ -3,9 +3,10 @@
 - `frames.py` what two nodes say to each other, as values; `settings.py` what a node is told.
 - `flow.py` one connection's windows; `session.py` the conversation of two nodes; `greeting.py` how
   they make sure of each other (all pure).
+- `shares.py` what of a link's rate each node may have (pure); `sharing.py` takes it.
 - `switch.py` what a fabric offers; `carrier.py` flows between it and a session.
-- `stream.py` one gRPC stream; `peer.py` streams that come and go; `server.py` where nodes dial;
-  `trunk.py` the whole of a node.
+- `stream.py` one gRPC stream, `outgoing.py` what it sends; `peer.py` streams that come and go;
+  `server.py` where nodes dial; `trunk.py` the whole of a node.
 """
 
 from vnet.trunk.errors import TrunkError, TrunkSettingsError
@@ -16,11 +17,12 @@ from vnet.trunk.settings import (
     RemoteInterface,
     TrunkSettings,
 )
-from vnet.trunk.switch import TrunkSwitch
+from vnet.trunk.switch import LinkSwitch, TrunkSwitch
 from vnet.trunk.trunk import Trunk
 
 __all__ = [
     "Certificates",
+    "LinkSwitch",
     "PeerSpec",
     "PeerStatus",
     "RemoteInterface",

@@ -10,17 +10,24 @@ from protos.vnet.v1 import trunk_pb2 as pb
 from vnet.codec import fields
 from vnet.errors import InvalidMessageError
 from vnet.trunk.frames import (
+    CLAIMS_MOST,
+    FLOW,
+    FLOWS_CLAIMED_MOST,
     ICMP,
     UDP,
+    WHOLE,
     Accepted,
     Answered,
     Asked,
     Batch,
     Buffers,
+    Claim,
+    Claims,
     Data,
     Ends,
     Finished,
     Frame,
+    LinkWay,
     Opened,
     Packet,
     Reason,
@@ -156,6 +163,8 @@ def _frame_to_message(frame: Frame) -> pb.Frame:
             return pb.Frame(answered=_answered_to_message(frame))
         case Packet():
             return pb.Frame(packet=_packet_to_message(frame))
+        case Claims(claims):
+            return pb.Frame(claims=pb.LinkClaims(claims=map(_claim_to_message, claims)))
     raise AssertionError(frame)
 
 
@@ -167,6 +176,17 @@ def _answered_to_message(frame: Answered) -> pb.ConnectAnswered:
         if frame.refused is not None
         else pb.RESET_REASON_UNSPECIFIED,
         buffers=_buffers_to_message(frame.buffers),
+    )
+
+
+def _claim_to_message(claim: Claim) -> pb.LinkClaim:
+    way = claim.way
+    return pb.LinkClaim(
+        link=way.link,
+        backward=way.backward,
+        address=way.address,
+        demand=claim.demand,
+        flows=claim.flows,
     )
 
 
@@ -216,6 +236,8 @@ def _step_from_message(message: pb.Frame, step: str | None) -> Frame:
             return Asked(_ends(message.asked.source, message.asked.target))
         case "answered":
             return _answered_from_message(message.answered)
+        case "claims":
+            return _claims_from_message(message.claims)
     raise InvalidMessageError("frame.step", "is missing or unknown")
 
 
@@ -226,6 +248,21 @@ def _answered_from_message(message: pb.ConnectAnswered) -> Answered:
         fields.named("frame.answered.refused", _REASONS, refused) if refused else None,
         _buffers(message.buffers),
     )
+
+
+def _claims_from_message(message: pb.LinkClaims) -> Claims:
+    if len(message.claims) > CLAIMS_MOST:
+        raise InvalidMessageError("frame.claims", f"are {len(message.claims)}")
+    return Claims(tuple(_claim_from_message(claim) for claim in message.claims))
+
+
+def _claim_from_message(message: pb.LinkClaim) -> Claim:
+    if message.demand > WHOLE:
+        raise InvalidMessageError("frame.claims.demand", f"is {message.demand}")
+    if not FLOW <= message.flows <= FLOWS_CLAIMED_MOST:
+        raise InvalidMessageError("frame.claims.flows", f"are {message.flows}")
+    way = LinkWay(message.link, message.backward, message.address)
+    return Claim(way, message.demand, message.flows)
 
 
 def _packet_from_message(message: pb.PacketArrived) -> Packet:

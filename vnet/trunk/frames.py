@@ -1,7 +1,8 @@
 """What two nodes say to each other, as values.
 
-Owns the frames and what is in them. Addresses are IPv4 as numbers, as the kernel has them. Frames
-that are made for every few bytes are plain classes with slots, immutable by habit.
+Owns the frames and what is in them, and the units of the latter. Addresses are IPv4 as numbers, as
+the kernel has them. Frames that are made for every few bytes are plain classes with slots,
+immutable by habit.
 """
 
 from __future__ import annotations
@@ -122,7 +123,46 @@ class Packet:
     elapsed_ns: int = 0
 
 
-Frame: TypeAlias = Data | Window | Opened | Accepted | Finished | Reset | Asked | Answered | Packet
+WHOLE = 1 << 20
+"""Parts of a link's rate that shares and demands are counted in."""
+FLOW = 1 << 8
+"""Parts of a flow: numbers of flows are means."""
+FLOWS_CLAIMED_MOST = 1 << 24
+"""More than any queue holds packets."""
+CLAIMS_MOST = 4096
+"""Of one node at a time."""
+
+
+class LinkWay(NamedTuple):
+    """One direction of a link, or an interface's own link."""
+
+    link: str
+    """Its name; empty of an interface's own."""
+    backward: bool
+    address: int
+    """Of the interface; 0 of a link that has a name."""
+
+
+class Claim(NamedTuple):
+    """What a node wants of a link."""
+
+    way: LinkWay
+    demand: int
+    """Parts of `WHOLE` that it uses; `WHOLE` for all that it can get."""
+    flows: int
+    """In parts of `FLOW`, and one at least."""
+
+
+@dataclass(slots=True)
+class Claims:
+    """All that a node wants now of links with rates."""
+
+    claims: tuple[Claim, ...]
+
+
+Frame: TypeAlias = (
+    Data | Window | Opened | Accepted | Finished | Reset | Asked | Answered | Packet | Claims
+)
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from enum import Enum
 
 from vnet.trunk.errors import PeerRefusedError
 
-VERSION = 1
+VERSION = 2
 NONCE_BYTES = 32
 
 

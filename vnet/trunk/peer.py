@@ -22,6 +22,7 @@ from vnet.tasks import TaskOwner
 from vnet.trunk.carrier import Carrier
 from vnet.trunk.errors import PeerRefusedError, ProtocolError
 from vnet.trunk.frames import Reason
+from vnet.trunk.outgoing import Outgoing
 from vnet.trunk.session import Session
 from vnet.trunk.settings import PeerSpec, PeerStatus
 from vnet.trunk.stream import (
@@ -36,6 +37,7 @@ from vnet.trunk.stream import (
 
 if TYPE_CHECKING:
     from vnet.host import Watches
+    from vnet.trunk.frames import Claims
     from vnet.trunk.session import Position
     from vnet.trunk.switch import TrunkSwitch
 
@@ -57,6 +59,7 @@ class PeerLink:
         open_channel: Callable[[PeerSpec], aio.Channel],
         *,
         is_owner: Callable[[str, int], bool],
+        hear: Callable[[str, Claims], None],
         outage_s: float,
     ) -> None:
         """Prepare a trunk; nothing is dialled before `start`.
@@ -68,6 +71,7 @@ class PeerLink:
             watches: Tells what can be read and written.
             open_channel: Makes a channel to a node.
             is_owner: Whether pods of a node may speak from an address.
+            hear: Takes what a node wants of links.
             outage_s: How long flows outlive a broken trunk.
         """
         self.spec = spec
@@ -75,7 +79,7 @@ class PeerLink:
         self._open_channel = open_channel
         self._outage_s = outage_s
         self._loop = asyncio.get_running_loop()
-        self._wake = asyncio.Event()
+        self._outgoing: Outgoing | None = None
         self._dials = identity.node < spec.name
         self._session = Session(is_first=self._dials, incarnation=secrets.randbits(63) | 1)
         self.carrier = Carrier(
@@ -83,7 +87,8 @@ class PeerLink:
             switch,
             watches,
             lambda address: is_owner(self.spec.name, address),
-            self._wake.set,
+            self._wake,
+            lambda claims: hear(self.spec.name, claims),
         )
         self._tasks = TaskOwner()
         self._conversation: asyncio.Task[None] | None = None
@@ -95,15 +100,24 @@ class PeerLink:
         """What is known of the other node."""
         return PeerStatus(
             name=self.spec.name,
-            connected=self._session.streaming,
-            reason="" if self._session.streaming else self._reason,
+            connected=self.is_connected,
+            reason="" if self.is_connected else self._reason,
             flows=len(self._session.flows),
         )
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a stream."""
+        return self._session.streaming
 
     def start(self) -> None:
         """Begin to dial, if this is the side that does."""
         if self._dials:
             self._tasks.spawn(self._keep_dialling(), f"trunk to {self.spec.name}")
+
+    def _wake(self) -> None:
+        if self._outgoing is not None:
+            self._outgoing.wake()
 
     async def close(self) -> None:
         """End the stream and every flow."""
@@ -180,8 +194,9 @@ class PeerLink:
     async def _converse(self, wire: Wire, greeting: Awaitable[None] | None = None) -> None:
         """Carry batches until the stream ends, or another takes its place."""
         self._online()
+        outgoing = self._outgoing = Outgoing(wire, self.carrier)
         conversation = self._loop.create_task(
-            converse(wire, self._session, self.carrier, self._wake, greeting),
+            converse(wire, self._session, self.carrier, outgoing, greeting),
             name=f"trunk with {self.spec.name}",
         )
         self._conversation = conversation

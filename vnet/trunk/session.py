@@ -23,6 +23,7 @@ from vnet.trunk.frames import (
     Asked,
     Batch,
     Buffers,
+    Claims,
     Data,
     Ends,
     Finished,
@@ -103,8 +104,12 @@ class Aborted:
 
 
 Happening: TypeAlias = (
-    Arrived | Established | Received | Credited | Aborted | Asked | Answered | Packet
+    Arrived | Established | Received | Credited | Aborted | Asked | Answered | Packet | Claims
 )
+
+
+Unordered: TypeAlias = Packet | Asked | Answered | Claims
+"""What belongs to no flow."""
 
 
 class Session:
@@ -186,7 +191,7 @@ class Session:
             self._say(Window(flow.id, increment))
         self._settle(flow)
 
-    def say(self, frame: Packet | Asked | Answered) -> None:
+    def say(self, frame: Unordered) -> None:
         """Send what belongs to no flow; it is lost while there is no stream, or no room."""
         size = _size(frame)
         if self.streaming and self._packet_bytes + size <= PACKETS_MOST_BYTES:
@@ -290,7 +295,7 @@ class Session:
             self._handle_data(frame, happenings)
         elif isinstance(frame, Window):
             self._handle_window(frame, happenings)
-        elif isinstance(frame, (Packet, Asked, Answered)):
+        elif isinstance(frame, Unordered):
             happenings.append(frame)
         elif isinstance(frame, Opened):
             self._handle_opened(frame, happenings)
@@ -394,7 +399,7 @@ class Session:
         waiting, self._frames = self._frames, []
         self._pending_bytes = self._packet_bytes = 0
         for frame in waiting:
-            if not isinstance(frame, (Packet, Asked, Answered)):
+            if not isinstance(frame, Unordered):
                 self._say(frame)
 
     def give_up(self, reason: Reason) -> list[Happening]:
@@ -420,4 +425,6 @@ def _size(frame: Frame) -> int:
     """What a frame counts."""
     if isinstance(frame, Data):
         return len(frame.data) + FRAME_BYTES
+    if isinstance(frame, Claims):
+        return len(frame.claims) * FRAME_BYTES + FRAME_BYTES
     return len(frame.payload) + FRAME_BYTES if isinstance(frame, Packet) else FRAME_BYTES

@@ -1,15 +1,16 @@
 """What a trunk needs of a fabric.
 
-Owns the protocol and its values only; the engine implements it over the kernel. Calls never block.
+Owns the protocols and its values only; the engine implements it over the kernel. Calls never block.
 Addresses are IPv4 as numbers; failures are `OSError` with Linux's numbers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from vnet.trunk.frames import Asked, Buffers, Ends, Packet, Reason
+from vnet.trunk.frames import Asked, Buffers, Ends, LinkWay, Packet, Reason
+from vnet.trunk.shares import LinkUse
 
 
 class TrunkDescriptors(NamedTuple):
@@ -30,6 +31,19 @@ class RemoteConnect(NamedTuple):
     ends: Ends
     buffers: Buffers
     """Of the client."""
+
+
+class LinkSwitch(Protocol):
+    """The links of a fabric that have rates, which nodes share."""
+
+    def has_rates(self) -> bool:
+        """Whether there are any."""
+
+    def take_uses(self) -> list[LinkUse]:
+        """Say what was sent over which since the last time."""
+
+    def limit(self, shares: Mapping[LinkWay, int]) -> None:
+        """Have no more than these parts of `WHOLE` of their rates; who is not there is left out."""
 
 
 class TrunkSwitch(Protocol):
@@ -98,11 +112,15 @@ class TrunkSwitch(Protocol):
             OSError: The pod has closed its end (EPIPE), or reset the connection.
         """
 
-    def expect_tokens(self) -> None:
-        """Say that `wait_briefly` is about to be called, which gets all tokens from now on."""
+    def exchange(self, descriptor: int, data: bytes, room: int, ns: int) -> tuple[int, bytes]:
+        """Give bytes, and keep the loop waiting, so long at most, for up to `room` bytes of answer.
 
-    def wait_briefly(self, ns: int) -> Sequence[int]:
-        """Wait for watches that fire, so long at most, and keep the loop waiting; their tokens."""
+        Returns how many were taken, and the answer: empty when there is none yet. Nothing is waited
+        for unless all were taken; otherwise a watch for reading is gone then.
+
+        Raises:
+            OSError: As of `write_arrived`.
+        """
 
     def shutdown_write(self, descriptor: int) -> None:
         """Send no more; the pod sees the end of the stream."""

@@ -24,11 +24,12 @@ from vnet.trunk.settings import (
     check_settings,
     find_owners,
 )
+from vnet.trunk.sharing import LinkSharing
 from vnet.trunk.stream import Identity, listen_greeting
 
 if TYPE_CHECKING:
     from vnet.host import Watches
-    from vnet.trunk.switch import TrunkDescriptors, TrunkSwitch
+    from vnet.trunk.switch import LinkSwitch, TrunkDescriptors, TrunkSwitch
 
 BATCH = 256
 """Records, connects and connections that are taken in one turn of the loop."""
@@ -38,11 +39,14 @@ SOCKETS_MOST = 1 << 17
 class Trunk:
     """All trunks of one node; closed until `open`."""
 
-    def __init__(self, switch: TrunkSwitch, watches: Watches, fabric_bytes: int) -> None:
+    def __init__(
+        self, switch: TrunkSwitch, links: LinkSwitch, watches: Watches, fabric_bytes: int
+    ) -> None:
         """Prepare.
 
         Args:
             switch: The fabric.
+            links: Its links, which nodes share.
             watches: Tells what is to be taken from it.
             fabric_bytes: Its size; what comes from elsewhere may take a quarter.
         """
@@ -57,6 +61,7 @@ class Trunk:
         self._attached: dict[int, RemoteInterface] = {}
         self._address = ""
         self._leaving = TaskOwner()
+        self.sharing = LinkSharing(links, self._links)
 
     async def open(self, settings: TrunkSettings) -> str:
         """Listen for other nodes; where.
@@ -76,6 +81,7 @@ class Trunk:
         self._settings = settings
         self._descriptors = self._switch.open_trunk(self._byte_limit, SOCKETS_MOST)
         self._watch_all(self._descriptors)
+        self.sharing.start()
         return self._address
 
     def set_peers(self, peers: Sequence[PeerSpec]) -> None:
@@ -133,6 +139,7 @@ class Trunk:
             self._watches,
             lambda peer: open_channel(peer, settings),
             is_owner=self._is_owner,
+            hear=self.sharing.hear,
             outage_s=settings.outage_s,
         )
 
@@ -147,6 +154,7 @@ class Trunk:
 
     async def close(self) -> None:
         """End every flow and stream."""
+        await self.sharing.stop()
         for link in self._links.values():
             self._leaving.spawn(link.close(), f"end of the trunk to {link.spec.name}")
         await self._leaving.wait()

@@ -11,6 +11,7 @@ from math import exp, log, sqrt
 from statistics import fmean
 
 from tests.bench.cases import Report, Side
+from tests.bench.nodes import two_nodes
 from tests.bench.rows import Bound, Row
 from tests.bench.sampling import span
 from tests.bench.scenes import Cell, run_cells
@@ -33,7 +34,7 @@ LARGE_WINDOW = 1 << 20
 
 
 def measure() -> list[Row]:
-    return [*_tcp_rows(), *_rate_rows(), _fairness_row(), _delay_row()]
+    return [*_tcp_rows(), *_rate_rows(), _fairness_row(), *_shared_rows(), _delay_row()]
 
 
 def _transfer(link: LinkParameters, window: int, seconds: float = SECONDS) -> Cell:
@@ -139,11 +140,38 @@ def _fairness_row() -> Row:
     return Row(
         name=f"{FLOWS} TCP streams on one link, Jain's index",
         unit="",
-        value=sum(rates) ** 2 / (FLOWS * sum(rate**2 for rate in rates)),
+        value=_jain(rates),
         bound=Bound(0.95, at_least=True),
         spread=span(rates),
         note=f"sum {sum(rates) / _goodput(RATE_BIT_S):.3f} of the rate",
     )
+
+
+def _shared_rows() -> list[Row]:
+    link = LinkParameters(delay_ns=10 * MS, rate_bit_s=RATE_BIT_S)
+    with two_nodes() as nodes:
+        cells = [_transfer(link, LARGE_WINDOW)] * (FLOWS // 2)
+        rates = [_bytes_per_second(report) for report in nodes.run_cells_on_each(cells)]
+    return [
+        Row(
+            name=f"rate of a link that pods of two nodes share, {FLOWS} TCP streams, off by",
+            unit="%",
+            value=abs(sum(rates) / _goodput(RATE_BIT_S) - 1) * 100,
+            bound=Bound(5.0, at_least=False),
+            note="half of the streams on each node",
+        ),
+        Row(
+            name="the same, Jain's index",
+            unit="",
+            value=_jain(rates),
+            bound=Bound(0.95, at_least=True),
+            spread=span(rates),
+        ),
+    ]
+
+
+def _jain(rates: list[float]) -> float:
+    return sum(rates) ** 2 / (len(rates) * sum(rate**2 for rate in rates))
 
 
 def _delay_row() -> Row:

@@ -10,8 +10,16 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from vnet.trunk.flow import Flow, FlowState
-from vnet.trunk.frames import Answered, Asked, Batch, Buffers, Ends, Packet, Reason
-from vnet.trunk.session import Aborted, Arrived, Established, Happening, Received, Session
+from vnet.trunk.frames import Answered, Asked, Batch, Buffers, Claims, Ends, Packet, Reason
+from vnet.trunk.session import (
+    Aborted,
+    Arrived,
+    Established,
+    Happening,
+    Received,
+    Session,
+    Unordered,
+)
 
 BUFFERS = Buffers(1 << 20, 1 << 20)
 SMALL = Buffers(4096, 1024)
@@ -35,7 +43,7 @@ class Side:
     def __init__(self, *, is_first: bool, incarnation: int) -> None:
         self.session = Session(is_first=is_first, incarnation=incarnation)
         self.streams: dict[int, Stream] = {}
-        self.packets: list[Packet | Asked | Answered] = []
+        self.packets: list[Unordered] = []
 
     def open(self, buffers: Buffers = BUFFERS) -> Stream:
         flow = self.session.open(ENDS, buffers)
@@ -81,7 +89,7 @@ class Side:
                     self.streams[flow.id].aborted = reason
                 case Received(flow):
                     assert flow.unwritten or flow.peer_finished
-                case Packet() | Asked() | Answered():
+                case Packet() | Asked() | Answered() | Claims():
                     self.packets.append(happening)
                 case Established(flow, buffers):
                     assert buffers == SMALL

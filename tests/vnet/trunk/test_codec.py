@@ -11,16 +11,23 @@ from protos.vnet.v1 import trunk_pb2 as pb
 from vnet.errors import InvalidMessageError
 from vnet.trunk import codec
 from vnet.trunk.frames import (
+    CLAIMS_MOST,
+    FLOW,
+    FLOWS_CLAIMED_MOST,
     ICMP,
     UDP,
+    WHOLE,
     Accepted,
     Answered,
     Asked,
     Batch,
     Buffers,
+    Claim,
+    Claims,
     Data,
     Ends,
     Finished,
+    LinkWay,
     Opened,
     Packet,
     Reason,
@@ -50,6 +57,13 @@ echoes = st.builds(
     st.sampled_from([0, ICMP, UDP]),
     u64,
 )
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+claims = st.builds(
+    Claim,
+    st.builds(LinkWay, texts, st.booleans(), u32),
+    st.integers(0, WHOLE),
+    st.integers(FLOW, FLOWS_CLAIMED_MOST),
+)
 frames = st.one_of(
     st.builds(Data, u64, payloads),
     st.builds(Window, u64, u64),
@@ -61,9 +75,9 @@ frames = st.one_of(
     st.builds(Answered, ends, st.none() | reasons, buffers),
     st.builds(Packet, st.just(UDP), ends, payloads, st.booleans(), u32),
     echoes,
+    st.builds(Claims, st.lists(claims, max_size=5).map(tuple)),
 )
 batches = st.builds(Batch, u64, u64, st.lists(frames, max_size=8))
-texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
 
 def sent(message: pb.TrunkMessage) -> pb.TrunkMessage:
@@ -135,6 +149,10 @@ END = pb.FlowEnd(address=1, port=80)
                 echo=pb.EchoStep(refused=6),
             )
         ),
+        pb.Frame(claims=pb.LinkClaims(claims=[pb.LinkClaim(link="a", demand=1)])),
+        pb.Frame(claims=pb.LinkClaims(claims=[pb.LinkClaim(demand=WHOLE + 1, flows=FLOW)])),
+        pb.Frame(claims=pb.LinkClaims(claims=[pb.LinkClaim(flows=FLOWS_CLAIMED_MOST + 1)])),
+        pb.Frame(claims=pb.LinkClaims(claims=[pb.LinkClaim(flows=FLOW)] * (CLAIMS_MOST + 1))),
     ],
 )
 def test_a_frame_that_cannot_be_is_refused(frame: pb.Frame) -> None:

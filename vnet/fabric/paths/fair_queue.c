@@ -19,6 +19,7 @@ static void flow_begin(struct fair_queue *queue, struct packet **link, struct pa
 	packet->backlog.packets = 1;
 	packet->backlog.deficit = (i32)MIN(packet->size, FIRST_DEFICIT);
 	*link = packet;
+	queue->flow_count++;
 	last->backlog.after = packet;
 	turn->backlog.before = packet;
 	queue->turn = turn;
@@ -51,6 +52,8 @@ static void flow_shift(struct fair_queue *queue, struct packet *first)
 			next->backlog.after = next->backlog.before = next;
 	}
 	*link = next ? next : place.chain;
+	if (!next)
+		queue->flow_count--;
 	if (place.after != first) {
 		place.after->backlog.before = next ? next : place.before;
 		place.before->backlog.after = next ? next : place.after;

@@ -11,7 +11,7 @@
 
 struct fair_queue {
 	struct packet *turn; /* the first packet of the flow whose turn it is; NULL when empty */
-	u32 packets;
+	u32 packets, flow_count;
 	struct packet *flows[FAIR_QUEUE_BUCKETS]; /* first packets, by the flow's key */
 };
 

@@ -3,7 +3,6 @@
 #include "vnet/fabric/errno.h"
 
 #define GROUP_BUCKETS 1024u
-#define WIRE_BUCKETS 1024u
 #define ROUTE_BUCKETS 4096u
 
 static u64 faults[FAULT_KINDS]; /* by kind, a bit for each fault */
@@ -172,6 +171,11 @@ static struct wire **wire_link(u32 id)
 struct wire *wire_find(u32 id)
 {
 	return *wire_link(id);
+}
+
+struct wire *wire_first(u32 bucket)
+{
+	return wires[bucket];
 }
 
 void wires_forget_captures(u32 mask)

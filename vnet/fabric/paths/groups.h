@@ -11,6 +11,7 @@
 
 #define HOPS_MOST 16u /* links of a route */
 #define FAULTS_MOST 64u
+#define WIRE_BUCKETS 1024u
 
 /* Interfaces that share routes and policies. */
 struct group {
@@ -46,6 +47,8 @@ enum fault_kind { FAULT_NONE = 0, FAULT_CUT, FAULT_HOLD };
 
 struct group *group_find(u32 id);
 struct wire *wire_find(u32 id);
+/* The first of a bucket; others follow by `next`. */
+struct wire *wire_first(u32 bucket);
 /* Captures in `mask` listen to no link any more. */
 void wires_forget_captures(u32 mask);
 struct route_entry *route_entry_find(u32 source, u32 target);

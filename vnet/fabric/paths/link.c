@@ -21,6 +21,8 @@ struct link *link_create(u32 number, u32 direction, const struct link_parameters
 	link->number = number;
 	link->direction = direction;
 	link->sent.kind = EVENT_LINK;
+	link->share = LINK_WHOLE;
+	link->idled = true;
 	link->parameters = *parameters;
 	return link;
 }
@@ -161,10 +163,20 @@ static bool link_delay(struct link *link, struct packet *packet, u64 now)
 	return false;
 }
 
+/* A share leaves something, however small. */
+static u64 part_of(const struct link *link, u64 whole)
+{
+	return MAX(whole * link->share / LINK_WHOLE, 1ull);
+}
+
 static void transmit(struct link *link, struct packet *packet, u64 now)
 {
 	u32 pieces = MAX(fragments_of(link, packet), 1u);
-	u64 bytes = packet->size + (u64)(pieces - 1) * IPV4_HEADER_SIZE, rate = link->parameters.rate;
+	u64 bytes = packet->size + (u64)(pieces - 1) * IPV4_HEADER_SIZE;
+	u64 rate = part_of(link, link->parameters.rate);
+	u32 mark = packet->flow_key * 2654435761u >> 24;
+	link->sent_bytes += bytes;
+	link->flow_marks[mark / 64] |= 1ull << mark % 64;
 	u64 time = bytes * 8 * NSEC_PER_SEC + link->remainder;
 	link->remainder = time % rate;
 	link->sending = packet;
@@ -177,11 +189,12 @@ static void queue_drop(struct link *link, struct packet *packet, u64 now)
 	drop(link, packet, now, CAPTURE_QUEUE_FULL);
 }
 
+/* A queue that is too long since the share of it became smaller does not grow; it is not cut. */
 static bool link_queue(struct link *link, struct packet *packet, u64 now)
 {
 	if (link->sending) {
 		fair_queue_put(&link->queue, packet);
-		if (link->queue.packets > link->parameters.queue_packets)
+		if (link->queue.packets > part_of(link, link->parameters.queue_packets))
 			queue_drop(link, fair_queue_take_longest(&link->queue), now);
 		link->statistics.queued_most = MAX(link->statistics.queued_most, link->queue.packets);
 		return false;
@@ -199,7 +212,37 @@ struct packet *link_sent(struct link *link, u64 now)
 	link->sending = NULL;
 	if (next)
 		transmit(link, next, now);
+	else
+		link->idled = true;
 	return link_delay(link, packet, now) ? packet : NULL;
+}
+
+void link_limit(struct link *link, u32 share)
+{
+	if (link->share != share)
+		link->remainder = 0;
+	link->share = MIN(MAX(share, 1u), LINK_WHOLE);
+}
+
+bool link_take_use(struct link *link, struct link_use *use)
+{
+	bool busy = link->sending && !link->idled;
+	u32 marks = 0;
+	for (u32 i = 0; i < COUNT_OF(link->flow_marks); i++) {
+		marks += (u32)__builtin_popcountll(link->flow_marks[i]);
+		link->flow_marks[i] = 0;
+	}
+	*use = (struct link_use){
+		.bytes = link->sent_bytes - link->taken_bytes,
+		.rate = link->parameters.rate,
+		.direction = link->direction,
+		.flows = link->queue.flow_count,
+		.marks = marks,
+		.busy = busy,
+	};
+	link->taken_bytes = link->sent_bytes;
+	link->idled = !link->sending;
+	return use->rate && (use->bytes || link->sending);
 }
 
 static void duplicate(struct link *link, const struct packet *packet, u64 now)

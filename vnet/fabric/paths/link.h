@@ -15,6 +15,8 @@
 #define LINK_MOST_MTU 65535u
 #define LINK_MOST_DELAY (3600 * NSEC_PER_SEC) /* of the mean and of the jitter */
 #define LINK_MOST_RATE 1000000000000ull       /* bits a second */
+#define LINK_FLOW_MARKS 256u
+#define LINK_WHOLE (1u << 20)                 /* what shares of a rate are parts of */
 
 /* Probabilities are in units of 2^-32; UINT32_MAX is always. The node writes this structure. */
 struct link_parameters {
@@ -38,6 +40,18 @@ struct link_statistics {
 	u32 queued, queued_most;
 };
 
+/* What a link with a rate has done since this was last asked. The node reads this structure. */
+struct link_use {
+	u64 bytes;     /* put on the wire */
+	u64 rate;      /* all of it, bits a second */
+	u32 id;        /* of the wire; the address of an access link */
+	u32 direction;
+	u32 flows;     /* that have packets here now */
+	u32 marks;     /* of LINK_FLOW_MARKS, one for each flow that sent something, but that some share one */
+	u32 busy;      /* whether something was being sent all the time */
+	u32 padding;
+};
+
 struct link {
 	u32 references;
 	u32 number;    /* for its luck: the same in every run of a topology */
@@ -46,6 +60,10 @@ struct link {
 	bool bad;      /* Gilbert and Elliott's state */
 	u64 index;     /* of the next packet, for its luck */
 	u64 remainder; /* of the last packet's time on the wire, in 1/rate ns */
+	u32 share;     /* of the rate and the queue; other nodes have the rest */
+	bool idled;    /* nothing was being sent, at some time since its use was last taken */
+	u64 flow_marks[LINK_FLOW_MARKS / 64]; /* since then */
+	u64 sent_bytes, taken_bytes; /* that were put on the wire; when its use was last taken */
 	struct event sent; /* when `sending` has been sent */
 	struct packet *sending;
 	struct fair_queue queue;
@@ -68,6 +86,10 @@ void link_configure(struct link *link, const struct link_parameters *parameters,
 void link_remove(struct link *link);
 /* Whether packets pass as if the link were not there. */
 bool link_transparent(const struct link *link);
+/* Have only so many parts of LINK_WHOLE of the rate from now on, 1 at least. */
+void link_limit(struct link *link, u32 share);
+/* False when it has no rate, or nothing was sent and nothing is. `id` is for the caller to say. */
+bool link_take_use(struct link *link, struct link_use *use);
 /* Add what the link has done; of what has been waiting at most, take the larger. */
 void link_add_statistics(const struct link *link, struct link_statistics *sum);
 
