@@ -54,8 +54,12 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 15.0
 """How long a call waits for a node that does not answer to be found lost; then it has failed."""
+RETURN_S = 60.0
+"""How long a boot waits for a node where all are lost."""
 MOVE_S = 30.0
 """How long a drain waits for a pod to be ready on its new node before it moves the next one."""
+CLOCK_TICK_S = 1e-6
+"""What tells two lines' times apart."""
 _T = TypeVar("_T")
 
 
@@ -98,10 +102,6 @@ class Fleet:
     def members(self) -> list[Member]:
         """The nodes that belong to it."""
         return list(self._members.values())
-
-    async def wait_joined(self) -> None:
-        """Wait until there has been a node."""
-        await self._joined.wait()
 
     async def fail(self, error: OrchestratorError) -> None:
         """Have all who watch know that all nodes are lost."""
@@ -162,6 +162,8 @@ class Fleet:
         member.leave(reason)
         async with self._turn:
             del self._members[name]
+            if not self._members:
+                self._joined.clear()
             self._streams.leave(member)
             pods = self.assignments.leave(name)
             self._portals.leave(member)
@@ -311,7 +313,11 @@ class Fleet:
         """Boot a pod on its node; an event tells when its guest runs.
 
         When the node is lost meanwhile, another event tells that the pod has to be booted again.
+        When there is none at all, one is waited for: nodes that end are started again.
         """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(RETURN_S):
+                await self._joined.wait()
         async with self._turn:
             node = self.assignments.admit(spec)
             self._specs[spec.name] = spec
@@ -413,13 +419,15 @@ class Fleet:
         """Read logs; what was written on several nodes comes in the order of time."""
         wanted, of = frozenset(pods), frozenset(services)
 
-        def read(member: Member) -> AsyncGenerator[tuple[LogLines, int], None]:
+        def read(
+            member: Member, latest: tuple[LogLines, int] | None
+        ) -> AsyncGenerator[tuple[LogLines, int], None]:
             return member.client.logs(
                 follow=follow,
                 pods=wanted,
                 services=of,
-                tail=tail,
-                since_s=since_s,
+                tail=tail if latest is None else None,
+                since_s=since_s if latest is None else latest[0].time_s + CLOCK_TICK_S,
                 until_s=until_s,
             )
 
