@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _REQUEST = struct.Struct("<IIIIQQ")
 FIRST_PREOPEN = 3
-NET, PROC = "/net", "/proc"
+NET, PROC, DEV = "/net", "/proc", "/dev"
 
 
 class MountFlag(IntFlag):
@@ -42,9 +42,10 @@ class MountFlag(IntFlag):
     FRESH = 128
     LAYER = 256
     CHANGED = 512
+    DEV = 1024
 
 
-OF_THE_KERNEL = MountFlag.NET | MountFlag.PROC
+OF_THE_KERNEL = MountFlag.NET | MountFlag.PROC | MountFlag.DEV
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,11 +103,14 @@ class MountTable:
 
 def mount_table(spec: PodSpec, folders: PodFolders | None) -> MountTable:
     """List the mounts of a pod; the kernel's are last, so that all others are opened in a row."""
-    kernel = (
+    kernel = [
         MountEntry(target=NET, flags=MountFlag.NET),
         MountEntry(target=PROC, flags=MountFlag.PROC),
-    )
-    return MountTable((*_rows(spec, folders), *kernel))
+    ]
+    own = tuple(_rows(spec, folders))
+    if folders and not any(entry.target == DEV for entry in own):
+        kernel.append(MountEntry(target=DEV, flags=MountFlag.DEV))
+    return MountTable((*own, *kernel))
 
 
 def _flags(mount: Mount, *, is_lower: bool, changed: frozenset[str]) -> MountFlag:

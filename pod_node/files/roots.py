@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING
 from pod_node.files import beneath
 from pod_node.files.errors import DiskFullError, FolderError
 from pod_node.files.layers import is_hidden, lower_layers, names_of
+from pod_node.files.lock_folders import clear_lock_folders
 from pod_node.files.values import BLOCK_BYTES, DiskFolder, DiskUsage, PodFolders, blocks_of
+from pod_node.lock import VOLUMES
 from vnet.addresses import gateway_of
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 MEMORY = Path("/dev/shm")
 _ROOTS = "roots"
 _ASIDE = ".removed-"
-_FOLDERS = ("tmp", "etc", "root", "net", "proc")
+_FOLDERS = ("tmp", "etc", "root", "net", "proc", "dev")
 """What every fresh root has, beside the targets of mounts."""
 _PASSWD = b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"
 _GROUP = b"root:x:0:\nnogroup:x:65534:\n"
@@ -56,7 +58,9 @@ def memory_folder(state: Path, memory: Path = MEMORY) -> Path:
 
 
 def remove_roots(state: Path, memory: Path = MEMORY) -> None:
-    """Remove what the pods of a deployment wrote, none of which runs."""
+    """Remove what the pods of a deployment wrote, none of which runs, and locks that they held."""
+    if (state / _ROOTS).exists():
+        clear_lock_folders(state / VOLUMES)
     for folder in (state / _ROOTS, memory_folder(state, memory)):
         shutil.rmtree(folder, ignore_errors=True)
 

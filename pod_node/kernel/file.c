@@ -1,6 +1,7 @@
 #include "pod_node/kernel/file.h"
 
 #include "pod_node/kernel/description.h"
+#include "pod_node/kernel/dev.h"
 #include "pod_node/kernel/listing.h"
 #include "pod_node/kernel/pids.h"
 #include "pod_node/kernel/spawn.h"
@@ -103,6 +104,10 @@ void file_release(struct file *file)
 	case FILE_SPAWNS: spawns_close(); break;
 	case FILE_NULL:
 	case FILE_HOST: forget_host_file(file); break;
+	case FILE_ZERO:
+	case FILE_FULL:
+	case FILE_RANDOM:
+	case FILE_DEV_DIRECTORY:
 	case FILE_PROC_DIRECTORY:
 	case FILE_NET_DIRECTORY: break;
 	}
@@ -204,6 +209,10 @@ int file_inherit(struct descriptors *table, struct file *file, struct file **inh
 	case FILE_PIPE_WRITER:
 	case FILE_NET_DIRECTORY:
 	case FILE_PROC_DIRECTORY:
+	case FILE_DEV_DIRECTORY:
+	case FILE_ZERO:
+	case FILE_FULL:
+	case FILE_RANDOM:
 	case FILE_NULL:
 	case FILE_EXIT: *inherited = file_hold(file); return 0;
 	default: return -E_OPNOTSUPP;
@@ -220,9 +229,13 @@ i32 file_read(struct file *file, uaddr to, u32 size, bool wait, bool peek)
 	case FILE_CONTROL: return text_read(file->text, to, size);
 	case FILE_CAPTURE: return tap_read(file->capture, to, size);
 	case FILE_NULL: return 0;
+	case FILE_ZERO:
+	case FILE_FULL:
+	case FILE_RANDOM: return dev_read(file, to, size);
 	case FILE_SPAWN:
 	case FILE_EXIT:
 	case FILE_SIGNALS: return proc_read(file, to, size, wait);
+	case FILE_DEV_DIRECTORY:
 	case FILE_PROC_DIRECTORY:
 	case FILE_NET_DIRECTORY: return -E_ISDIR;
 	default: return -E_BADF;
@@ -234,8 +247,12 @@ i32 file_write(struct file *file, uaddr from, u32 size, bool wait)
 	switch (file->kind) {
 	case FILE_SOCKET: return socket_write(file->socket, from, size, wait);
 	case FILE_PIPE_WRITER: return pipe_write(&file->pipe->stream, from, size, wait);
+	case FILE_ZERO:
+	case FILE_RANDOM:
 	case FILE_NULL: return (i32)size;
+	case FILE_FULL: return -E_NOSPC;
 	case FILE_SPAWN: return proc_write(file, from, size);
+	case FILE_DEV_DIRECTORY:
 	case FILE_PROC_DIRECTORY:
 	case FILE_NET_DIRECTORY: return -E_ISDIR;
 	default: return -E_BADF;

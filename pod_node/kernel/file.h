@@ -29,6 +29,10 @@ enum file_kind {
 	FILE_NULL,           /* /proc/null, as /dev/null */
 	FILE_EXIT,           /* /proc/PID/exit: readable when the process has ended */
 	FILE_SIGNALS,        /* /proc/signals: readable when a caught signal has come */
+	FILE_DEV_DIRECTORY,  /* /dev, as the next three */
+	FILE_ZERO,
+	FILE_FULL,
+	FILE_RANDOM,
 	FILE_SPAWNS,         /* the host's: readable when there is a process to be started */
 };
 
@@ -82,6 +86,12 @@ struct file {
 	u32 engine_flags;           /* FILE_HOST: those that the engine's file has, of one that is shared */
 	struct waiter *watches; /* two, when the host watches it: for reading and for writing */
 };
+
+static inline bool file_is_kernel_directory(const struct file *file)
+{
+	return file->kind == FILE_NET_DIRECTORY || file->kind == FILE_PROC_DIRECTORY ||
+	       file->kind == FILE_DEV_DIRECTORY;
+}
 
 struct descriptors {
 	struct file **files;

@@ -231,15 +231,6 @@ static bool move_to(struct listing *listing, u64 number)
 	return listing->at < listing->used;
 }
 
-/* As much of `from` as there is room for. */
-static u32 put(uaddr buffer, u32 length, u32 *done, const void *from, u32 size)
-{
-	u32 moved = MIN(size, length - *done);
-	user_copy_out(buffer + *done, from, moved);
-	*done += moved;
-	return moved == size;
-}
-
 u32 listing_read(struct file *file, uaddr buffer, u32 length, u64 cookie, uaddr used)
 {
 	u32 done = 0;
@@ -257,8 +248,7 @@ u32 listing_read(struct file *file, uaddr buffer, u32 length, u64 cookie, uaddr 
 		head.inode = listed->inode;
 		head.name_length = listed->length;
 		head.filetype = (u8)listed->filetype;
-		if (put(buffer, length, &done, &head, sizeof(head)))
-			put(buffer, length, &done, listed->name, listed->length);
+		done += wasi_put_dirent(buffer + done, length - done, &head, listed->name);
 	}
 	return guest_store_u32(used, done) ? WASI_SUCCESS : WASI_FAULT;
 }

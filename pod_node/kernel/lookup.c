@@ -413,7 +413,7 @@ u32 lookup_begin(struct lookup *at, u32 fd, struct span path, u32 how)
 	at->how = how;
 	if (!file)
 		return WASI_BADF;
-	if (file->kind == FILE_NET_DIRECTORY || file->kind == FILE_PROC_DIRECTORY) {
+	if (file_is_kernel_directory(file)) {
 		at->path = path;
 		return WASI_SUCCESS;
 	}

@@ -27,8 +27,9 @@ enum mount_flag {
 	MOUNT_FRESH = 128, /* private; `entry` has all names of its first directory, with slashes between */
 	MOUNT_LAYER = 256,  /* read only, and the lower one of a union whose upper one is the root */
 	MOUNT_CHANGED = 512, /* a layer that the root has something over */
-	MOUNT_ALL = 1023,
-	MOUNT_KERNEL = MOUNT_NET | MOUNT_PROC, /* no folder of the host */
+	MOUNT_DEV = 1024,    /* /dev, which is reached from the root only */
+	MOUNT_ALL = 2047,
+	MOUNT_KERNEL = MOUNT_NET | MOUNT_PROC | MOUNT_DEV, /* no folder of the host */
 };
 
 struct mount {
@@ -60,6 +61,8 @@ struct mounts {
 	struct mount *upper; /* the root, when there are layers below it */
 	struct lock busy; /* of the union (overlay.h); before that of a disk */
 	struct hidden hidden; /* of the layers */
+	struct lock abandoned_lock;
+	struct lock_folder *abandoned; /* by processes that have ended; under abandoned_lock */
 	u32 count;
 	struct mount list[];
 };

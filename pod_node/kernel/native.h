@@ -34,6 +34,7 @@ NATIVE(fd_seek) u32 native_fd_seek(u32 fd, u64 offset, u32 whence, uaddr positio
 NATIVE(fd_sync) u32 native_fd_sync(u32 fd);
 NATIVE(fd_tell) u32 native_fd_tell(u32 fd, uaddr position);
 NATIVE(fd_write) u32 native_fd_write(u32 fd, uaddr iovs, u32 count, uaddr size);
+NATIVE(random_get) u32 native_random_get(uaddr to, u32 size);
 NATIVE(path_create_directory) u32 native_path_create_directory(u32 fd, uaddr path, u32 length);
 NATIVE(path_filestat_get) u32 native_path_filestat_get(u32 fd, u32 flags, uaddr path, u32 length, uaddr stat);
 NATIVE(path_filestat_set_times)

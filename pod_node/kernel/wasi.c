@@ -59,6 +59,14 @@ u32 wasi_errno(u32 error)
 	return error < COUNT_OF(errno_table) && errno_table[error] ? errno_table[error] : WASI_IO;
 }
 
+u32 wasi_put_dirent(uaddr to, u32 length, const struct wasi_dirent *head, const char *name)
+{
+	u32 first = MIN(length, (u32)sizeof(*head)), rest = MIN(length - first, head->name_length);
+	user_copy_out(to, head, first);
+	user_copy_out(to + first, name, rest);
+	return first + rest;
+}
+
 bool guest_store(uaddr to, const void *value, u32 size)
 {
 	if (!user_range_ok(to, size))

@@ -131,6 +131,9 @@ struct wasi_filestat {
 /* Copy the list in and check every buffer. The number of buffers, or a negative errno. */
 int wasi_read_iovs(uaddr iovs, u32 count, struct wasi_iovec list[WASI_IOVS_MOST]);
 
+/* Put an entry where `length` bytes are left, as much of it as there is room for: how much that is. */
+u32 wasi_put_dirent(uaddr to, u32 length, const struct wasi_dirent *head, const char *name);
+
 /* Store one value at a guest address; false when the guest does not own it. */
 bool guest_store(uaddr to, const void *value, u32 size);
 bool guest_load(void *value, uaddr from, u32 size);

@@ -2,6 +2,7 @@
  * kernel objects answer here. */
 #include "pod_node/kernel/counted.h"
 #include "pod_node/kernel/description.h"
+#include "pod_node/kernel/dev.h"
 #include "pod_node/kernel/listing.h"
 #include "pod_node/kernel/native.h"
 #include "pod_node/kernel/overlay.h"
@@ -15,11 +16,6 @@
 static struct file *file_of(u32 fd)
 {
 	return descriptor_get(&current_process()->descriptors, fd);
-}
-
-static bool is_kernel_directory(const struct file *file)
-{
-	return file->kind == FILE_NET_DIRECTORY || file->kind == FILE_PROC_DIRECTORY;
 }
 
 /* Answer for anything that is not a file of the host: a bad descriptor, or an object that cannot do this. */
@@ -116,7 +112,9 @@ WASI_CALL(fd_tell, (u32 fd, uaddr position), (fd, position))
 WASI_CALL(fd_readdir, (u32 fd, uaddr buffer, u32 length, u64 cookie, uaddr size), (fd, buffer, length, cookie, size))
 {
 	struct file *file = file_of(fd);
-	if (file && is_kernel_directory(file)) /* its names are questions, not entries */
+	if (file && file->kind == FILE_DEV_DIRECTORY)
+		return dev_list(buffer, length, cookie, size);
+	if (file && file_is_kernel_directory(file)) /* its names are questions, not entries */
 		return guest_store_u32(size, 0) ? WASI_SUCCESS : WASI_FAULT;
 	if (file && listing_wanted(file, cookie))
 		return listing_read(file, buffer, length, cookie, size);
@@ -166,6 +164,7 @@ static u8 filetype_of(const struct file *file)
 	switch (file->kind) {
 	case FILE_SOCKET:
 		return file->socket->kind == SOCKET_DATAGRAM ? WASI_FILETYPE_SOCKET_DGRAM : WASI_FILETYPE_SOCKET_STREAM;
+	case FILE_DEV_DIRECTORY:
 	case FILE_PROC_DIRECTORY:
 	case FILE_NET_DIRECTORY: return WASI_FILETYPE_DIRECTORY;
 	case FILE_TEXT:

@@ -2,6 +2,8 @@
 #include "pod_node/kernel/wasi_paths.h"
 
 #include "pod_node/kernel/counted.h"
+#include "pod_node/kernel/dev.h"
+#include "pod_node/kernel/lock_folders.h"
 #include "pod_node/kernel/native.h"
 #include "pod_node/kernel/overlay.h"
 #include "pod_node/kernel/proc.h"
@@ -21,15 +23,20 @@
 		}                                                 \
 	} while (0)
 
-/* In /net or /proc. */
+/* In /net, /proc or /dev. */
 static bool is_kernel(const struct lookup *at)
 {
 	return !at->mount || at->mount->flags & MOUNT_KERNEL;
 }
 
-static bool is_proc(const struct lookup *at)
+/* Which of the kernel's trees it is in: that of the directory where the lookup began, or of the mount. */
+static enum file_kind kernel_tree(const struct lookup *at)
 {
-	return at->mount ? at->mount->flags & MOUNT_PROC : at->from->kind == FILE_PROC_DIRECTORY;
+	if (!at->mount)
+		return at->from->kind;
+	if (at->mount->flags & MOUNT_DEV)
+		return FILE_DEV_DIRECTORY;
+	return at->mount->flags & MOUNT_PROC ? FILE_PROC_DIRECTORY : FILE_NET_DIRECTORY;
 }
 
 static bool is_counted(const struct lookup *at)
@@ -37,7 +44,7 @@ static bool is_counted(const struct lookup *at)
 	return at->mount && at->mount->flags & MOUNT_PRIVATE;
 }
 
-/* The path below /net or /proc, NUL-terminated. */
+/* The path below it, NUL-terminated. */
 static int load_kernel_path(char *path, const struct lookup *at)
 {
 	u32 skip = at->mount && at->mount->flags & MOUNT_KERNEL ? MIN(at->length, at->mount->target_length + 1) : 0;
@@ -52,6 +59,15 @@ static int load_kernel_path(char *path, const struct lookup *at)
 	return 0;
 }
 
+static int open_in_tree(enum file_kind tree, const char *path, bool nonblocking, struct file **file)
+{
+	switch (tree) {
+	case FILE_PROC_DIRECTORY: return proc_open(current_process(), path, nonblocking, file);
+	case FILE_DEV_DIRECTORY: return dev_open(current_process(), path, nonblocking, file);
+	default: return net_open(current_process(), path, nonblocking, file);
+	}
+}
+
 static u32 open_in_kernel(const struct lookup *at, u32 flags, uaddr opened)
 {
 	char text[NET_PATH_MOST];
@@ -59,8 +75,7 @@ static u32 open_in_kernel(const struct lookup *at, u32 flags, uaddr opened)
 	bool nonblocking = flags & WASI_FDFLAGS_NONBLOCK;
 	int result = load_kernel_path(text, at);
 	if (result == 0)
-		result = is_proc(at) ? proc_open(current_process(), text, nonblocking, &file)
-				     : net_open(current_process(), text, nonblocking, &file);
+		result = open_in_tree(kernel_tree(at), text, nonblocking, &file);
 	return result < 0 ? wasi_result(result) : wasi_install(file, opened);
 }
 
@@ -172,6 +187,15 @@ static enum wasi_filetype net_filetype(const char *text)
 	return WASI_FILETYPE_UNKNOWN;
 }
 
+static enum wasi_filetype filetype_in_tree(enum file_kind tree, const char *path)
+{
+	switch (tree) {
+	case FILE_PROC_DIRECTORY: return proc_filetype(current_process(), path);
+	case FILE_DEV_DIRECTORY: return dev_filetype(path);
+	default: return net_filetype(path);
+	}
+}
+
 static u32 stat_in_kernel(const struct lookup *at, uaddr stat)
 {
 	char text[NET_PATH_MOST];
@@ -180,7 +204,7 @@ static u32 stat_in_kernel(const struct lookup *at, uaddr stat)
 		return wasi_result(result);
 	struct wasi_filestat filestat;
 	memset(&filestat, 0, sizeof(filestat));
-	filestat.filetype = (u8)(is_proc(at) ? proc_filetype(current_process(), text) : net_filetype(text));
+	filestat.filetype = (u8)filetype_in_tree(kernel_tree(at), text);
 	if (!filestat.filetype)
 		return WASI_NOENT;
 	filestat.links = 1;
@@ -202,7 +226,7 @@ WASI_CALL(path_filestat_get, (u32 fd, u32 flags, uaddr path, u32 length, uaddr s
 	return lookup_end(&at, error);
 }
 
-/* Begin a call that changes something; nothing below /net and /proc can be made, changed or removed. */
+/* Begin a call that changes something; nothing below /net, /proc and /dev can be made, changed or removed. */
 static u32 begin_change(struct lookup *at, u32 fd, struct span path, u32 how)
 {
 	u32 error = lookup_begin(at, fd, path, how | LOOKUP_WRITE | LOOKUP_CHANGE);
@@ -223,6 +247,8 @@ WASI_CALL(path_create_directory, (u32 fd, uaddr path, u32 length), (fd, path, le
 	struct lookup at = {0};
 	u32 error = begin_change(&at, fd, (struct span){path, length}, LOOKUP_CREATE | LOOKUP_APPEAR);
 	AT_PATH(at, error, create_directory(&at));
+	if (!error)
+		lock_folder_made(&at);
 	return lookup_end(&at, error);
 }
 
@@ -298,6 +324,8 @@ WASI_CALL(path_remove_directory, (u32 fd, uaddr path, u32 length), (fd, path, le
 	struct lookup at = {0};
 	u32 error = begin_change(&at, fd, (struct span){path, length}, LOOKUP_REMOVE);
 	AT_PATH(at, error, remove_directory(&at));
+	if (!error)
+		lock_folder_removed(&at);
 	return lookup_end(&at, error);
 }
 

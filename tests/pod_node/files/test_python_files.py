@@ -73,6 +73,18 @@ PROGRAMS = {
         assert os.readlink("/root/copy/absolute") == "/tmp/d/file"
         assert os.path.islink("/root/copy/folder")
     """,
+    "devices": """
+        import os, subprocess
+        with open(os.devnull, "w") as null:
+            print("nobody reads this", file=null)
+        assert open("/dev/null").read() == "" and open("/dev/zero", "rb").read(10) == bytes(10)
+        done = subprocess.run(
+            ["python", "-c", "import sys; print(sys.stdin.read() == ''); sys.exit(3)"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )
+        assert done.returncode == 3
+        assert "null" in os.listdir("/dev")
+    """,
     "walk": """
         import os
         seen = {folder: (set(folders), set(files)) for folder, folders, files in os.walk("/")}

@@ -88,7 +88,7 @@ async def test_the_root_is_announced_as_a_preopened_directory(guest: Puppet) -> 
 
 async def test_the_root_has_what_programs_expect_and_every_mount(guest: Puppet) -> None:
     assert await listed(guest, ".") == {
-        *("tmp", "etc", "root", "net", "proc"),
+        *("tmp", "etc", "root", "net", "proc", "dev"),
         *("srv", "usr", "memory", "work"),
     }
     assert await listed(guest, "etc") == {
