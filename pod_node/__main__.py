@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vnet.loading import loading
+from vnet.polling import choose_polling
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 def main() -> None:
     """Run the node until it is told to end."""
     arguments = _parse_arguments(sys.argv[1:])
+    choose_polling(os.environ)
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # it tells of every stream that ends
     with loading():
         from pod_node.errors import PodNodeError

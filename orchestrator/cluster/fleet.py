@@ -18,7 +18,7 @@ from orchestrator.backends.nodes import PodsDisplaced
 from orchestrator.cluster.assignments import Assignments
 from orchestrator.cluster.distribution import Distribution
 from orchestrator.cluster.guarding import guarded_by
-from orchestrator.cluster.peers import peers_of
+from orchestrator.cluster.peers import Whereabouts, peers_of_all, whereabouts
 from orchestrator.cluster.portals import FleetPortals
 from orchestrator.cluster.streams import Streams
 from orchestrator.cluster.views import NodeState, NodeView
@@ -50,11 +50,16 @@ if TYPE_CHECKING:
     from vnet.configuration import GuardedPorts
     from vnet.ping import NumberedEcho, PingPlan
     from vnet.statistics import NetworkStatistics
+    from vnet.trunk import PeerSpec
 
 PATIENCE_S = 15.0
 """How long a call waits for a node that does not answer to be found lost; then it has failed."""
+RETURN_S = 60.0
+"""How long a boot waits for a node where all are lost."""
 MOVE_S = 30.0
 """How long a drain waits for a pod to be ready on its new node before it moves the next one."""
+CLOCK_TICK_S = 1e-6
+"""What tells two lines' times apart."""
 _T = TypeVar("_T")
 
 
@@ -84,6 +89,8 @@ class Fleet:
         self._names: dict[str, Mapping[str, Sequence[IPv4Address]]] = {}
         self._turn = asyncio.Lock()
         """What all nodes have is changed by one after the other."""
+        self._told: Whereabouts | None = None
+        """What members were told last."""
         self._portals = FleetPortals()
         self._streams = Streams(self._owner_name, self._is_checked)
         self._distribution = Distribution(self._streams.prepare, notice)
@@ -95,10 +102,6 @@ class Fleet:
     def members(self) -> list[Member]:
         """The nodes that belong to it."""
         return list(self._members.values())
-
-    async def wait_joined(self) -> None:
-        """Wait until there has been a node."""
-        await self._joined.wait()
 
     async def fail(self, error: OrchestratorError) -> None:
         """Have all who watch know that all nodes are lost."""
@@ -159,6 +162,8 @@ class Fleet:
         member.leave(reason)
         async with self._turn:
             del self._members[name]
+            if not self._members:
+                self._joined.clear()
             self._streams.leave(member)
             pods = self.assignments.leave(name)
             self._portals.leave(member)
@@ -308,7 +313,11 @@ class Fleet:
         """Boot a pod on its node; an event tells when its guest runs.
 
         When the node is lost meanwhile, another event tells that the pod has to be booted again.
+        When there is none at all, one is waited for: nodes that end are started again.
         """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(RETURN_S):
+                await self._joined.wait()
         async with self._turn:
             node = self.assignments.admit(spec)
             self._specs[spec.name] = spec
@@ -410,13 +419,15 @@ class Fleet:
         """Read logs; what was written on several nodes comes in the order of time."""
         wanted, of = frozenset(pods), frozenset(services)
 
-        def read(member: Member) -> AsyncGenerator[tuple[LogLines, int], None]:
+        def read(
+            member: Member, latest: tuple[LogLines, int] | None
+        ) -> AsyncGenerator[tuple[LogLines, int], None]:
             return member.client.logs(
                 follow=follow,
                 pods=wanted,
                 services=of,
-                tail=tail,
-                since_s=since_s,
+                tail=tail if latest is None else None,
+                since_s=since_s if latest is None else latest[0].time_s + CLOCK_TICK_S,
                 until_s=until_s,
             )
 
@@ -501,14 +512,21 @@ class Fleet:
 
     async def _tell_peers(self) -> None:
         """Tell every node who is where, if that has changed."""
-        for member in self.members:
-            peers = peers_of(
-                member, self.members, self.assignments.owners, self._specs, self._networks
-            )
-            if member.peers == peers:
-                continue
-            member.peers = peers
-            await self._reach(member, member.client.set_peers(peers))
+        known = whereabouts(self.members, self.assignments.owners, self._specs, self._networks)
+        if known == self._told:
+            return
+        await _together(
+            [
+                self._tell(member, peers)
+                for member, peers in peers_of_all(known).items()
+                if member.peers != peers
+            ]
+        )
+        self._told = known
+
+    async def _tell(self, member: Member, peers: tuple[PeerSpec, ...]) -> None:
+        await self._reach(member, member.client.set_peers(peers))
+        member.peers = peers
 
     async def _configure_all(self) -> None:
         """Tell every node what its network is like, if that has changed."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AsyncExitStack, aclosing, contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from orchestrator.backends.nodes import PodsDisplaced
 from orchestrator.cluster.merging import Tap, merge_sorted
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _Told = NodeEvent | PodsDisplaced
+_Lines: TypeAlias = "tuple[LogLines, int]"
 
 
 class Streams:
@@ -56,7 +57,7 @@ class Streams:
         self._tasks = TaskOwner()
         self._owner = owner
         self._watchers: list[Tap[_Told]] = []
-        self._endless: list[Tap[tuple[LogLines, int]]] = []
+        self._endless: list[Tap[_Lines]] = []
         self._taps: list[Tap[CaptureBatch]] = []
         self._images: dict[str, set[str]] = {}
         self._expected: dict[str, asyncio.Event] = {}
@@ -129,7 +130,7 @@ class Streams:
 
     async def watch(self, members: Sequence[Member]) -> AsyncGenerator[_Told, None]:
         """Report every pod as it stands, then each change."""
-        tap: Tap[_Told] = Tap(self._tasks, lambda member: member.client.watch(), ends=False)
+        tap: Tap[_Told] = Tap(self._tasks, lambda member, _: member.client.watch(), ends=False)
         self._watchers.append(tap)
         unsynced = {member.name for member in members}
         for member in members:
@@ -169,15 +170,22 @@ class Streams:
     async def logs(
         self,
         members: Sequence[Member],
-        read: Callable[[Member], AsyncGenerator[tuple[LogLines, int], None]],
+        read: Callable[[Member, _Lines | None], AsyncGenerator[_Lines, None]],
         *,
         follow: bool,
-    ) -> AsyncGenerator[tuple[LogLines, int], None]:
-        """Read logs of all nodes: what is kept in the order of time, what is new as it comes."""
+    ) -> AsyncGenerator[_Lines, None]:
+        """Read logs of all nodes: what is kept in the order of time, what is new as it comes.
+
+        Args:
+            members: The nodes that there are.
+            read: Reads the logs of one, from after what came last.
+            follow: Whether to go on with what is new.
+        """
         if not follow:
             async with AsyncExitStack() as stack:
                 streams = [
-                    await stack.enter_async_context(aclosing(read(member))) for member in members
+                    await stack.enter_async_context(aclosing(read(member, None)))
+                    for member in members
                 ]
                 async for chunk in merge_sorted(streams, lambda chunk: chunk[0].time_s):
                     yield chunk
@@ -199,7 +207,7 @@ class Streams:
     ) -> AsyncGenerator[CaptureBatch, None]:
         """Report packets as they pass a place on any of these nodes."""
         tap: Tap[CaptureBatch] = Tap(
-            self._tasks, lambda member: member.client.capture(wish), ends=True
+            self._tasks, lambda member, _: member.client.capture(wish), ends=True
         )
         self._taps.append(tap)
         for member in members:
@@ -227,7 +235,7 @@ class Streams:
         if not members:
             raise NodeRefusedError("there is no node to bring the image to")
         tap: Tap[Progress] = Tap(
-            self._tasks, lambda member: member.client.prepare_image(image), ends=True
+            self._tasks, lambda member, _: member.client.prepare_image(image), ends=True
         )
         for member in members:
             tap.add(member)

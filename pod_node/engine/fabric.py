@@ -170,7 +170,6 @@ class Fabric:
         self.control = KernelInstance(self)
         self._boot(pages * WASM_PAGE, cores or os.cpu_count() or 1)
         self._doorbell: threading.Thread | None = None
-        self._brief_tokens = 0
         self._pacer: threading.Thread | None = None
 
     def _park_memories(self) -> list[wasmtime.SharedMemory]:
@@ -277,17 +276,6 @@ class Fabric:
 
         self._doorbell = threading.Thread(target=wait, name="podnet-doorbell", daemon=True)
         self._doorbell.start()
-
-    def expect_tokens(self) -> None:
-        """Say that this thread is about to `wait_briefly`, and shall be woken then."""
-        self.control.function("host_claim", 0, short=True).call()
-
-    def wait_briefly(self, ns: int) -> tuple[int, ...]:
-        """Wait on this thread for watches that fire, so long at most; their tokens."""
-        if not self._brief_tokens:
-            self._brief_tokens = self.call("host_token_buffer", _DOORBELL_BATCH)
-        count = self.call("host_wait_briefly", self._brief_tokens, _DOORBELL_BATCH, ns)
-        return struct.unpack_from(f"<{count}I", self.view, self._brief_tokens)
 
     def pace(self) -> None:
         """Start the pacer: the thread that moves packets along links when their time has come."""

@@ -43,9 +43,8 @@ class FabricTrunk:
         """
         self._fabric = fabric
         self._numbers = numbers
+        self._exchange = fabric.control.function("host_trunk_exchange", 5)
         self.read = fabric.read
-        self.expect_tokens = fabric.expect_tokens
-        self.wait_briefly = fabric.wait_briefly
         self.shutdown_write = fabric.shutdown_write
         self.reset_on_close = fabric.reset_on_close
         self.error = fabric.error
@@ -203,9 +202,28 @@ class FabricTrunk:
         fabric = self._fabric
         size = min(len(data), fabric.staging_size)
         fabric.view[fabric.staging : fabric.staging + size] = data[:size]
-        count = fabric.try_call("host_trunk_write", descriptor, fabric.staging, size)
-        if count == -errno.EAGAIN:
-            return 0
-        if count < 0:
-            raise OSError(-count, "the pod takes no more")
-        return count
+        return _given(fabric.try_call("host_trunk_write", descriptor, fabric.staging, size))
+
+    def exchange(self, descriptor: int, data: bytes, room: int, ns: int) -> tuple[int, bytes]:
+        """Give bytes, and wait a moment for an answer when all were taken.
+
+        Raises:
+            OSError: As of `write_arrived`.
+        """
+        fabric, staging = self._fabric, self._fabric.staging
+        size = min(len(data), fabric.staging_size)
+        fabric.view[staging : staging + size] = data[:size]
+        room = min(room, fabric.staging_size)
+        packed = self._exchange.call(descriptor, staging, size, room, ns)
+        if packed < 0:
+            return _given(packed), b""
+        return packed >> 32, bytes(fabric.view[staging : staging + (packed & _U32)])
+
+
+def _given(count: int) -> int:
+    """What a pod has taken of what it was given."""
+    if count == -errno.EAGAIN:
+        return 0
+    if count < 0:
+        raise OSError(-count, "the pod takes no more")
+    return count

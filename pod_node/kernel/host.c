@@ -68,21 +68,6 @@ i32 host_wait(uaddr tokens, u32 capacity)
 	return ready_wait() ? (i32)ready_take((u32 *)(uintptr_t)tokens, capacity) : -E_INTR;
 }
 
-/* Tokens shall wake the thread of all other calls, which is about to wait for them. */
-EXPORT(host_claim) void host_claim(void);
-void host_claim(void)
-{
-	ready_claim();
-}
-
-/* The same on the thread of all other calls, for so long at most: how many tokens there are. */
-EXPORT(host_wait_briefly) i32 host_wait_briefly(uaddr tokens, u32 capacity, u64 ns);
-i32 host_wait_briefly(uaddr tokens, u32 capacity, u64 ns)
-{
-	ready_wait_until(clock_now(CLOCK_ID_MONOTONIC) + ns);
-	return (i32)ready_take((u32 *)(uintptr_t)tokens, capacity);
-}
-
 EXPORT(host_stop) void host_stop(void);
 void host_stop(void)
 {

@@ -179,6 +179,22 @@ i32 host_trunk_write(u32 fd, uaddr from, u32 size)
 	return socket_write(socket, from, size, false);
 }
 
+/* Give bytes as `host_trunk_write`, and when the pod takes all of them, wait so long at most for its answer, of which up
+ * to `room` bytes then lie at `at`. Whoever waits here is not told by a watch for reading, which is gone afterwards.
+ * given << 32 | got, or a negative errno. */
+EXPORT(host_trunk_exchange) i64 host_trunk_exchange(u32 fd, uaddr at, u32 size, u32 room, u64 ns);
+i64 host_trunk_exchange(u32 fd, uaddr at, u32 size, u32 room, u64 ns)
+{
+	i32 given = host_trunk_write(fd, at, size);
+	if (given < (i32)size)
+		return given < 0 ? given : (i64)given << 32;
+	struct file *file = descriptor_get(&host_process->descriptors, fd);
+	if (file->watches)
+		waitq_leave(&file->watches[0]);
+	u64 deadline = clock_now(CLOCK_ID_MONOTONIC) + ns;
+	return (i64)given << 32 | tcp_read_by(file->socket, at, room, deadline);
+}
+
 /* A packet from another node: a struct trunk_record, and its payload behind it. */
 EXPORT(host_trunk_deliver) i32 host_trunk_deliver(uaddr at, u32 size);
 i32 host_trunk_deliver(uaddr at, u32 size)

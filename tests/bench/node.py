@@ -29,6 +29,7 @@ from tests.bench.requests import (
 from tests.bench.worker import Worker
 from vnet.capture import CapturedPacket
 from vnet.configuration import NetworkConfiguration
+from vnet.polling import choose_polling
 
 
 class PodNode(Worker):
@@ -36,7 +37,9 @@ class PodNode(Worker):
 
     def __init__(self, python: str = PYTHON) -> None:
         """Start it; Python programs will run on the image `python`."""
-        super().__init__(partial(serve_pods, python))
+        environment: dict[str, str] = {}
+        choose_polling(environment)  # as a node process has it
+        super().__init__(partial(serve_pods, python), environment)
 
     def run(self, case: Case, captured_link: str | None = None) -> list[Report]:
         return self._reports(RunCase(case, captured_link))

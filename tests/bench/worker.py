@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
@@ -25,14 +26,31 @@ class WorkerFailedError(Exception):
     """The process answered with an exception, or died."""
 
 
+@contextmanager
+def _variables(environment: Mapping[str, str]) -> Iterator[None]:
+    """Have variables that what is started meanwhile inherits."""
+    before = {name: os.environ.get(name) for name in environment}
+    os.environ.update(environment)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
 class Worker:
     """Handle of one such process; a context manager."""
 
-    def __init__(self, serve: Serve) -> None:
+    def __init__(self, serve: Serve, environment: Mapping[str, str] | None = None) -> None:
+        """Start it, with these variables too."""
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=serve, args=(theirs,), daemon=True)
-        self._process.start()
+        with _variables(environment or {}):
+            self._process.start()
         theirs.close()
 
     def __enter__(self) -> Self:

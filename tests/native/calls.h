@@ -155,6 +155,7 @@ i64 host_trunk_probe(u32 target, u32 port);
 i32 host_trunk_connect(uaddr at);
 i64 host_trunk_buffers(u32 fd);
 i32 host_trunk_write(u32 fd, uaddr from, u32 size);
+i64 host_trunk_exchange(u32 fd, uaddr at, u32 size, u32 room, u64 ns);
 i32 host_trunk_deliver(uaddr at, u32 size);
 void host_pacer(void);
 void host_pacer_stop(void);

@@ -116,12 +116,26 @@ static u32 pick(struct host *host, u32 *list, u32 *count)
 	return value;
 }
 
+/* Of four bytes there and up to four back, in any state of the connection. */
+static void exchange(struct host *host, u32 fd, uaddr at)
+{
+	if (random_below(&host->random, 2)) {
+		host_trunk_write(fd, at, 4);
+		return;
+	}
+	i64 result = host_trunk_exchange(fd, at, 4, 4, random_below(&host->random, 50) * NSEC_PER_USEC);
+	CHECK(result < 0 || (result >> 32 <= 4 && (u32)result <= 4));
+	CHECK(result < 0 || (u32)result == 0 || result >> 32 == 4);
+}
+
 static void end_one(struct host *host)
 {
 	u8 bytes[4];
 	u32 fd = pick(host, host->ends, &host->end_count);
+	if (random_below(&host->random, 2))
+		host_watch(fd, POLL_READ);
 	if (host_read(fd, (uaddr)bytes, sizeof(bytes)) > 0)
-		host_trunk_write(fd, (uaddr)bytes, sizeof(bytes));
+		exchange(host, fd, (uaddr)bytes);
 	host_trunk_buffers(fd);
 	if (random_below(&host->random, 3) == 0)
 		CHECK(host_reset_on_close(fd) == 0);

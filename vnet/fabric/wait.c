@@ -289,7 +289,6 @@ static struct {
 	u32 head, tail; /* under lock */
 	_Atomic u32 stopped;
 	struct thread *_Atomic sleeper;
-	struct thread *other; /* whose place the claiming thread has taken; its own */
 	u32 tokens[READY_TOKENS];
 	bool posted[READY_TOKENS];
 } ready_list;
@@ -336,23 +335,6 @@ bool ready_wait(void)
 	while (!ready_not_empty() && !atomic_load(&ready_list.stopped))
 		thread_park(thread, NEVER);
 	return !atomic_load(&ready_list.stopped);
-}
-
-void ready_claim(void)
-{
-	struct thread *thread = current(), *other = atomic_exchange(&ready_list.sleeper, thread);
-	if (other != thread)
-		ready_list.other = other;
-}
-
-void ready_wait_until(u64 deadline)
-{
-	struct thread *thread = current();
-	ready_claim();
-	while (!ready_not_empty() && !atomic_load(&ready_list.stopped) && thread_park(thread, deadline))
-		;
-	/* What comes from now on finds the list empty, once this thread has taken what there is, and wakes that one. */
-	atomic_store(&ready_list.sleeper, ready_list.other);
 }
 
 void ready_stop(void)

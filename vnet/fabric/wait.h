@@ -124,11 +124,6 @@ void ready_post(u32 token);
 u32 ready_take(u32 *tokens, u32 capacity);
 /* Park the calling host thread until the list is not empty; false when it was told to stop. */
 bool ready_wait(void);
-/* For a thread beside the one that waits for ever. From now on tokens wake this one, which is about to: */
-void ready_claim(void);
-/* Wait until there is a token or the deadline has passed. The caller takes what there is, and later tokens wake the
- * other thread again. */
-void ready_wait_until(u64 deadline);
 void ready_stop(void);
 
 #endif

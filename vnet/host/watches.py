@@ -2,8 +2,7 @@
 
 The doorbell thread hands over batches of tokens; a token is `descriptor << 1 | writing`. A token
 may be stale (its descriptor closed, its number reused), so callbacks look again and take a
-readiness only as a hint. Each callback is a turn of the loop of its own: one that fails does not
-keep the others from running.
+readiness only as a hint. One that fails does not keep the others from running.
 """
 
 from __future__ import annotations
@@ -63,15 +62,14 @@ class Watches:
             self._callbacks.pop(descriptor << 1 | event.value, None)
 
     def deliver(self, tokens: Sequence[int]) -> None:
-        """Run the callbacks of a batch of tokens."""
+        """Run the callbacks of a batch of tokens, in a turn of the event loop that is theirs."""
         for token in tokens:
-            if token in self._callbacks:
-                self._loop.call_soon(self._fire, token)
-
-    def deliver_now(self, tokens: Sequence[int]) -> None:
-        """Run the callbacks of a batch of tokens before returning."""
-        for token in tokens:
-            self._fire(token)
+            try:
+                self._fire(token)
+            except Exception as error:  # noqa: BLE001 - as the loop does with its own callbacks
+                self._loop.call_exception_handler(
+                    {"message": f"a watch has failed (token {token})", "exception": error}
+                )
 
     def _fire(self, token: int) -> None:
         callback = self._callbacks.pop(token, None)

@@ -22,6 +22,7 @@ from vnet.tasks import TaskOwner
 from vnet.trunk.carrier import Carrier
 from vnet.trunk.errors import PeerRefusedError, ProtocolError
 from vnet.trunk.frames import Reason
+from vnet.trunk.outgoing import Outgoing
 from vnet.trunk.session import Session
 from vnet.trunk.settings import PeerSpec, PeerStatus
 from vnet.trunk.stream import (
@@ -78,7 +79,7 @@ class PeerLink:
         self._open_channel = open_channel
         self._outage_s = outage_s
         self._loop = asyncio.get_running_loop()
-        self._wake = asyncio.Event()
+        self._outgoing: Outgoing | None = None
         self._dials = identity.node < spec.name
         self._session = Session(is_first=self._dials, incarnation=secrets.randbits(63) | 1)
         self.carrier = Carrier(
@@ -86,7 +87,7 @@ class PeerLink:
             switch,
             watches,
             lambda address: is_owner(self.spec.name, address),
-            self._wake.set,
+            self._wake,
             lambda claims: hear(self.spec.name, claims),
         )
         self._tasks = TaskOwner()
@@ -113,6 +114,10 @@ class PeerLink:
         """Begin to dial, if this is the side that does."""
         if self._dials:
             self._tasks.spawn(self._keep_dialling(), f"trunk to {self.spec.name}")
+
+    def _wake(self) -> None:
+        if self._outgoing is not None:
+            self._outgoing.wake()
 
     async def close(self) -> None:
         """End the stream and every flow."""
@@ -189,8 +194,9 @@ class PeerLink:
     async def _converse(self, wire: Wire, greeting: Awaitable[None] | None = None) -> None:
         """Carry batches until the stream ends, or another takes its place."""
         self._online()
+        outgoing = self._outgoing = Outgoing(wire, self.carrier)
         conversation = self._loop.create_task(
-            converse(wire, self._session, self.carrier, self._wake, greeting),
+            converse(wire, self._session, self.carrier, outgoing, greeting),
             name=f"trunk with {self.spec.name}",
         )
         self._conversation = conversation

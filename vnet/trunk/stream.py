@@ -16,22 +16,21 @@ from protos.vnet.v1 import trunk_pb2 as pb
 from vnet.trunk import codec
 from vnet.trunk.errors import PeerRefusedError
 from vnet.trunk.greeting import NONCE_BYTES, VERSION, Hello, Side, check_hello, check_proof, prove
+from vnet.trunk.outgoing import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from vnet.trunk.carrier import Carrier
+    from vnet.trunk.outgoing import Outgoing
     from vnet.trunk.session import Position, Session
 
 
-class Wire(Protocol):
+class Wire(Writer, Protocol):
     """A bidirectional call, as both sides of gRPC have it."""
 
     def read(self) -> Awaitable[pb.TrunkMessage | object]:
         """Take the next message; `aio.EOF` at the end."""
-
-    def write(self, message: pb.TrunkMessage) -> Awaitable[None]:
-        """Send a message."""
 
 
 class StreamEndedError(Exception):
@@ -119,7 +118,7 @@ async def converse(
     wire: Wire,
     session: Session,
     carrier: Carrier,
-    wake: asyncio.Event,
+    outgoing: Outgoing,
     greeting: Awaitable[None] | None,
 ) -> None:
     """Carry batches both ways until the stream ends; returns only by an exception.
@@ -128,7 +127,7 @@ async def converse(
         wire: The stream.
         session: The conversation, which has been resumed.
         carrier: Takes and gives batches.
-        wake: Set when there is something to send.
+        outgoing: Sends what the carrier gives.
         greeting: What is left of it to be said.
 
     Raises:
@@ -139,12 +138,14 @@ async def converse(
     try:
         if greeting is not None:
             await greeting
+        outgoing.open()
         async with asyncio.TaskGroup() as both:
-            both.create_task(_receive(wire, carrier), name="trunk receive")
-            both.create_task(_send(wire, carrier, wake), name="trunk send")
+            both.create_task(_receive(wire, outgoing), name="trunk receive")
+            both.create_task(outgoing.wait_failed(), name="trunk send")
     except BaseExceptionGroup as group:
         raise _first(group) from None
     finally:
+        outgoing.close()
         session.lost()
 
 
@@ -155,19 +156,6 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return error
 
 
-async def _receive(wire: Wire, carrier: Carrier) -> None:
+async def _receive(wire: Wire, outgoing: Outgoing) -> None:
     while True:
-        carrier.receive(codec.batch_from_message(await _next(wire)))
-
-
-async def _send(wire: Wire, carrier: Carrier, wake: asyncio.Event) -> None:
-    """Whatever becomes ready while a batch is being written goes with the next one."""
-    loop = asyncio.get_running_loop()
-    while True:
-        wake.clear()
-        batch = carrier.gather()
-        if batch is None:
-            await wake.wait()
-            continue
-        loop.call_soon(carrier.watch_again)
-        await wire.write(codec.batch_to_message(batch))
+        outgoing.take(await _next(wire))

@@ -112,11 +112,15 @@ class TrunkSwitch(Protocol):
             OSError: The pod has closed its end (EPIPE), or reset the connection.
         """
 
-    def expect_tokens(self) -> None:
-        """Say that `wait_briefly` is about to be called, which gets all tokens from now on."""
+    def exchange(self, descriptor: int, data: bytes, room: int, ns: int) -> tuple[int, bytes]:
+        """Give bytes, and keep the loop waiting, so long at most, for up to `room` bytes of answer.
 
-    def wait_briefly(self, ns: int) -> Sequence[int]:
-        """Wait for watches that fire, so long at most, and keep the loop waiting; their tokens."""
+        Returns how many were taken, and the answer: empty when there is none yet. Nothing is waited
+        for unless all were taken; otherwise a watch for reading is gone then.
+
+        Raises:
+            OSError: As of `write_arrived`.
+        """
 
     def shutdown_write(self, descriptor: int) -> None:
         """Send no more; the pod sees the end of the stream."""

@@ -234,6 +234,7 @@ class RayBackend:
             token=token,
             credentials=credentials,
             keeper=self._keeper,
+            found_keeper=self._record.keeper,
             fleet=fleet,
             notice=self._notice,
             volumes=lambda: self._volumes,
@@ -243,6 +244,8 @@ class RayBackend:
 
     def _keep(self) -> None:
         """Write down where the nodes are, unless they end with this process."""
+        if self._keeper is not None:
+            self._record.keeper = self._keeper.id
         if self._record.address:
             keep_record(self._folder.path, self._record)
 
@@ -274,7 +277,7 @@ class RayBackend:
                     self._tend(machines, around)
                     self._guard(machines, around)
                 turn += 1
-                self._lose(await around.keeper.expired())
+                self._lose(await self._expired(around))
                 well_at = loop.time()
             except (ClusterLostError, WorkerFailedError) as error:
                 self._reason = str(error)
@@ -283,6 +286,29 @@ class RayBackend:
             await asyncio.sleep(LOOK_S)
         self._keeper = None  # it may have been on a machine that is lost; there can be another
         await around.fleet.fail(NodeLostError(self._reason))
+
+    async def _expired(self, around: Surroundings) -> list[str]:
+        """The nodes that have lost their lease; when there is no keeper, have another one."""
+        try:
+            return await around.keeper.expired()
+        except WorkerFailedError:
+            await self._replace_keeper(around.keeper)
+            return await around.keeper.expired()
+
+    async def _replace_keeper(self, keeper: actors.KeeperHandle) -> None:
+        """Have another keeper, and all nodes get their leases from that one.
+
+        Raises:
+            WorkerFailedError: there can be none now.
+        """
+        tended = [*self._tended.values()]
+        for each in tended:
+            if await each.keep_leases():
+                break
+        else:
+            await asyncio.to_thread(keeper.replace)
+        await asyncio.gather(*(each.meet_keeper() for each in tended))
+        self._keep()
 
     def _guard(self, machines: list[actors.Machine], around: Surroundings) -> None:
         """Keep what runs on machines without a node from all pods.

@@ -25,6 +25,8 @@ class ClusterRecord:
     lease_s: float
     nodes: dict[str, str] = field(default_factory=dict)
     """The key of the node's present life, by the id of its machine."""
+    keeper: str = ""
+    """Which keeper they get their leases from."""
 
 
 def read_record(folder: Path) -> ClusterRecord | None:

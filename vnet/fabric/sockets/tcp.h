@@ -34,6 +34,8 @@ int tcp_shutdown(struct socket *socket, u32 how);
 
 /* Bytes moved, 0 at the end of the stream, or a negative errno. */
 i32 tcp_read(struct socket *socket, uaddr to, u32 size, bool wait, bool peek);
+/* What is there now or by the deadline; 0 when nothing is. Of ends and errors the next read tells. */
+i32 tcp_read_by(struct socket *socket, uaddr to, u32 size, u64 deadline);
 i32 tcp_write(struct socket *socket, uaddr from, u32 size, bool wait);
 
 /* SO_ERROR: the pending error, cleared. */

@@ -70,6 +70,15 @@ i32 tcp_read(struct socket *socket, uaddr to, u32 size, bool wait, bool peek)
 	}
 }
 
+i32 tcp_read_by(struct socket *socket, uaddr to, u32 size, u64 deadline)
+{
+	if (atomic_load(&socket->state) != TCP_ESTABLISHED)
+		return 0;
+	struct stream *stream = tcp_incoming(socket);
+	waitq_block(&stream->readers, stream_readable, stream_readable, stream, deadline);
+	return stream_get(stream, to, size, false);
+}
+
 /* The peer has closed. As on Linux, the first write still succeeds and provokes the reset that later
  * calls report. */
 static i32 write_severed(struct socket *socket, u32 size)
