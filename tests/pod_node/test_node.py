@@ -52,7 +52,7 @@ async def runtime() -> FakeRuntime:
 @pytest.fixture
 async def node(runtime: FakeRuntime, tmp_path: Path) -> AsyncIterator[Node]:
     async with Node(runtime, FakeImages(), tmp_path / "logs", Roots(tmp_path)) as node:
-        node.attach_network("front", FRONT)
+        node.networks.attach("front", FRONT)
         yield node
 
 
@@ -226,10 +226,10 @@ async def test_a_pod_that_has_ended_can_be_forgotten(node: Node) -> None:
 async def test_a_network_goes_when_no_pod_is_on_it(node: Node, runtime: FakeRuntime) -> None:
     node.boot(make_spec("web-1"))
     with pytest.raises(NetworkInUseError, match="pod web-1 is on it"):
-        node.detach_network("front")
+        node.networks.detach("front")
     await node.stop("web-1", 0.0)
-    node.detach_network("front")
-    node.detach_network("front")
+    node.networks.detach("front")
+    node.networks.detach("front")
     assert runtime.networks == {}
 
 
@@ -260,7 +260,7 @@ async def test_a_watcher_that_is_too_slow_is_told_and_cut_off(
     monkeypatch.setattr(node_module, "WATCHER_EVENTS", 16)
     runtime = FakeRuntime()
     async with Node(runtime, FakeImages(), tmp_path / "logs", Roots(tmp_path)) as node:
-        node.attach_network("front", FRONT)
+        node.networks.attach("front", FRONT)
         async with aclosing(node.watch()) as events:
             await next_of(events, Synced)
             for _ in range(16):
@@ -301,23 +301,23 @@ async def test_health_checks_run_while_a_pod_does(node: Node, runtime: FakeRunti
 async def test_a_network_can_be_attached_twice_but_not_changed(
     node: Node, runtime: FakeRuntime
 ) -> None:
-    node.attach_network("front", FRONT)
+    node.networks.attach("front", FRONT)
     with pytest.raises(NetworkConflictError, match=r"10\.0\.0\.0/8.*127\.0\.0\.0/24"):
-        node.attach_network("front", IPv4Network("10.0.0.0/8"))
+        node.networks.attach("front", IPv4Network("10.0.0.0/8"))
     assert runtime.networks == {"front": FRONT}
 
 
 async def test_names_reach_the_runtime(node: Node, runtime: FakeRuntime) -> None:
-    node.publish("front", {"api": [LOOPBACK], "gone": []})
+    node.networks.publish("front", {"api": [LOOPBACK], "gone": []})
     assert runtime.names == {"front": {"api": ["127.0.0.1"], "gone": []}}
     with pytest.raises(NetworkNotAttachedError):
-        node.publish("back", {})
+        node.networks.publish("back", {})
 
 
 async def test_closing_kills_everything_and_keeps_the_last_output(tmp_path: Path) -> None:
     runtime = FakeRuntime()
     async with Node(runtime, FakeImages(), tmp_path / "logs", Roots(tmp_path)) as node:
-        node.attach_network("front", FRONT)
+        node.networks.attach("front", FRONT)
         node.boot(make_spec("web-1"))
         node.boot(make_spec("web-2", check=tcp_check(1)))
         runtime.pods["web-1"].write(1, b"last words\n")
