@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from orchestrator.phases import Phase
+from orchestrator.phases import Phase, full_text
 from orchestrator.plan import PlannedPod
 from orchestrator.reconcile import ObservedPod
 from orchestrator.topology.values import RestartPolicy
@@ -60,6 +60,12 @@ class Entry:
     def name(self) -> str:
         """The pod's name."""
         return self.planned.spec.name
+
+    @property
+    def remark(self) -> str:
+        """What is to be said of it although it runs."""
+        full = self.view.full_disk
+        return "; ".join(filter(None, (self.note, full and full_text(self.view.spec, full))))
 
 
 @dataclass(slots=True)

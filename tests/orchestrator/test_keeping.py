@@ -17,7 +17,8 @@ from orchestrator.network.changes import Part
 from orchestrator.state import DeploymentFolder
 from orchestrator.store import Store
 from orchestrator.topology.loader import read_topology_bytes
-from orchestrator.views import PortalOrigin
+from orchestrator.views import EventOrder, PortalOrigin
+from pod_node.logs import LogTrouble
 from tests.support.deployments import TOPOLOGY, running_deployment
 from tests.support.lab import eventually
 from tests.support.pods import FakeRuntime
@@ -113,6 +114,19 @@ async def test_where_portals_come_from_is_told(folder: Path) -> None:
         await client.close_portals("web")
         assert await listed() == {("api", 80): declared}
         assert dict(kept(folder).portals.opened) == {}
+
+
+async def test_a_log_that_cannot_be_written_is_among_the_events(folder: Path) -> None:
+    async with running_deployment(folder) as deployment:
+        trouble = LogTrouble(pod="web-1", path=folder / "web-1.log", reason="No space left")
+        deployment.node.node._on_log_trouble(trouble)
+        order = EventOrder(since_s=0.0, types=frozenset({"deployment"}))
+        async with asyncio.timeout(20), aclosing(deployment.client.events(order)) as events:
+            async for event in events:
+                if "No space left" in event.text:
+                    break
+        assert event.facts.action == "failure"
+        assert event.text.startswith(f"web-1: {folder}/web-1.log")
 
 
 class MarkedBackend(ServedBackend):
