@@ -34,6 +34,8 @@ OnRunning = Callable[[float], None]
 called at most once, before any output, and never for a guest that ended while it was linked."""
 OnExit = Callable[[PodExit], None]
 """Takes the way a guest ended, exactly once, after its last output."""
+OnDiskFull = Callable[[str, str], None]
+"""Takes a pod's name and which of its own folders has no more room: told once in its life."""
 
 
 class Pod(Protocol):
@@ -200,6 +202,9 @@ class Runtime(Protocol):
 
     def report_egress(self, report: Callable[[EgressHappening], None]) -> None:
         """Tell `report` from now on what happens to whoever leaves the network."""
+
+    def report_full_disks(self, report: OnDiskFull) -> None:
+        """Tell `report` from now on which pods have no more room for their files."""
 
     async def close(self) -> None:
         """Kill every guest, join its thread and give the fabric back."""
