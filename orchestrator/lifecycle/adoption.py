@@ -65,7 +65,7 @@ class Adoption:
             full_disk=status.full_disk,
         )
         if status.full_disk and not reason:
-            entry.view = replace(entry.view, reason=entry.remark)
+            entry.view = replace(entry.view, reason=entry.remark())
         self._pods.add(entry)
 
     def _catch_up(self, entry: Entry, status: PodStatus) -> None:

@@ -61,10 +61,13 @@ class Entry:
         """The pod's name."""
         return self.planned.spec.name
 
-    @property
-    def remark(self) -> str:
-        """What is to be said of it although it runs."""
-        full = self.view.full_disk
+    def remark(self, full_disk: str = "") -> str:
+        """Say what there is to say of it although it runs.
+
+        Args:
+            full_disk: Which of its folders is full; empty takes what is known of that.
+        """
+        full = full_disk or self.view.full_disk
         return "; ".join(filter(None, (self.note, full and full_text(self.view.spec, full))))
 
 

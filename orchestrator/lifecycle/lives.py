@@ -118,7 +118,7 @@ class Lives:
                 if event.state is PodState.RUNNING:
                     entry.has_run = True
                     self._pods.change(
-                        entry, phase=Phase.RUNNING, reason=entry.remark, boot_s=event.boot_s
+                        entry, phase=Phase.RUNNING, reason=entry.remark(), boot_s=event.boot_s
                     )
             case PodHealthChanged():
                 self._on_health(entry, event)
@@ -131,14 +131,16 @@ class Lives:
                 return
             case Health.HEALTHY:
                 ready_s = entry.view.ready_s or self._pods.now - entry.started_at
-                self._pods.change(entry, phase=Phase.HEALTHY, reason=entry.remark, ready_s=ready_s)
+                remark = entry.remark()
+                self._pods.change(entry, phase=Phase.HEALTHY, reason=remark, ready_s=ready_s)
             case Health.UNHEALTHY:
                 self._pods.change(entry, phase=Phase.UNHEALTHY, reason=change.reason)
 
     def _on_full_disk(self, entry: Entry, target: str) -> None:
-        self._pods.change(entry, full_disk=target)
-        if entry.view.phase is not Phase.UNHEALTHY:  # which has a reason of its own
-            self._pods.change(entry, reason=entry.remark)
+        # one that is unhealthy has a reason of its own
+        is_unhealthy = entry.view.phase is Phase.UNHEALTHY
+        reason = entry.view.reason if is_unhealthy else entry.remark(target)
+        self._pods.change(entry, full_disk=target, reason=reason)
 
     def on_boot_failed(self, pod: str, reason: str) -> None:
         """Take it that a pod could not be booted."""

@@ -11,6 +11,7 @@ from orchestrator.lifecycle.events import (
     ImageFailed,
     ImageProgressed,
     ImageReady,
+    ShowPod,
 )
 from orchestrator.phases import Phase
 from orchestrator.plan import Condition
@@ -193,7 +194,10 @@ def test_a_trap_is_told_in_the_machines_words() -> None:
 
 def test_a_pod_whose_disk_is_full_says_so_until_it_is_started_again() -> None:
     rig = Rig(planned_pod("web-1", check=CHECK, restart=ALWAYS)).begin().started("web-1")
-    rig.send(PodDiskFull(pod="web-1", generation=1, target="/"))
+    (shown,) = rig.deployment.handle(
+        PodDiskFull(pod="web-1", generation=1, target="/"), rig.clock()
+    )
+    assert shown == ShowPod(rig.view("web-1"))
     said = "its disk limit of 1G is reached; storage_opt raises it"
     assert (rig.view("web-1").reason, rig.view("web-1").full_disk) == (said, "/")
     rig.health("web-1", Health.UNHEALTHY, "no answer")
