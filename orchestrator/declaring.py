@@ -17,6 +17,7 @@ from orchestrator.errors import OrchestratorError
 from orchestrator.orchestration.errors import TopologyRefusedError
 from orchestrator.store import StoreError
 from orchestrator.topology.members import UnknownMemberError
+from orchestrator.views import ApplyOrder
 from pod_node.serving import Statuses, answering
 from protos.orchestrator.v1 import orchestrator_pb2 as pb
 from protos.orchestrator.v1.orchestrator_pb2_grpc import DeploymentServiceServicer
@@ -56,9 +57,12 @@ class DeclaringService(DeploymentServiceServicer):
         def work() -> AsyncGenerator[Progress, None]:
             return self._orchestrator.requests.apply(
                 source_from_message(request.source),
+                ApplyOrder(
+                    force_recreate=request.force_recreate,
+                    services=tuple(request.services),
+                    replicas=dict(request.replicas),
+                ),
                 dry_run=request.dry_run,
-                force_recreate=request.force_recreate,
-                services=tuple(request.services),
             )
 
         async with answering(context, _STATUSES), aclosing(_messages(work)) as messages:
