@@ -313,6 +313,7 @@ class Node:
             check,
             spec.interfaces[0].address if spec.interfaces else None,
             self._runtime.endpoint.open_connection,
+            self._runtime.endpoint.wait_for_listener,
             lambda command: self.programs.check(spec.name, command),
             lambda change: self._on_health(life, change),
         )

@@ -139,6 +139,13 @@ class Endpoint(Protocol):
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Connect to a pod, with the shapes and exceptions of `asyncio.open_connection`."""
 
+    async def wait_for_listener(self, address: str, port: int) -> None:
+        """Wait until a program listens on a port of a pod.
+
+        Raises:
+            OSError: there is no such pod, or there will be none.
+        """
+
 
 class Runtime(Protocol):
     """Runs guests and wires them to the fabric."""

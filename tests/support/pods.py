@@ -85,6 +85,10 @@ class FakeEndpoint:
         async with asyncio.timeout(timeout_s):
             return await asyncio.open_connection(address, port)
 
+    async def wait_for_listener(self, address: str, port: int) -> None:
+        """Nobody tells of real sockets."""
+        await asyncio.Event().wait()
+
 
 class LoopbackEndpoint(FakeEndpoint):
     """Finds a pod's sockets at the address of the host's loopback that ends as the pod's does."""
