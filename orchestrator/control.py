@@ -1,16 +1,13 @@
 """A running deployment under control: whoever may, changes its network and acts on its pods.
 
 Owns what is done at a time: the schedule, the ends of temporary changes, pods that are to be
-resumed; and what is known for those who look. The network itself is `network/`'s business, the
-start and the restarts of pods are `launch/`'s, how requests get here is `service.py`'s.
+resumed. What is known is `standing.py`'s business, the network itself `network/`'s, the start and
+the restarts of pods are `launch/`'s, how requests get here is `service.py`'s.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-from collections import Counter
-from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from orchestrator.codec import NodeLostError
@@ -19,46 +16,35 @@ from orchestrator.declaration import NetworkMemory
 from orchestrator.errors import OrchestratorError
 from orchestrator.network.changes import PodAction, PodVerb
 from orchestrator.network.schedule import Schedule
-from orchestrator.network.shaping import Shaping
 from orchestrator.phases import PodView
-from orchestrator.targets import ALIVE, RUNNING, TargetError, Targets
+from orchestrator.targets import ALIVE, RUNNING, Targets
 from orchestrator.views import (
-    DeploymentView,
-    LinkAim,
     PodDropped,
     PodShown,
     Remarked,
-    ServiceView,
 )
-from orchestrator.wording import action_text, egress_text, signal_text
-from vnet.capture import CaptureWish, InterfacePlace
+from orchestrator.wording import action_text, signal_text
 
 if TYPE_CHECKING:
     from collections.abc import (
-        AsyncGenerator,
         Awaitable,
         Callable,
         Collection,
         Coroutine,
-        Iterator,
         Sequence,
     )
 
-    from orchestrator.backends.nodes import Nodes
     from orchestrator.events import EventLog
     from orchestrator.network.changes import Change, Impairment, Part
     from orchestrator.plan import Plan
     from orchestrator.topology.schema import Topology
     from orchestrator.topology.source import TopologySource
-    from orchestrator.views import CaptureOrder, FaultView, PingStep
-    from pod_node.status import OpenPortal
-    from vnet.capture import CaptureBatch, CapturePlace
-    from vnet.egress import EgressHappening
-    from vnet.ping import PingPlan
+    from orchestrator.views import FaultView
+from orchestrator.standing import Standing
 
 
-class Control:
-    """One deployment, as long as it runs."""
+class Control(Standing):
+    """One deployment, as long as it runs, and what is done to it."""
 
     def __init__(
         self,
@@ -79,38 +65,14 @@ class Control:
             wall: Tells the time, in seconds since the epoch.
             remember: Keeps what was done at run time.
         """
-        self.events = events
-        self._client: Nodes | None = None
-        self._exchanged = asyncio.Event()
-        """Set when there is another node, or none; then there is another event."""
-        self._wall = wall
+        super().__init__(topology, plan, source, events, wall)
         self._remember = remember
-        self._topology = topology
-        self._plan = plan
-        self._source = source
-        self._started_at_s = wall()
-        self._clock = asyncio.get_running_loop().time
-        self.shaping = Shaping(topology, plan, self.events, self._clock)
-        self._targets = Targets(topology, plan)
-        self._views = {pod.spec.name: PodView(spec=pod.spec) for pod in plan.pods}
-        self._portals: tuple[OpenPortal, ...] = ()
         self._routers = {name for name, service in topology.services.items() if service.router}
         self._schedule: Schedule | None = None
         self._restored: NetworkMemory | None = None
         self._resumes: dict[str, float] = {}
         """When paused pods are to go on, by the loop's clock."""
         self._woken = asyncio.Event()
-
-    @property
-    def client(self) -> Nodes:
-        """The node.
-
-        Raises:
-            NodeLostError: there is none just now.
-        """
-        if self._client is None:
-            raise NodeLostError("there is none just now; it is started again")
-        return self._client
 
     @property
     def memory(self) -> NetworkMemory:
@@ -126,20 +88,6 @@ class Control:
             schedule_began_s=began_s,
             schedule_done=0 if self._schedule is None else self._schedule.done,
         )
-
-    def connect(self, client: Nodes | None) -> None:
-        """Go on with a node, whose networks are attached; None while there is none."""
-        if client is not self._client:
-            self._client = client
-            self.shaping.connect(client)
-            self._exchanged.set()
-            self._exchanged = asyncio.Event()
-
-    async def wait_for_node(self, lost: Nodes | None = None) -> Nodes:
-        """Wait until there is a node, and another one than one that was lost."""
-        while self._client is None or self._client is lost:
-            await self._exchanged.wait()
-        return self._client
 
     def restore(self, memory: NetworkMemory) -> None:
         """Have what was done at run time, before another orchestrator ended, done again."""
@@ -205,14 +153,6 @@ class Control:
         self._views.pop(pod, None)
         self.events.tell(f"{pod}: removed", PodDropped(pod))
         self._woken.set()
-
-    def portals_opened(self, portals: Sequence[OpenPortal]) -> None:
-        """Take note of the portals."""
-        self._portals = tuple(portals)
-
-    def egress_happened(self, happening: EgressHappening) -> None:
-        """Take note of what left, or was not allowed to."""
-        self.events.tell(egress_text(happening), happening)
 
     async def started(self) -> None:
         """Take note that the start is over; the schedule's time begins."""
@@ -303,87 +243,6 @@ class Control:
         self.events.tell(signal_text(number, pods), Remarked())
         return pods
 
-    def one_pod(self, name: str) -> str:
-        """Find the pod that a name means; a service means its first.
-
-        Raises:
-            OrchestratorError: there is nobody of that name.
-        """
-        return self._targets.one(name)
-
-    async def ping(
-        self, source: str, target: str, plan: PingPlan
-    ) -> AsyncGenerator[PingStep, None]:
-        """Say who asks whom, then what becomes of each request.
-
-        Raises:
-            OrchestratorError: there is nobody of a name, or the source does not run.
-        """
-        ends = self._targets.ping_ends(source, target, self._views)
-        yield ends
-        echoes = self.client.ping(ends.source_address, ends.target_address, plan)
-        async with aclosing(echoes):
-            async for echo in echoes:
-                yield echo
-
-    async def capture(self, order: CaptureOrder) -> AsyncGenerator[CaptureBatch, None]:
-        """Report packets as they pass a place.
-
-        Raises:
-            OrchestratorError: there is no such place.
-        """
-        wish = CaptureWish(
-            place=self._place(order),
-            filter=order.filter,
-            snapshot_bytes=order.snapshot_bytes,
-            count=order.count,
-        )
-        batches = self.client.capture(wish)
-        async with aclosing(batches):
-            async for batch in batches:
-                yield batch
-
-    def services(self) -> tuple[ServiceView, ...]:
-        """Say what is declared of each service."""
-        desired = Counter(pod.spec.service for pod in self._plan.pods)
-        return tuple(
-            ServiceView(
-                name=name,
-                desired_pods=desired[name],
-                ports=tuple(port.target for port in section.ports),
-            )
-            for name, section in self._topology.services.items()
-        )
-
-    def find(self, names: Sequence[str]) -> tuple[str, ...]:
-        """Name the pods that services and pods stand for; none stand for all.
-
-        Raises:
-            UnknownMemberError: there is nobody of a name.
-        """
-        return self._targets.named(names or tuple(self._topology.services))
-
-    def describe(self) -> DeploymentView:
-        """Say what runs; revision, rollouts and the node are for others to add."""
-        return DeploymentView(
-            name=self._plan.name,
-            topology_path=self._source.path,
-            topology_text=self._source.text,
-            started_at_s=self._started_at_s,
-            process_id=os.getpid(),
-            pods=tuple(self._ordered_views()),
-            portals=self._portals,
-            configuration=self.shaping.configuration,
-            faults=tuple(self.shaping.faults()),
-            services=self.services(),
-        )
-
-    def _ordered_views(self) -> Iterator[PodView]:
-        planned = [pod.spec.name for pod in self._plan.pods]
-        yield from (self._views[name] for name in planned)
-        known = set(planned)
-        yield from (view for name, view in self._views.items() if name not in known)
-
     async def _keep(self) -> None:
         await self._remember(self.memory)
 
@@ -422,18 +281,6 @@ class Control:
             return  # the next node gets all that holds then
         except OrchestratorError as error:
             self.events.tell(f"could not be done: {error}", Remarked(failure=True))
-
-    def _place(self, order: CaptureOrder) -> CapturePlace:
-        aim = order.aim
-        if not isinstance(aim, LinkAim):
-            return InterfacePlace(self._targets.interface(aim.pod, aim.network))
-        place = self.shaping.place(aim)
-        if place is None:
-            raise TargetError(
-                f"no link between {aim.first} and {aim.second} does anything now; capture at one "
-                "of them, or give the link parameters first"
-            )
-        return place
 
 
 async def _all(calls: Sequence[Awaitable[object]]) -> None:

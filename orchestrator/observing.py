@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import grpc
 
 from orchestrator.codec import NodeLostError
-from orchestrator.codec.deployment import event_to_message
+from orchestrator.codec.events import event_to_message
 from orchestrator.codec.portals import listed_portal_to_message
 from orchestrator.codec.programs import (
     attach_order,

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import OrchestratorError
+from pod_node.lock import VOLUMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -72,7 +73,7 @@ class DeploymentFolder:
         self.database = self.path / "state.db"
         self.log = self.path / "orchestrator.log"
         self.node_log = self.path / "node.log"
-        self.volumes = self.path / "volumes"
+        self.volumes = self.path / VOLUMES
 
     @contextmanager
     def hold(self) -> Iterator[None]:

@@ -22,7 +22,9 @@ def program_call(order: ExecOrder, spec: PodSpec, image: CompiledImage) -> Progr
     Raises:
         ExecError: no program is named, and the image has no shell.
     """
-    arguments = order.command or image.manifest.shell
+    arguments = order.command
+    if not arguments or (order.window is not None and _is_interpreter(arguments, image)):
+        arguments = image.manifest.shell or arguments
     if not arguments:
         raise ExecError(spec.name, "", "its image has no shell; name a program of the image")
     extra = dict(order.environment)
@@ -34,6 +36,12 @@ def program_call(order: ExecOrder, spec: PodSpec, image: CompiledImage) -> Progr
         environment=tuple((dict(spec.environment) | extra).items()),
         working_dir=order.working_dir or None,
     )
+
+
+def _is_interpreter(command: tuple[str, ...], image: CompiledImage) -> bool:
+    """Whether it is the image's interpreter alone, which at a terminal is what its shell is for."""
+    manifest = image.manifest
+    return command == manifest.entry or (len(command) == 1 and command[0] in manifest.programs)
 
 
 def boot_environment(spec: PodSpec, image: CompiledImage) -> tuple[tuple[str, str], ...]:

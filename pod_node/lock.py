@@ -1,6 +1,8 @@
-"""Where a node's lock is; here alone, so that whoever looks for a node loads nothing else."""
+"""Names in the state folder; here alone, so that whoever looks for a node loads nothing else."""
 
 from __future__ import annotations
 
 LOCK_FILE = "node.lock"
-"""In the state folder; locked as long as a node uses it, and holds the node's process id."""
+"""Locked as long as a node uses the folder, and holds the node's process id."""
+VOLUMES = "volumes"
+"""The folder of the named volumes."""

@@ -1,9 +1,10 @@
 """The pods of one node: boot them, watch over them, end them.
 
-Owns the table of pods and their lives (the generations of a name), their health checks, their
-output's way into the log book, and the events that tell of all this. Does not know gRPC, topologies
-or restarts: whoever drives the node decides what runs, which names exist and which pods a portal
-leads to. Everything here runs on one event loop.
+Owns the beginning and the end of lives (the generations of a name), their health checks, their
+output's way into the log book, and the events that tell of all this. Its parts own the rest: the
+networks, programs in pods, portals. Does not know gRPC, topologies or restarts: whoever drives the
+node decides what runs, which names exist and which pods a portal leads to. Everything here runs on
+one event loop.
 """
 
 from __future__ import annotations
@@ -11,39 +12,32 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from contextlib import aclosing
-from dataclasses import dataclass, field, replace
-from itertools import islice
-from typing import TYPE_CHECKING, Protocol, Self
+from dataclasses import replace
+from typing import TYPE_CHECKING, Self
 
 from pod_node.attaching import Console
-from pod_node.dialling import dial
 from pod_node.errors import (
     ImageNotPreparedError,
     InvalidSignalError,
-    NetworkConflictError,
-    NetworkInUseError,
-    NetworkNotAttachedError,
     PodExistsError,
     PodNotRunningError,
-    UnknownPodError,
 )
-from pod_node.executing import Ended, ExecOrder, Output
 from pod_node.fanout import Fanout
 from pod_node.files import PodTree
 from pod_node.health import Health, HealthChanged
-from pod_node.launching import program_call, refusal
+from pod_node.lives import Life, Lives, ends_of
 from pod_node.logs import LogBook, LogTrouble
-from pod_node.pinging import ping
+from pod_node.networks import Networks
 from pod_node.portals import Portals
 from pod_node.probe import watch
-from pod_node.sessions import no_steps, run_session
+from pod_node.programs import Programs
 from pod_node.spec import ProbeKind
 from pod_node.status import (
     EventsLost,
     Happening,
     LogNotice,
     NodeEvent,
+    PodDiskFull,
     PodExisting,
     PodExited,
     PodHealthChanged,
@@ -53,58 +47,27 @@ from pod_node.status import (
     PodStatus,
     Synced,
 )
-from vnet.capture import CaptureBatch, Filter
-from vnet.tasks import TaskOwner
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping, Sequence
-    from ipaddress import IPv4Address, IPv4Network
+    from collections.abc import AsyncGenerator, Callable
     from pathlib import Path
     from types import TracebackType
 
-    from pod_node.attaching import AttachEvent, AttachStep
-    from pod_node.dialling import PodConnection
-    from pod_node.executing import ExecEvent, ExecStep
-    from pod_node.files import Book, PodFolders, Roots
+    from pod_node.files import Book, Roots
     from pod_node.history import LogWish
     from pod_node.images import CompiledImage
+    from pod_node.programs import Images
     from pod_node.records import LogLines
-    from pod_node.runtime import OnExit, OnOutput, Pod, Process, Runtime
-    from pod_node.spec import Mount, PodExit, PodSpec
+    from pod_node.runtime import Runtime
+    from pod_node.spec import PodExit, PodSpec
     from pod_node.usage import PodUsage
-    from vnet.capture import CaptureWish
-    from vnet.configuration import NetworkConfiguration
-    from vnet.ping import NumberedEcho, PingPlan
-    from vnet.statistics import NetworkStatistics
 
 WATCHER_EVENTS = 8192
 """Events that a slow watcher may have waiting: several for each of a thousand pods."""
-LAST_LINE_BYTES = 1024
-"""What is kept of a health check's output."""
 LAST_GRACE_S = 1.0
 """How long pods have to end when the node does: whoever has pressed Ctrl-C waits for it."""
 CLOSE_S = 1.0
 """How long closing waits for guests that were killed; the runtime promises a tenth of it."""
-
-
-class Images(Protocol):
-    """Where a boot finds its image."""
-
-    def find(self, reference: str) -> CompiledImage | None:
-        """Return an image that is ready."""
-
-
-@dataclass(slots=True)
-class _Life:
-    """One life of a pod, from boot to exit."""
-
-    status: PodStatus
-    pod: Pod
-    mounts: tuple[Mount, ...]
-    folders: PodFolders
-    console: Console
-    checks: asyncio.Task[None] | None = None
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Node:
@@ -124,13 +87,14 @@ class Node:
         self._roots = roots
         self._wall = wall
         self._tasks = asyncio.TaskGroup()
-        self._lives: dict[str, _Life] = {}
-        self._executions = TaskOwner()
+        self._lives = Lives()
+        self.networks = Networks(runtime, self._lives)
+        self.programs = Programs(images, self._lives)
         self._images = images
-        self._networks: dict[str, IPv4Network] = {}
         self._events: Fanout[NodeEvent] = Fanout(WATCHER_EVENTS)
         self._sequence = 0
         runtime.report_egress(self._tell)
+        runtime.report_full_disks(self._on_full_disk)
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
@@ -146,7 +110,7 @@ class Node:
         try:
             await self.portals.stop()
             await self._end_all()
-            await self._executions.cancel_all()
+            await self.programs.close()
             self.logs.close()
             # A group would wrap an error of the block's own; only a failed task is to be wrapped.
             cancelled = isinstance(error, asyncio.CancelledError)
@@ -155,96 +119,6 @@ class Node:
         finally:
             self._events.close()
             await self._runtime.close()
-
-    def attach_network(self, name: str, subnet: IPv4Network) -> None:
-        """Declare a network; repeating it changes nothing.
-
-        Raises:
-            NetworkConflictError: it exists with another subnet.
-        """
-        existing = self._networks.get(name)
-        if existing is None:
-            self._runtime.attach_network(name, subnet)
-            self._networks[name] = subnet
-        elif existing != subnet:
-            raise NetworkConflictError(name, str(subnet), str(existing))
-
-    @property
-    def networks(self) -> Mapping[str, IPv4Network]:
-        """The networks that were declared."""
-        return self._networks
-
-    def detach_network(self, name: str) -> None:
-        """Take a network away; one that does not exist counts as taken away.
-
-        Raises:
-            NetworkInUseError: a pod is on it that has not ended.
-        """
-        for life in self._lives.values():
-            if not life.ended.is_set() and any(
-                interface.network == name for interface in life.status.spec.interfaces
-            ):
-                raise NetworkInUseError(name, life.status.spec.name)
-        if self._networks.pop(name, None) is not None:
-            self._runtime.detach_network(name)
-
-    def configure_network(self, configuration: NetworkConfiguration) -> None:
-        """Replace links, routes, faults, policies and egress rules.
-
-        Raises:
-            NetworkNotAttachedError: a group is on a network that was not attached.
-            PodNodeError: the runtime refused.
-        """
-        for group in configuration.groups:
-            self._require_network(group.network)
-        self._runtime.configure_network(configuration)
-
-    def network_statistics(self, *, flows: bool) -> NetworkStatistics:
-        """Read the network's counters; with `flows`, every socket too."""
-        return self._runtime.network_statistics(flows=flows)
-
-    def ping(
-        self, source: IPv4Address, target: IPv4Address, plan: PingPlan
-    ) -> AsyncGenerator[NumberedEcho, None]:
-        """Send echo requests from one interface to another; see `pinging.ping`."""
-        return ping(self._runtime, source, target, plan)
-
-    async def capture(self, wish: CaptureWish) -> AsyncGenerator[CaptureBatch, None]:
-        """Report the packets that somebody wants to see, until there were as many as wanted.
-
-        Raises:
-            ExpressionError: the filter cannot be understood, or names somebody unknown.
-            PodNodeError: the runtime refused.
-        """
-        chosen = Filter(wish.filter, self._addresses)
-        seen = 0
-        batches = self._runtime.capture(wish.place, snapshot_bytes=wish.snapshot_bytes)
-        async with aclosing(batches):
-            async for batch in batches:
-                left = wish.count - seen if wish.count else None
-                packets = tuple(islice(filter(chosen.matches, batch.packets), left))
-                seen += len(packets)
-                if packets or batch.lost:
-                    yield CaptureBatch(packets=packets, lost=batch.lost)
-                if wish.count and seen >= wish.count:
-                    return
-
-    async def dial(self, address: IPv4Address, port: int, timeout_s: float) -> PodConnection:
-        """Connect to a pod from the node's own endpoint.
-
-        Raises:
-            DialError: it does not take the connection.
-        """
-        return await dial(self._runtime.endpoint, str(address), port, timeout_s)
-
-    def publish(self, network: str, names: Mapping[str, Sequence[IPv4Address]]) -> None:
-        """Replace all names that pods on a network can look up.
-
-        Raises:
-            NetworkNotAttachedError: there is no such network.
-        """
-        self._require_network(network)
-        self._runtime.publish(network, names)
 
     def boot(self, spec: PodSpec) -> PodStatus:
         """Boot a pod, under a new name or one whose pod has ended; an event tells when it runs.
@@ -262,7 +136,7 @@ class Node:
         if image is None:
             raise ImageNotPreparedError(spec.name, spec.image)
         for interface in spec.interfaces:
-            self._require_network(interface.network)
+            self.networks.require(interface.network)
         life = self._start(spec, image, previous.status.generation + 1 if previous else 1)
         self._sweep()
         self._lives[spec.name] = life
@@ -276,7 +150,7 @@ class Node:
             UnknownPodError: no pod of that name was booted.
             PodExistsError: it has not ended.
         """
-        life = self._life(name)
+        life = self._lives.find(name)
         if not life.ended.is_set():
             raise PodExistsError(name, life.status.state.value)
         self.portals.remove_pod(name)
@@ -292,10 +166,10 @@ class Node:
         Raises:
             UnknownPodError: no pod of that name was booted.
         """
-        life = self._life(name)
+        life = self._lives.find(name)
         if life.status.state in (PodState.BOOTING, PodState.RUNNING):
             self.portals.remove_pod(name)
-            _cancel_checks(life)
+            life.cancel_checks()
             life.status = replace(life.status, state=PodState.STOPPING)
             generation = life.status.generation
             self._tell(PodStateChanged(pod=name, generation=generation, state=PodState.STOPPING))
@@ -313,7 +187,7 @@ class Node:
             UnknownPodError: no pod of that name was booted.
             InvalidSignalError: pods do not have that signal.
         """
-        life = self._life(name)
+        life = self._lives.find(name)
         if not life.ended.is_set():
             try:
                 life.pod.signal(number)
@@ -321,43 +195,13 @@ class Node:
                 raise InvalidSignalError(number) from error
         return life.status
 
-    def exec(
-        self, order: ExecOrder, steps: AsyncIterable[ExecStep]
-    ) -> AsyncGenerator[ExecEvent, None]:
-        """Run a program in a pod, beside its own; see `run_session`.
-
-        Raises:
-            UnknownPodError: no pod of that name was booted.
-            PodNotRunningError: it does not run, or is paused.
-            ExecError: it cannot run the program.
-        """
-
-        def start(on_output: OnOutput, on_exit: OnExit) -> Process:
-            return self._start_program(order, on_output, on_exit)
-
-        return run_session(start, steps, self._executions, terminal=order.window is not None)
-
-    def attach(
-        self, name: str, steps: AsyncIterable[AttachStep]
-    ) -> AsyncGenerator[AttachEvent, None]:
-        """Connect to a pod's main process; see `Console.attach`.
-
-        Raises:
-            UnknownPodError: no pod of that name was booted.
-            PodNotRunningError: it has ended.
-        """
-        life = self._life(name)
-        if life.ended.is_set():
-            raise PodNotRunningError(name, life.status.state.value)
-        return life.console.attach(life.pod.input, steps, self._executions)
-
     async def kill(self, name: str) -> PodStatus:
         """End a pod at once; return when it has ended.
 
         Raises:
             UnknownPodError: no pod of that name was booted.
         """
-        life = self._life(name)
+        life = self._lives.find(name)
         if not life.ended.is_set():
             life.pod.kill()
             await life.ended.wait()
@@ -411,56 +255,13 @@ class Node:
         Raises:
             UnknownPodError: no pod of that name was booted.
         """
-        life = self._life(name)
+        life = self._lives.find(name)
         running = not life.ended.is_set()
         book = life.pod.disks() if running else self._roots.book(name)
         return PodTree.of_pod(life.mounts, life.folders, book.hidden(), running=running), book
 
-    def _life(self, name: str) -> _Life:
-        life = self._lives.get(name)
-        if life is None:
-            raise UnknownPodError(name)
-        return life
-
-    def _addresses(self, name: str) -> list[IPv4Address]:
-        """Find the addresses of a pod or of a service's pods."""
-        return [
-            interface.address
-            for status in self.statuses()
-            if name in (status.spec.name, status.spec.service)
-            for interface in status.spec.interfaces
-        ]
-
-    def _start_program(self, order: ExecOrder, on_output: OnOutput, on_exit: OnExit) -> Process:
-        life = self._life(order.pod)
-        spec, state = life.status.spec, life.status.state
-        if state is not PodState.RUNNING or life.status.paused:
-            raise PodNotRunningError(order.pod, "paused" if life.status.paused else state.value)
-        image = self._images.find(spec.image)
-        if image is None:
-            raise ImageNotPreparedError(spec.name, spec.image)
-        call = program_call(order, spec, image)
-        try:
-            return life.pod.exec(call, on_output, on_exit, order.window)
-        except OSError as error:
-            raise refusal(spec.name, call.arguments[0], error) from error
-
-    async def _run_command(self, pod: str, command: tuple[str, ...]) -> tuple[int, str]:
-        """Run a health check's command: its exit status and the last line that it wrote."""
-        written = b""
-        events = self.exec(ExecOrder(pod=pod, command=command), no_steps())
-        async with aclosing(events):
-            async for event in events:
-                if isinstance(event, Output):
-                    written = (written + event.data)[-LAST_LINE_BYTES:]
-                elif isinstance(event, Ended):
-                    lines = written.decode("utf-8", "replace").split("\n")
-                    line = next((line.strip() for line in reversed(lines) if line.strip()), "")
-                    return event.exit.status, line
-        raise AssertionError("a session ends with how its program ended")
-
     def _set_paused(self, name: str, *, paused: bool) -> PodStatus:
-        life = self._life(name)
+        life = self._lives.find(name)
         status = life.status
         if status.state is not PodState.RUNNING:
             raise PodNotRunningError(name, status.state.value)
@@ -471,11 +272,7 @@ class Node:
             self._tell(PodPauseChanged(pod=name, generation=generation, paused=paused))
         return life.status
 
-    def _require_network(self, name: str) -> None:
-        if name not in self._networks:
-            raise NetworkNotAttachedError(name)
-
-    def _start(self, spec: PodSpec, image: CompiledImage, generation: int) -> _Life:
+    def _start(self, spec: PodSpec, image: CompiledImage, generation: int) -> Life:
         self.logs.begin(spec.name)
         mounts = (*image.mounts, *spec.mounts)
         folders = self._roots.open(spec, mounts)
@@ -501,13 +298,13 @@ class Node:
             health=Health.STARTING if spec.healthcheck else None,
             booted_at_s=booted_at_s,
         )
-        return _Life(status, pod, mounts, folders, console)
+        return Life(status, pod, mounts, folders, console)
 
     def _sweep(self) -> None:
         if self._roots.has_discarded:
             self._tasks.create_task(self._roots.sweep(), name="sweep")
 
-    def _start_checks(self, life: _Life) -> None:
+    def _start_checks(self, life: Life) -> None:
         spec = life.status.spec
         check = spec.healthcheck
         if check is None or (not spec.interfaces and check.kind is not ProbeKind.COMMAND):
@@ -516,12 +313,13 @@ class Node:
             check,
             spec.interfaces[0].address if spec.interfaces else None,
             self._runtime.endpoint.open_connection,
-            lambda command: self._run_command(spec.name, command),
+            self._runtime.endpoint.wait_for_listener,
+            lambda command: self.programs.check(spec.name, command),
             lambda change: self._on_health(life, change),
         )
         life.checks = self._tasks.create_task(checking, name=f"health of {spec.name}")
 
-    def _on_health(self, life: _Life, change: HealthChanged) -> None:
+    def _on_health(self, life: Life, change: HealthChanged) -> None:
         life.status = replace(life.status, health=change.health, health_reason=change.reason)
         self._tell(
             PodHealthChanged(
@@ -543,9 +341,15 @@ class Node:
             PodStateChanged(pod=name, generation=generation, state=PodState.RUNNING, boot_s=boot_s)
         )
 
+    def _on_full_disk(self, name: str, target: str) -> None:
+        life = self._lives[name]
+        life.status = replace(life.status, full_disk=target)
+        generation = life.status.generation
+        self._tell(PodDiskFull(pod=name, generation=generation, target=target))
+
     def _on_exit(self, name: str, end: PodExit) -> None:
         life = self._lives[name]
-        _cancel_checks(life)
+        life.cancel_checks()
         self.logs.end(name)
         life.console.ended(end)
         disks = life.pod.disks()
@@ -580,23 +384,11 @@ class Node:
         return NodeEvent(sequence=self._sequence, time_s=self._wall(), happening=happening)
 
     async def _end_all(self) -> None:
-        living = [life for life in self._lives.values() if not life.ended.is_set()]
+        living = self._lives.living
         for life in living:
-            _cancel_checks(life)
+            life.cancel_checks()
             life.pod.signal(life.status.spec.stop_signal)
-        await _ends_of(living, LAST_GRACE_S)
+        await ends_of(living, LAST_GRACE_S)
         for life in living:
             life.pod.kill()
-        await _ends_of(living, CLOSE_S)
-
-
-async def _ends_of(lives: Sequence[_Life], within_s: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(within_s):
-            for life in lives:
-                await life.ended.wait()
-
-
-def _cancel_checks(life: _Life) -> None:
-    if life.checks is not None:
-        life.checks.cancel()
+        await ends_of(living, CLOSE_S)

@@ -75,6 +75,14 @@ _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
 Context: TypeAlias = aio.ServicerContext[_Request, _Response]
 
+PINGS_APART_MS = 100
+"""How soon after another a client may ask whether we are there; gRPC alone wants five minutes when
+there is nothing to send, and breaks the connection of whoever asks the third time too soon: that of
+everybody who watches a node on which nothing happens."""
+OPTIONS = (
+    ("grpc.http2.min_ping_interval_without_data_ms", PINGS_APART_MS),
+    ("grpc.keepalive_permit_without_calls", 1),
+)
 _STATUSES: Statuses = (
     (UnknownPodError, grpc.StatusCode.NOT_FOUND),
     (UnknownPortalError, grpc.StatusCode.NOT_FOUND),
@@ -137,7 +145,7 @@ class PodNodeService(CopyService):
         """Declare networks."""
         async with answering(context, _STATUSES):
             for name, subnet in [network_from_message(message) for message in request.networks]:
-                self._node.attach_network(name, subnet)
+                self._node.networks.attach(name, subnet)
         return pb.AttachNetworksResponse()
 
     async def ListNetworks(
@@ -146,7 +154,7 @@ class PodNodeService(CopyService):
         context: Context[pb.ListNetworksRequest, pb.ListNetworksResponse],
     ) -> pb.ListNetworksResponse:
         """List the networks."""
-        networks = self._node.networks.items()
+        networks = self._node.networks.subnets.items()
         return pb.ListNetworksResponse(
             networks=[pb.Network(name=name, subnet_cidr=str(subnet)) for name, subnet in networks]
         )
@@ -159,7 +167,7 @@ class PodNodeService(CopyService):
         """Take networks away."""
         async with answering(context, _STATUSES):
             for name in request.names:
-                self._node.detach_network(name)
+                self._node.networks.detach(name)
         return pb.DetachNetworksResponse()
 
     async def ConfigureNetwork(
@@ -169,7 +177,7 @@ class PodNodeService(CopyService):
     ) -> pb.ConfigureNetworkResponse:
         """Replace links, routes, faults and policies."""
         async with answering(context, _STATUSES):
-            self._node.configure_network(configuration_from_message(request.configuration))
+            self._node.networks.configure(configuration_from_message(request.configuration))
         return pb.ConfigureNetworkResponse()
 
     async def PublishNames(
@@ -179,7 +187,7 @@ class PodNodeService(CopyService):
     ) -> pb.PublishNamesResponse:
         """Replace the names of a network."""
         async with answering(context, _STATUSES):
-            self._node.publish(request.network, names_from_message(request.records))
+            self._node.networks.publish(request.network, names_from_message(request.records))
         return pb.PublishNamesResponse()
 
     async def BootPod(
@@ -340,7 +348,9 @@ class PodNodeService(CopyService):
         async with answering(context, _STATUSES):
             first = await anext(request_iterator, pb.ExecRequest())
             order = exec_order_from_message(first)
-            async with aclosing(self._node.exec(order, exec_steps(request_iterator))) as events:
+            async with aclosing(
+                self._node.programs.exec(order, exec_steps(request_iterator))
+            ) as events:
                 async for event in events:
                     yield exec_event_to_message(event)
 
@@ -353,7 +363,9 @@ class PodNodeService(CopyService):
         async with answering(context, _STATUSES):
             first = await anext(request_iterator, pb.AttachRequest())
             pod = attach_order_from_message(first)
-            async with aclosing(self._node.attach(pod, attach_steps(request_iterator))) as events:
+            async with aclosing(
+                self._node.programs.attach(pod, attach_steps(request_iterator))
+            ) as events:
                 async for event in events:
                     yield attach_event_to_message(event)
 
@@ -365,7 +377,7 @@ class PodNodeService(CopyService):
         """Connect to a pod."""
         async with answering(context, _STATUSES):
             first = await anext(request_iterator, pb.DialRequest())
-            connection = await self._node.dial(*dial_from_message(first))
+            connection = await self._node.networks.dial(*dial_from_message(first))
             yield pb.DialResponse(opened=pb.DialOpened())
             sent = payloads(request_iterator)
             async with aclosing(carry(connection, sent, self._dials)) as received:
@@ -399,7 +411,7 @@ class PodNodeService(CopyService):
     ) -> pb.NetworkStatisticsResponse:
         """Read the network's counters."""
         async with answering(context, _STATUSES):
-            statistics = self._node.network_statistics(flows=request.flows)
+            statistics = self._node.networks.statistics(flows=request.flows)
         return pb.NetworkStatisticsResponse(statistics=statistics_to_message(statistics))
 
     async def Ping(
@@ -410,7 +422,7 @@ class PodNodeService(CopyService):
         """Send echo requests."""
         async with (
             answering(context, _STATUSES),
-            aclosing(self._node.ping(*ping_from_message(request))) as echoes,
+            aclosing(self._node.networks.ping(*ping_from_message(request))) as echoes,
         ):
             async for echo in echoes:
                 yield echo_to_message(echo)
@@ -423,7 +435,7 @@ class PodNodeService(CopyService):
         """Report packets."""
         async with (
             answering(context, _STATUSES),
-            aclosing(self._node.capture(capture_from_message(request))) as batches,
+            aclosing(self._node.networks.capture(capture_from_message(request))) as batches,
         ):
             async for batch in batches:
                 yield batch_to_message(batch)
@@ -431,6 +443,6 @@ class PodNodeService(CopyService):
 
 def create_server(service: PodNodeService) -> aio.Server:
     """Create a server for the service; it still needs an address."""
-    server = aio.server()
+    server = aio.server(options=OPTIONS)
     add_PodNodeServiceServicer_to_server(service, server)
     return server

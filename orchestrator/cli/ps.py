@@ -132,11 +132,12 @@ async def ask(names: tuple[str, ...]) -> Views:
 
 async def _view(where: Path | RemoteAddress) -> DeploymentView | None:
     from orchestrator.access import RemoteAddress
-    from orchestrator.codec import DeploymentClient, DeploymentLostError
+    from orchestrator.codec.client.describing import DescribingClient
+    from orchestrator.codec.errors import DeploymentLostError
     from vnet.errors import InvalidMessageError
 
     try:
-        async with asyncio.timeout(ANSWER_S), DeploymentClient(where) as client:
+        async with asyncio.timeout(ANSWER_S), DescribingClient(where) as client:
             return await client.describe()
     except (DeploymentLostError, TimeoutError):
         if isinstance(where, RemoteAddress):

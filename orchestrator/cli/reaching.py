@@ -7,7 +7,6 @@ there is none, or no choice. What a verb does there is the verb's business.
 from __future__ import annotations
 
 import asyncio
-import difflib
 import os
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
@@ -149,6 +148,8 @@ def find_deployment(name: str | None) -> Reach:
     running = {folder.name: folder for folder in folders if answers(folder.control_socket)}
     if name is not None:
         _check_orphaned([name])
+        import difflib
+
         near = difflib.get_close_matches(name, running, n=1)
         hint = f'did you mean "{near[0]}"?' if near else _listed(list(running))
         raise NoDeploymentError(f'no deployment "{name}" runs; {hint}')

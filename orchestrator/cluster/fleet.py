@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from orchestrator.cluster.member import Member
     from orchestrator.codec import NodeClient
     from orchestrator.errors import OrchestratorError
-    from orchestrator.placement import NodeOffer
+    from orchestrator.placement import MeasuredTraffic, NodeOffer
     from orchestrator.plan import Plan
     from pod_node.attaching import AttachEvent, AttachStep
     from pod_node.dialling import Connection
@@ -54,8 +54,12 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 15.0
 """How long a call waits for a node that does not answer to be found lost; then it has failed."""
+RETURN_S = 60.0
+"""How long a boot waits for a node where all are lost."""
 MOVE_S = 30.0
 """How long a drain waits for a pod to be ready on its new node before it moves the next one."""
+CLOCK_TICK_S = 1e-6
+"""What tells two lines' times apart."""
 _T = TypeVar("_T")
 
 
@@ -98,10 +102,6 @@ class Fleet:
     def members(self) -> list[Member]:
         """The nodes that belong to it."""
         return list(self._members.values())
-
-    async def wait_joined(self) -> None:
-        """Wait until there has been a node."""
-        await self._joined.wait()
 
     async def fail(self, error: OrchestratorError) -> None:
         """Have all who watch know that all nodes are lost."""
@@ -162,6 +162,8 @@ class Fleet:
         member.leave(reason)
         async with self._turn:
             del self._members[name]
+            if not self._members:
+                self._joined.clear()
             self._streams.leave(member)
             pods = self.assignments.leave(name)
             self._portals.leave(member)
@@ -300,6 +302,18 @@ class Fleet:
             raise NoNodeError("there is no node to ask")
         return total(found)
 
+    async def measure(self, measured: MeasuredTraffic, now: float) -> None:
+        """Read what services have exchanged, and have it count where pods get new places."""
+        found = await self._ask(lambda client: client.network_statistics(flows=True))
+        services = {
+            interface.address: spec.service
+            for spec in self._specs.values()
+            for interface in spec.interfaces
+        }
+        if found:
+            measured.note(total(found).traffic, services, now)
+            self.assignments.measured = measured.telling
+
     async def list_pods(self) -> list[PodStatus]:
         """List every pod."""
         lists = await self._ask(lambda client: client.list_pods())
@@ -311,7 +325,11 @@ class Fleet:
         """Boot a pod on its node; an event tells when its guest runs.
 
         When the node is lost meanwhile, another event tells that the pod has to be booted again.
+        When there is none at all, one is waited for: nodes that end are started again.
         """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(RETURN_S):
+                await self._joined.wait()
         async with self._turn:
             node = self.assignments.admit(spec)
             self._specs[spec.name] = spec
@@ -413,13 +431,15 @@ class Fleet:
         """Read logs; what was written on several nodes comes in the order of time."""
         wanted, of = frozenset(pods), frozenset(services)
 
-        def read(member: Member) -> AsyncGenerator[tuple[LogLines, int], None]:
+        def read(
+            member: Member, latest: tuple[LogLines, int] | None
+        ) -> AsyncGenerator[tuple[LogLines, int], None]:
             return member.client.logs(
                 follow=follow,
                 pods=wanted,
                 services=of,
-                tail=tail,
-                since_s=since_s,
+                tail=tail if latest is None else None,
+                since_s=since_s if latest is None else latest[0].time_s + CLOCK_TICK_S,
                 until_s=until_s,
             )
 

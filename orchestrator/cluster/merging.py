@@ -1,7 +1,9 @@
 """Streams of several nodes as one, while nodes come and go.
 
 Owns the readers, one for each node, and the bounded queue in which they meet. A reader whose node
-is lost ends quietly; that the node is lost is told by other means.
+is lost ends quietly; that the node is lost is told by other means. One whose stream breaks off
+although the node is there opens it again: a connection may end that the node outlives. When that
+does not help for long, somebody is told that the node is not what it should be.
 """
 
 from __future__ import annotations
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
 
 WAITING = 1024
 """Items that may wait for whoever reads; a node that is faster waits."""
+REOPEN_S = 0.2
+"""Between the end of a stream and the next attempt to open it."""
+PATIENCE_S = 15.0
+"""How long a node may give no stream before it counts as lost."""
 _T = TypeVar("_T")
 
 
@@ -30,7 +36,7 @@ class Tap(Generic[_T]):
     def __init__(
         self,
         tasks: TaskOwner,
-        open_stream: Callable[[Member], AsyncGenerator[_T, None]],
+        open_stream: Callable[[Member, _T | None], AsyncGenerator[_T, None]],
         *,
         ends: bool,
     ) -> None:
@@ -38,7 +44,7 @@ class Tap(Generic[_T]):
 
         Args:
             tasks: Has the readers.
-            open_stream: Opens a node's stream.
+            open_stream: Opens a node's stream, given what came last when it broke off.
             ends: Whether it is over when every stream is; otherwise nodes that join are read too.
         """
         self._owner = tasks
@@ -85,16 +91,35 @@ class Tap(Generic[_T]):
     async def _follow(self, member: Member) -> None:
         last: OrchestratorError | None = None
         try:
-            async with aclosing(self._open(member)) as stream:
-                async for item in stream:
-                    await self._queue.put((member, item))
-        except NodeLostError:
-            pass
+            await self._read(member)
         except OrchestratorError as error:
             last = error
         if self._tasks.get(member.name) is asyncio.current_task():
             del self._tasks[member.name]
         await self._queue.put((member, last))
+
+    async def _read(self, member: Member) -> None:
+        """Read a node's stream until it ends, or the node is lost.
+
+        Raises:
+            OrchestratorError: the node refuses it.
+        """
+        loop = asyncio.get_running_loop()
+        latest: _T | None = None
+        well_at = loop.time()
+        while True:
+            try:
+                async with aclosing(self._open(member, latest)) as stream:
+                    async for item in stream:
+                        latest, well_at = item, loop.time()
+                        await self._queue.put((member, item))
+                return
+            except NodeLostError as error:
+                if self._ends or await member.wait_gone(REOPEN_S):
+                    return
+                if loop.time() > well_at + PATIENCE_S:
+                    member.condemn(str(error))
+                    return
 
 
 async def merge_sorted(

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AsyncExitStack, aclosing, contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from orchestrator.backends.nodes import PodsDisplaced
 from orchestrator.cluster.merging import Tap, merge_sorted
@@ -20,6 +20,7 @@ from pod_node.health import Health
 from pod_node.progress import Phase, Progress
 from pod_node.status import (
     NodeEvent,
+    PodDiskFull,
     PodExisting,
     PodExited,
     PodHealthChanged,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _Told = NodeEvent | PodsDisplaced
+_Lines: TypeAlias = "tuple[LogLines, int]"
 
 
 class Streams:
@@ -58,7 +60,7 @@ class Streams:
         self._tasks = TaskOwner()
         self._owner = owner
         self._watchers: list[Tap[_Told]] = []
-        self._endless: list[Tap[tuple[LogLines, int]]] = []
+        self._endless: list[Tap[_Lines]] = []
         self._taps: list[Tap[CaptureBatch]] = []
         self._images: dict[str, set[str]] = {}
         self._expected: dict[str, asyncio.Event] = {}
@@ -131,7 +133,7 @@ class Streams:
 
     async def watch(self, members: Sequence[Member]) -> AsyncGenerator[_Told, None]:
         """Report every pod as it stands, then each change."""
-        tap: Tap[_Told] = Tap(self._tasks, lambda member: member.client.watch(), ends=False)
+        tap: Tap[_Told] = Tap(self._tasks, lambda member, _: member.client.watch(), ends=False)
         self._watchers.append(tap)
         unsynced = {member.name for member in members}
         for member in members:
@@ -160,7 +162,9 @@ class Streams:
         match event.happening:
             case PodExisting(status=status):
                 pod = status.spec.name
-            case PodStateChanged() | PodHealthChanged() | PodPauseChanged() | PodExited() as told:
+            case PodStateChanged() | PodHealthChanged() | PodPauseChanged() as told:
+                pod = told.pod
+            case PodDiskFull() | PodExited() as told:
                 pod = told.pod
             case _:
                 return True
@@ -169,15 +173,22 @@ class Streams:
     async def logs(
         self,
         members: Sequence[Member],
-        read: Callable[[Member], AsyncGenerator[tuple[LogLines, int], None]],
+        read: Callable[[Member, _Lines | None], AsyncGenerator[_Lines, None]],
         *,
         follow: bool,
-    ) -> AsyncGenerator[tuple[LogLines, int], None]:
-        """Read logs of all nodes: what is kept in the order of time, what is new as it comes."""
+    ) -> AsyncGenerator[_Lines, None]:
+        """Read logs of all nodes: what is kept in the order of time, what is new as it comes.
+
+        Args:
+            members: The nodes that there are.
+            read: Reads the logs of one, from after what came last.
+            follow: Whether to go on with what is new.
+        """
         if not follow:
             async with AsyncExitStack() as stack:
                 streams = [
-                    await stack.enter_async_context(aclosing(read(member))) for member in members
+                    await stack.enter_async_context(aclosing(read(member, None)))
+                    for member in members
                 ]
                 async for chunk in merge_sorted(streams, lambda chunk: chunk[0].time_s):
                     yield chunk
@@ -199,7 +210,7 @@ class Streams:
     ) -> AsyncGenerator[CaptureBatch, None]:
         """Report packets as they pass a place on any of these nodes, by their times."""
         tap: Tap[CaptureBatch] = Tap(
-            self._tasks, lambda member: member.client.capture(wish), ends=True
+            self._tasks, lambda member, _: member.client.capture(wish), ends=True
         )
         self._taps.append(tap)
         for member in members:
@@ -231,7 +242,7 @@ class Streams:
         if not members:
             raise NodeRefusedError("there is no node to bring the image to")
         tap: Tap[Progress] = Tap(
-            self._tasks, lambda member: member.client.prepare_image(image), ends=True
+            self._tasks, lambda member, _: member.client.prepare_image(image), ends=True
         )
         for member in members:
             tap.add(member)

@@ -49,6 +49,9 @@ class Companion(Protocol):
     def egress_happened(self, happening: EgressHappening) -> None:
         """A pod tried to reach something outside, or is done with it."""
 
+    def trouble_told(self, text: str) -> None:
+        """Pods have to do without something, such as their log on a full disk."""
+
     def node_lost(self, reason: str) -> None:
         """The node has ended by itself; there will be another one."""
 

@@ -214,8 +214,12 @@ class Launch:
         report = self._events.put_nowait
         async with asyncio.TaskGroup() as group:
             tasks = NodeTasks(group, self._screen, report)
-            on_egress = self._companion.egress_happened
-            news = NodeNews(client, tasks, self._screen, report, on_egress)
+            companion = self._companion
+            news = NodeNews(
+                *(client, tasks, self._screen, report),
+                companion.egress_happened,
+                companion.trouble_told,
+            )
             tasks.spawn(news.follow_events(), "events")
             if self._shows_logs:
                 news.follow_lines(self._wall())

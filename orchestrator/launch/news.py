@@ -18,6 +18,7 @@ from pod_node.status import (
     EventsLost,
     LogNotice,
     NodeEvent,
+    PodDiskFull,
     PodExisting,
     PodExited,
     PodHealthChanged,
@@ -49,6 +50,7 @@ class NodeNews:
         screen: Screen,
         report: Callable[[Event], None],
         on_egress: Callable[[EgressHappening], None],
+        on_trouble: Callable[[str], None],
     ) -> None:
         """Prepare to listen.
 
@@ -58,12 +60,14 @@ class NodeNews:
             screen: Shows lines and remarks.
             report: Takes what happens to pods.
             on_egress: Takes what leaves the deployment.
+            on_trouble: Takes what pods have to do without.
         """
         self._client = client
         self._tasks = tasks
         self._screen = screen
         self._report = report
         self._on_egress = on_egress
+        self._on_trouble = on_trouble
         self._follows_lines = False
         self._told: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
         """Set when all that a pod wrote in a life was shown."""
@@ -99,14 +103,16 @@ class NodeNews:
                 self._report(TimerFired())
             case PodExisting() as existing:
                 self._report(existing)
-            case PodStateChanged() | PodHealthChanged() | PodPauseChanged() as change:
+            case (
+                PodStateChanged() | PodHealthChanged() | PodPauseChanged() | PodDiskFull() as change
+            ):
                 self._report(change)
             case PodExited() as exited:
                 self._tasks.spawn(self._hear_out(exited), f"last lines of {exited.pod}")
             case EgressAttempt() | EgressEnded() as happening:
                 self._on_egress(happening)
             case LogNotice(pod=pod, message=message):
-                self._screen.show_notice(f"{pod}: {message}")
+                self._on_trouble(f"{pod}: {message}")
             case EventsLost():
                 raise AssertionError("its follower watches anew")
             case _:

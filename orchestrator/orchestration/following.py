@@ -157,6 +157,11 @@ class Follower:
         if self._declared.network is not None:
             self._declared.network.egress_happened(happening)
 
+    def trouble_told(self, text: str) -> None:
+        """Tell what pods have to do without."""
+        self._progress.publish(Noticed(text, failure=False))
+        self._events.tell(text, Remarked(failure=True))
+
     # --- pods ---
 
     def pod_changed(self, view: PodView) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from pod_node.engine.disks import FabricDisks
 from pod_node.engine.executed import EngineProcess
 from pod_node.engine.input import EngineInput
+from pod_node.engine.lock_folders import remove_lock_folders
 from pod_node.engine.process import (
     ProcessUse,
     exec_process,
@@ -70,6 +71,7 @@ class EnginePod:
         self._ended_cpu_s = 0.0
         self._paused = False
         self._share: Share | None = None
+        self._full: set[str] = set()
         self.input = EngineInput(around, self.process)
         """What its main process is told."""
         self._outputs = host_outputs(around, self.process, self._hear)
@@ -194,6 +196,13 @@ class EnginePod:
         """What its root and its tmpfs take; see `FabricDisks`."""
         return FabricDisks(self._around.fabric, self.process.files, self._main.mounts)
 
+    def full_disks(self) -> list[str]:
+        """Which of them have refused something, each once."""
+        refusing = {usage.target for usage in self.disks().usage() if usage.refusals}
+        fresh = sorted(refusing - self._full)
+        self._full |= refusing
+        return fresh
+
     @property
     def frozen(self) -> bool:
         """Whether the pod is paused and all its processes have come to rest."""
@@ -261,6 +270,7 @@ class EnginePod:
         self._ended_cpu_s += guest.cpu_at_end_s
         self._forget(guest)
         seen = reap_process(self._around.fabric, guest.process, outcome)
+        self._remove_lock_folders()
         try:
             on_end(seen)
         finally:
@@ -288,9 +298,13 @@ class EnginePod:
             finally:
                 self._around.fabric.call("host_files_release", self.process.files)
 
+    def _remove_lock_folders(self) -> None:
+        remove_lock_folders(self._around.fabric, self.process.files, self._main.mounts)
+
     def _give_back(self, outcome: PodExit) -> PodExit:
         """Free what the pod had in the kernel, after passing on its last words."""
         seen = reap_pod(self._around.fabric, self.process, outcome)
+        self._remove_lock_folders()
         try:
             for output in self._outputs:
                 output.drain()

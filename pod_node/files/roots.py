@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING
 from pod_node.files import beneath
 from pod_node.files.errors import DiskFullError, FolderError
 from pod_node.files.layers import is_hidden, lower_layers, names_of
+from pod_node.files.lock_folders import clear_lock_folders
 from pod_node.files.values import BLOCK_BYTES, DiskFolder, DiskUsage, PodFolders, blocks_of
+from pod_node.lock import VOLUMES
 from vnet.addresses import gateway_of
 
 if TYPE_CHECKING:
@@ -56,7 +58,9 @@ def memory_folder(state: Path, memory: Path = MEMORY) -> Path:
 
 
 def remove_roots(state: Path, memory: Path = MEMORY) -> None:
-    """Remove what the pods of a deployment wrote, none of which runs."""
+    """Remove what the pods of a deployment wrote, none of which runs, and locks that they held."""
+    if (state / _ROOTS).exists():
+        clear_lock_folders(state / VOLUMES)
     for folder in (state / _ROOTS, memory_folder(state, memory)):
         shutil.rmtree(folder, ignore_errors=True)
 

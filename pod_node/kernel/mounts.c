@@ -1,5 +1,7 @@
 #include "pod_node/kernel/mounts.h"
 
+#include "pod_node/kernel/lock_folders.h"
+
 /* Which bit stands for the first name of a path; FNV-1a. */
 static u32 name_bit(const char *path, u32 length)
 {
@@ -44,6 +46,7 @@ static void forget(struct mounts *mounts)
 		if (mounts->list[i].disk)
 			memory_free(account, mounts->list[i].disk, sizeof(struct disk));
 	hidden_clear(&mounts->hidden);
+	lock_folders_forget(account, mounts->abandoned);
 	memory_free(account, mounts, mounts->size);
 	account_release(account);
 }

@@ -61,6 +61,8 @@ struct mounts {
 	struct mount *upper; /* the root, when there are layers below it */
 	struct lock busy; /* of the union (overlay.h); before that of a disk */
 	struct hidden hidden; /* of the layers */
+	struct lock abandoned_lock;
+	struct lock_folder *abandoned; /* by processes that have ended; under abandoned_lock */
 	u32 count;
 	struct mount list[];
 };

@@ -1,5 +1,6 @@
 #include "pod_node/kernel/process.h"
 
+#include "pod_node/kernel/lock_folders.h"
 #include "pod_node/kernel/native.h"
 
 #define PROCESS_BUCKETS 1024u
@@ -92,6 +93,7 @@ void process_reap(struct process *process, u32 status)
 	lock_release(&table_lock);
 	thread_ended(process->thread);
 	descriptors_close(&process->descriptors);
+	lock_folders_abandon(process);
 	mounts_release(process->mounts);
 	terminal_release(process->terminal);
 	struct thread *thread = process->thread;

@@ -29,6 +29,7 @@ struct process {
 	struct terminal *terminal; /* that it may set and ask about; held; NULL for none */
 	u32 asked;                         /* descriptor whose facts the program asked for last; owner */
 	bool opens;                        /* its thread has files to open before it is started; fixed */
+	struct lock_folder *lock_folders; /* that it has made and not removed; owner */
 	u32 *inherited; /* its descriptors beside 0 to 2 that a request named; owner */
 	u32 inherited_count, inherited_told; /* the program was told of so many; owner */
 	u8 *request;                       /* what it was spawned with, for the node; NULL later */

@@ -3,6 +3,7 @@
 
 #include "pod_node/kernel/counted.h"
 #include "pod_node/kernel/dev.h"
+#include "pod_node/kernel/lock_folders.h"
 #include "pod_node/kernel/native.h"
 #include "pod_node/kernel/overlay.h"
 #include "pod_node/kernel/proc.h"
@@ -246,6 +247,8 @@ WASI_CALL(path_create_directory, (u32 fd, uaddr path, u32 length), (fd, path, le
 	struct lookup at = {0};
 	u32 error = begin_change(&at, fd, (struct span){path, length}, LOOKUP_CREATE | LOOKUP_APPEAR);
 	AT_PATH(at, error, create_directory(&at));
+	if (!error)
+		lock_folder_made(&at);
 	return lookup_end(&at, error);
 }
 
@@ -321,6 +324,8 @@ WASI_CALL(path_remove_directory, (u32 fd, uaddr path, u32 length), (fd, path, le
 	struct lookup at = {0};
 	u32 error = begin_change(&at, fd, (struct span){path, length}, LOOKUP_REMOVE);
 	AT_PATH(at, error, remove_directory(&at));
+	if (!error)
+		lock_folder_removed(&at);
 	return lookup_end(&at, error);
 }
 

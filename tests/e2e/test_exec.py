@@ -104,6 +104,59 @@ async def test_an_interrupted_command_interrupts_its_program(
     assert err.decode().endswith("KeyboardInterrupt\n")
 
 
+async def test_ctrl_c_ends_what_waits_for_keys(deployment: tuple[Path, Up]) -> None:
+    state, _ = deployment
+    asks = """
+import subprocess, sys
+for ask in (lambda: input("name? "), sys.stdin.readline, lambda: sys.stdin.buffer.read(1)):
+    try:
+        print("asks", flush=True)
+        ask()
+    except KeyboardInterrupt:
+        print("interrupted")
+try:
+    subprocess.run([sys.executable, "-c", "print('waits', flush=True); input()"])
+except KeyboardInterrupt:
+    print("both interrupted")
+print([line for line in sys.stdin], sys.stdin.name)
+print(input("at the end? "))
+"""
+    terminal = Terminal(state, "exec", "-t", *PYTHON, asks)
+    for _ in range(3):
+        await terminal.shows(b"asks\r\n")
+        terminal.type(b"half a line\x03")
+        await terminal.shows(b"^Cinterrupted\r\n")
+    await terminal.shows(b"waits\r\n")
+    terminal.type(b"\x03")
+    await terminal.shows(b"both interrupted\r\n")
+    terminal.type(b"one\rtwo\r\x04")
+    await terminal.shows(b"['one\\n', 'two\\n'] <stdin>\r\n")
+    await terminal.shows(b"at the end? ")
+    terminal.type(b"yes\r")
+    await terminal.shows(b"yes\r\nyes\r\n")
+    assert await terminal.status() == 0
+
+
+async def test_an_interpreter_alone_at_a_terminal_takes_interrupts(
+    deployment: tuple[Path, Up],
+) -> None:
+    state, _ = deployment
+    terminal = Terminal(state, "exec", "-t", "web", "python3")
+    await terminal.shows(b">>> ")
+    terminal.type(b"half\x03")
+    await terminal.shows(b"^C\r\nKeyboardInterrupt\r\n>>> ")
+    terminal.type(b"import os, signal; size = os.get_terminal_size\r")
+    await terminal.shows(b">>> ")
+    terminal.type(b"_ = signal.signal(signal.SIGWINCH, lambda *_: print('now', *size()))\r")
+    await terminal.shows(b">>> ")
+    terminal.type(b"print('wait' + 's'); signal.pause()\r")
+    await terminal.shows(b"waits\r\n")
+    terminal.resize(21, 43)
+    await terminal.shows(b"now 43 21\r\n>>> ")
+    terminal.type(b"\x04")
+    assert await terminal.status() == 0
+
+
 async def test_a_command_that_dies_takes_its_program_along(deployment: tuple[Path, Up]) -> None:
     state, _ = deployment
     count = "import os; print(sum(os.path.exists(f'/proc/{n}/status') for n in range(2, 200)))"

@@ -34,6 +34,7 @@ ROUNDS = {
     "trunk": 12,
     "datagrams": 2,
     "interfaces": 6,
+    "hidden": 4,
     "memory": 1,
 }
 """How often a scenario is repeated: about a second under ThreadSanitizer on two cores."""

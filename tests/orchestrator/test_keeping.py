@@ -13,11 +13,13 @@ from orchestrator.backends.backend import UnknownNodeError
 from orchestrator.cluster.views import NodeState
 from orchestrator.codec.errors import DeploymentRefusedError
 from orchestrator.codec.nodes import NodesClient
+from orchestrator.declaration import Scale
 from orchestrator.network.changes import Part
 from orchestrator.state import DeploymentFolder
 from orchestrator.store import Store
 from orchestrator.topology.loader import read_topology_bytes
-from orchestrator.views import PortalOrigin
+from orchestrator.views import ApplyOrder, EventOrder, PortalOrigin
+from pod_node.logs import LogTrouble
 from tests.support.deployments import TOPOLOGY, running_deployment
 from tests.support.lab import eventually
 from tests.support.pods import FakeRuntime
@@ -115,6 +117,19 @@ async def test_where_portals_come_from_is_told(folder: Path) -> None:
         assert dict(kept(folder).portals.opened) == {}
 
 
+async def test_a_log_that_cannot_be_written_is_among_the_events(folder: Path) -> None:
+    async with running_deployment(folder) as deployment:
+        trouble = LogTrouble(pod="web-1", path=folder / "web-1.log", reason="No space left")
+        deployment.node.node._on_log_trouble(trouble)
+        order = EventOrder(since_s=0.0, types=frozenset({"deployment"}))
+        async with asyncio.timeout(20), aclosing(deployment.client.events(order)) as events:
+            async for event in events:
+                if "No space left" in event.text:
+                    break
+        assert event.facts.action == "failure"
+        assert event.text.startswith(f"web-1: {folder}/web-1.log")
+
+
 class MarkedBackend(ServedBackend):
     """Has a node that can be cordoned; its pods go nowhere."""
 
@@ -150,6 +165,16 @@ async def test_what_is_said_of_nodes_is_kept_until_it_is_taken_back(folder: Path
             await client.cordon("blue")
         assert deployment.orchestrator.declaration.nodes == {"blue": NodeState.CORDONED}
     assert kept(folder).nodes == {}, "it ended with its deployment"
+
+
+async def test_a_topology_is_taken_up_with_other_numbers_than_its_own(folder: Path) -> None:
+    async with running_deployment(folder) as deployment:
+        client = deployment.client
+        await through(client.apply(deployment.source, ApplyOrder(replicas={"web": 3})))
+        assert deployment.runtime.boots.count("web-3") == 1
+        assert kept(folder).scales == {"web": Scale(3, 2)}
+        with pytest.raises(DeploymentRefusedError, match='did you mean "web"'):
+            await through(client.apply(deployment.source, ApplyOrder(replicas={"wep": 3})))
 
 
 async def test_a_pod_that_came_by_scaling_is_stopped_and_started_by_name(folder: Path) -> None:

@@ -120,6 +120,9 @@ class RecordingCompanion:
     def egress_happened(self, happening: EgressHappening) -> None:
         self.told.append(f"{happening.pod} left")
 
+    def trouble_told(self, text: str) -> None:
+        self.screen.show_notice(text)
+
     def node_lost(self, reason: str) -> None:
         self.told.append(reason)
         self.screen.started = None

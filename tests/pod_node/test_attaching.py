@@ -32,7 +32,7 @@ async def runtime() -> FakeRuntime:
 @pytest.fixture
 async def node(runtime: FakeRuntime, tmp_path: Path) -> AsyncIterator[Node]:
     async with Node(runtime, FakeImages(), tmp_path / "logs", Roots(tmp_path)) as node:
-        node.attach_network("front", FRONT)
+        node.networks.attach("front", FRONT)
         yield node
 
 
@@ -61,7 +61,7 @@ async def test_everybody_sees_what_is_written_from_now_on_and_the_end(
 ) -> None:
     pod = boot(node, runtime, stdin_open=False, tty=False)
     pod.write(1, b"before\n")
-    one, two = node.attach("web-1", saying()), node.attach("web-1", saying())
+    one, two = node.programs.attach("web-1", saying()), node.programs.attach("web-1", saying())
     attached = Attached(reads_input=False, terminal=False)
     assert [await anext(one), await anext(two)] == [attached, attached]
     pod.write(1, b"out\n")
@@ -70,21 +70,21 @@ async def test_everybody_sees_what_is_written_from_now_on_and_the_end(
     expected = [Output(1, b"out\n"), Output(2, b"error\n"), Ended(exited(3))]
     assert [event async for event in one] == [event async for event in two] == expected
     with pytest.raises(PodNotRunningError):
-        node.attach("web-1", saying())
+        node.programs.attach("web-1", saying())
     with pytest.raises(UnknownPodError):
-        node.attach("web-2", saying())
+        node.programs.attach("web-2", saying())
 
 
 async def test_input_is_passed_on_only_where_the_pod_reads_it(
     node: Node, runtime: FakeRuntime
 ) -> None:
     pod = boot(node, runtime, stdin_open=False, tty=True)
-    async with aclosing(node.attach("web-1", saying(Input(b"lost")))) as events:
+    async with aclosing(node.programs.attach("web-1", saying(Input(b"lost")))) as events:
         await until(events, InputTaken(4))
     assert pod.input.read == b""
     pod.exit(0)
     pod = boot(node, runtime, stdin_open=True, tty=False)
-    async with aclosing(node.attach("web-1", saying(Input(b"a\r\x03")))) as events:
+    async with aclosing(node.programs.attach("web-1", saying(Input(b"a\r\x03")))) as events:
         await until(events, InputTaken(3))
     assert (pod.input.read, pod.input.signals) == (b"a\r\x03", [])
 
@@ -93,12 +93,14 @@ async def test_all_type_at_one_terminal_and_see_each_other_s_keys(
     node: Node, runtime: FakeRuntime
 ) -> None:
     pod = boot(node, runtime, stdin_open=True, tty=True)
-    watching = node.attach("web-1", saying())
+    watching = node.programs.attach("web-1", saying())
     assert await anext(watching) == Attached(reads_input=True, terminal=True)
-    async with aclosing(node.attach("web-1", saying(Input(b"hel")))) as one:
+    async with aclosing(node.programs.attach("web-1", saying(Input(b"hel")))) as one:
         await until(one, InputTaken(3))
     window = Resize(WindowSize(30, 100))
-    async with aclosing(node.attach("web-1", saying(window, Input(b"lo\r\x03\x04")))) as two:
+    async with aclosing(
+        node.programs.attach("web-1", saying(window, Input(b"lo\r\x03\x04")))
+    ) as two:
         await until(two, InputTaken(5))
     pod.write(1, b"well\n")
     assert (pod.input.read, pod.input.signals, pod.input.ends) == (b"hello\n", [signal.SIGINT], 1)
@@ -114,7 +116,7 @@ async def test_who_does_not_read_loses_output_and_holds_up_nobody(
     node: Node, runtime: FakeRuntime
 ) -> None:
     pod = boot(node, runtime, stdin_open=False, tty=False)
-    slow = node.attach("web-1", saying())
+    slow = node.programs.attach("web-1", saying())
     await anext(slow)
     half = bytes(BACKLOG_BYTES // 2)
     for _ in range(4):
@@ -133,7 +135,7 @@ async def test_what_an_attached_pod_writes_is_in_its_log_without_what_was_typed(
     node: Node, runtime: FakeRuntime
 ) -> None:
     pod = boot(node, runtime, stdin_open=True, tty=True)
-    async with aclosing(node.attach("web-1", saying(Input(b"typed\r")))) as events:
+    async with aclosing(node.programs.attach("web-1", saying(Input(b"typed\r")))) as events:
         await until(events, InputTaken(6))
         pod.write(1, b"said\n")
         await until(events, Output(1, b"said\r\n"))

@@ -28,6 +28,7 @@ from pod_node.status import (
     Happening,
     LogNotice,
     NodeEvent,
+    PodDiskFull,
     PodExisting,
     PodExited,
     PodHealthChanged,
@@ -52,7 +53,7 @@ async def runtime() -> FakeRuntime:
 @pytest.fixture
 async def node(runtime: FakeRuntime, tmp_path: Path) -> AsyncIterator[Node]:
     async with Node(runtime, FakeImages(), tmp_path / "logs", Roots(tmp_path)) as node:
-        node.attach_network("front", FRONT)
+        node.networks.attach("front", FRONT)
         yield node
 
 
@@ -123,6 +124,20 @@ async def test_a_name_can_be_booted_again_only_after_its_pod_ended(
         node.boot(make_spec("web-1"))
     runtime.pods["web-1"].exit(1)
     assert node.boot(make_spec("web-1")).generation == 2
+
+
+async def test_a_disk_that_is_full_is_told_and_kept_in_mind(
+    node: Node, runtime: FakeRuntime
+) -> None:
+    node.boot(make_spec("web-1"))
+    async with aclosing(node.watch()) as events:
+        await next_of(events, Synced)
+        runtime.report_full("web-1", "/")
+        full = await next_of(events, PodDiskFull)
+    assert full == PodDiskFull(pod="web-1", generation=1, target="/")
+    assert node.statuses()[0].full_disk == "/"
+    runtime.pods["web-1"].exit(1)
+    assert node.boot(make_spec("web-1")).full_disk == ""
 
 
 async def test_a_pod_needs_its_image_and_its_networks(node: Node) -> None:
@@ -226,10 +241,10 @@ async def test_a_pod_that_has_ended_can_be_forgotten(node: Node) -> None:
 async def test_a_network_goes_when_no_pod_is_on_it(node: Node, runtime: FakeRuntime) -> None:
     node.boot(make_spec("web-1"))
     with pytest.raises(NetworkInUseError, match="pod web-1 is on it"):
-        node.detach_network("front")
+        node.networks.detach("front")
     await node.stop("web-1", 0.0)
-    node.detach_network("front")
-    node.detach_network("front")
+    node.networks.detach("front")
+    node.networks.detach("front")
     assert runtime.networks == {}
 
 
@@ -260,7 +275,7 @@ async def test_a_watcher_that_is_too_slow_is_told_and_cut_off(
     monkeypatch.setattr(node_module, "WATCHER_EVENTS", 16)
     runtime = FakeRuntime()
     async with Node(runtime, FakeImages(), tmp_path / "logs", Roots(tmp_path)) as node:
-        node.attach_network("front", FRONT)
+        node.networks.attach("front", FRONT)
         async with aclosing(node.watch()) as events:
             await next_of(events, Synced)
             for _ in range(16):
@@ -301,23 +316,23 @@ async def test_health_checks_run_while_a_pod_does(node: Node, runtime: FakeRunti
 async def test_a_network_can_be_attached_twice_but_not_changed(
     node: Node, runtime: FakeRuntime
 ) -> None:
-    node.attach_network("front", FRONT)
+    node.networks.attach("front", FRONT)
     with pytest.raises(NetworkConflictError, match=r"10\.0\.0\.0/8.*127\.0\.0\.0/24"):
-        node.attach_network("front", IPv4Network("10.0.0.0/8"))
+        node.networks.attach("front", IPv4Network("10.0.0.0/8"))
     assert runtime.networks == {"front": FRONT}
 
 
 async def test_names_reach_the_runtime(node: Node, runtime: FakeRuntime) -> None:
-    node.publish("front", {"api": [LOOPBACK], "gone": []})
+    node.networks.publish("front", {"api": [LOOPBACK], "gone": []})
     assert runtime.names == {"front": {"api": ["127.0.0.1"], "gone": []}}
     with pytest.raises(NetworkNotAttachedError):
-        node.publish("back", {})
+        node.networks.publish("back", {})
 
 
 async def test_closing_kills_everything_and_keeps_the_last_output(tmp_path: Path) -> None:
     runtime = FakeRuntime()
     async with Node(runtime, FakeImages(), tmp_path / "logs", Roots(tmp_path)) as node:
-        node.attach_network("front", FRONT)
+        node.networks.attach("front", FRONT)
         node.boot(make_spec("web-1"))
         node.boot(make_spec("web-2", check=tcp_check(1)))
         runtime.pods["web-1"].write(1, b"last words\n")

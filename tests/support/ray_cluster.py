@@ -12,6 +12,7 @@ import os
 import secrets
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -49,6 +50,10 @@ class RayCluster:
         """The id of the cluster's own service."""
         return int(self._tell("gcs"))
 
+    def restart_gcs(self) -> None:
+        """Start the cluster's own service again, which has ended."""
+        self._tell("restart")
+
     def _tell(self, *words: str) -> str:
         assert self._process.stdin is not None
         self._process.stdin.write("\t".join(words) + "\n")
@@ -64,13 +69,25 @@ class RayCluster:
 
 
 @contextmanager
-def ray_cluster() -> Iterator[RayCluster]:
-    """Have a cluster while the block lasts."""
-    environment = os.environ | {
-        "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN": secrets.token_hex(32),
-        "RAY_USAGE_STATS_ENABLED": "0",
-    }
+def ray_cluster(**variables: str) -> Iterator[RayCluster]:
+    """Have a cluster while the block lasts.
+
+    Args:
+        variables: Of the environment of all its processes.
+    """
+    with tempfile.TemporaryDirectory(prefix="pn") as state:
+        own = {
+            "PODNET_STATE": state,  # others may run such nodes, too
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": secrets.token_hex(32),
+            "RAY_USAGE_STATS_ENABLED": "0",
+        }
+        with _running(os.environ | own | variables) as cluster:
+            yield cluster
+
+
+@contextmanager
+def _running(environment: dict[str, str]) -> Iterator[RayCluster]:
     process = subprocess.Popen(
         [sys.executable, "-m", __name__],
         stdin=subprocess.PIPE,
@@ -97,7 +114,7 @@ def _serve() -> None:
             "include_dashboard": False,
         },
     )
-    nodes = {}
+    nodes = {"head": cluster.head_node}
 
     def pid_of(node: object, kind: str) -> str:
         return str(node.all_processes[kind][0].process.pid)  # type: ignore[attr-defined]
@@ -118,6 +135,9 @@ def _serve() -> None:
                     cluster.remove_node(nodes.pop(name), allow_graceful=False)
                 case ["raylet", name]:
                     answer = pid_of(nodes[name], ray_constants.PROCESS_TYPE_RAYLET)
+                case ["restart"]:
+                    cluster.head_node.kill_gcs_server(check_alive=False)
+                    cluster.head_node.start_gcs_server()
                 case ["gcs"]:
                     answer = pid_of(cluster.head_node, ray_constants.PROCESS_TYPE_GCS_SERVER)
             _say(answer)

@@ -6,6 +6,7 @@ import asyncio
 import os
 import pty
 import sys
+import termios
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -44,6 +45,9 @@ class Terminal:
         while text not in self._seen:
             self._seen += await asyncio.to_thread(os.read, self._keys, 4096)
         self._seen = self._seen.partition(text)[2]
+
+    def resize(self, rows: int, columns: int) -> None:
+        termios.tcsetwinsize(self._keys, (rows, columns))
 
     def type(self, keys: bytes) -> None:
         os.write(self._keys, keys)

@@ -18,6 +18,10 @@ from vnet.trunk.frames import CLAIMS_MOST, FLOW, WHOLE, Claim, LinkWay
 
 CLAIM_S = 1.0
 """How long a claim holds that is not made again: a node's loop may be late."""
+INTERVAL_S = 0.05
+"""Between claims. A share is right after two of them: one passes here, the other elsewhere."""
+PEER_S = 0.003
+"""Claims to one node take a few hundredths of that: telling many may take a few percent in all."""
 SMOOTHING = 0.25
 """What the latest measurement counts against those before it."""
 FORGOTTEN = 1e-3
@@ -73,6 +77,11 @@ def share(own: Claim | None, others: Iterable[Claim]) -> int:
         left -= claim.demand
         weights -= claim.flows
     return max(1, int(left * weight / weights))
+
+
+def interval_s(peers: int) -> float:
+    """Say how often that many nodes are told what this one wants."""
+    return min(max(INTERVAL_S, peers * PEER_S), CLAIM_S / 3)
 
 
 class Shares:

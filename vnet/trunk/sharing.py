@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from vnet.tasks import TaskOwner
 from vnet.trunk.frames import WHOLE, Claims
-from vnet.trunk.shares import Shares
+from vnet.trunk.shares import Shares, interval_s
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from vnet.trunk.frames import LinkWay
     from vnet.trunk.peer import PeerLink
     from vnet.trunk.switch import LinkSwitch
-
-INTERVAL_S = 0.05
-"""A share is right after two of them, one on each node; a claim costs a few microseconds."""
 
 
 class LinkSharing:
@@ -61,7 +58,7 @@ class LinkSharing:
 
     async def _keep_sharing(self) -> None:
         while True:
-            await asyncio.sleep(INTERVAL_S)
+            await asyncio.sleep(interval_s(len(self._peers)))
             self._turn(self._loop.time())
 
     def _turn(self, now_s: float) -> None:

@@ -48,6 +48,11 @@ STORE_BYTES = 128 << 20
 """Object store of a cluster that podnet starts for itself; only images pass through it."""
 FACTS_S = 60.0
 """How long a machine may take to start a worker: the first one imports everything."""
+STRANDED_S = 60.0
+"""How long Ray lets a worker go on whose machine is cut off from the cluster's own service
+(`gcs_rpc_server_reconnect_timeout_s`)."""
+RETRY_S = 0.2
+"""Between two attempts of a supervisor to get a lease from a keeper that does not answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,12 +80,35 @@ class _SupervisorActor:
         self._supervisor = Supervisor()
         self._keeper: Any = keeper
         self._key = key
+        self._own_keeper: Keeper | None = None
 
     async def facts(self) -> MachineFacts:
         return await asyncio.to_thread(self._facts)
 
     def _facts(self) -> MachineFacts:
         return replace(self._supervisor.facts(), ports=ray_ports(_session()))
+
+    async def keep(self, lease_s: float) -> None:
+        self._own_keeper = self._own_keeper or Keeper(lease_s)
+
+    async def renew(self, key: str) -> float | None:
+        assert self._own_keeper is not None, "it was asked to keep leases"
+        return await self._own_keeper.renew(key)
+
+    async def revoke(self, key: str) -> float:
+        assert self._own_keeper is not None, "it was asked to keep leases"
+        return await self._own_keeper.revoke(key)
+
+    async def expired(self) -> list[str]:
+        assert self._own_keeper is not None, "it was asked to keep leases"
+        return await self._own_keeper.expired()
+
+    async def forget(self, key: str) -> None:
+        assert self._own_keeper is not None, "it was asked to keep leases"
+        await self._own_keeper.forget(key)
+
+    async def meet(self, keeper: Any) -> None:  # noqa: ANN401 - Ray's handles have no type
+        self._keeper = keeper
 
     async def start(self, order: NodeOrder) -> NodeReady | NodeEnd:
         return await self._supervisor.start(order, self._ask)
@@ -125,8 +153,14 @@ class _SupervisorActor:
         await asyncio.to_thread(self._supervisor.images.taker.abandon, part)
 
     async def _ask(self) -> float | None:
-        length_s: float | None = await self._keeper.renew.remote(self._key)
-        return length_s
+        while True:
+            try:
+                length_s: float | None = await self._keeper.renew.remote(self._key)
+            except RayError:
+                # The orchestrator soon names another one; without any, the lease runs out.
+                await asyncio.sleep(RETRY_S)
+            else:
+                return length_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,21 +243,66 @@ def machines() -> list[Machine]:
 
 
 class KeeperHandle:
-    """The deployment's keeper."""
+    """The deployment's keeper.
+
+    When it is lost, a supervisor keeps leases from then on: one that runs already, since a lease is
+    over sooner than another process has been started. It knows nobody, so it grants leases to
+    nobody but those who are told of it, and whoever was to have no more leases gets none.
+    """
 
     def __init__(self, deployment: str, lease_s: float) -> None:
         """Find it, or make one."""
-        self.actor = (
+        self._deployment = deployment
+        self._lease_s = lease_s
+        self._own: Any = None
+        self.actor = self._own = self._find()
+
+    @property
+    def id(self) -> str:
+        """Tells it from keepers before and after it."""
+        return str(self.actor._actor_id.hex())
+
+    @property
+    def lost_s(self) -> float:
+        """How long leases may last that somebody gets from a keeper that cannot be reached.
+
+        It may be cut off from here together with nodes, and goes on until Ray ends it.
+        """
+        return STRANDED_S + self._lease_s
+
+    async def hand_over(self, supervisor: SupervisorHandle) -> None:
+        """Have a supervisor keep leases from now on.
+
+        Raises:
+            WorkerFailedError: it does not answer.
+        """
+        await _called(supervisor.actor.keep.remote(self._lease_s))
+        self.actor = supervisor.actor
+        await asyncio.to_thread(self.end)
+
+    def replace(self) -> None:
+        """Have another one, when there is no supervisor either.
+
+        Raises:
+            WorkerFailedError: there can be none now.
+        """
+        try:
+            self.actor = self._own = self._find()
+        except (RayError, RuntimeError, ConnectionError, ValueError) as error:
+            raise WorkerFailedError(_first_line(error)) from error
+
+    def _find(self) -> Any:  # noqa: ANN401 - Ray's handles have no type
+        return (
             ray.remote(_KeeperActor)
             .options(
-                name=f"{deployment}/keeper",
+                name=f"{self._deployment}/keeper",
                 lifetime="detached",
                 get_if_exists=True,
                 num_cpus=0,
                 max_restarts=0,
                 scheduling_strategy=_here(),
             )
-            .remote(lease_s)
+            .remote(self._lease_s)
         )
 
     async def revoke(self, key: str) -> float:
@@ -239,8 +318,10 @@ class KeeperHandle:
         await _called(self.actor.forget.remote(key))
 
     def end(self) -> None:
-        """End it; all leases end soon after."""
-        ray.kill(self.actor)
+        """End the actor that does nothing else, if there is one; a supervisor ends by itself."""
+        if self._own is not None:
+            ray.kill(self._own)
+            self._own = None
 
 
 class SupervisorHandle:
@@ -263,9 +344,17 @@ class SupervisorHandle:
 
     async def facts(self) -> MachineFacts:
         """What the machine is."""
-        async with asyncio.timeout(FACTS_S):
-            facts: MachineFacts = await _called(self.actor.facts.remote())
+        try:
+            async with asyncio.timeout(FACTS_S):
+                facts: MachineFacts = await _called(self.actor.facts.remote())
+        except TimeoutError as error:
+            reason = f"its machine has not started it in {FACTS_S:.0f} s"
+            raise WorkerFailedError(reason) from error
         return facts
+
+    async def meet(self, keeper: KeeperHandle) -> None:
+        """Have it get its leases from this keeper from now on."""
+        await _called(self.actor.meet.remote(keeper.actor))
 
     async def ready(self) -> NodeReady | None:
         """The node that runs already."""

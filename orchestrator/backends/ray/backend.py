@@ -7,8 +7,9 @@ each of them. Machines that come get a node; those that go take theirs with them
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,8 @@ from orchestrator.backends.ray.record import (
 from orchestrator.backends.ray.tending import Surroundings, Tended
 from orchestrator.cluster.certificates import open_credentials, open_token
 from orchestrator.cluster.fleet import Fleet
-from orchestrator.codec import NodeLostError
+from orchestrator.cluster.traffic_record import keep_traffic, read_traffic
+from orchestrator.codec import NodeLostError, NodeRefusedError
 from orchestrator.state import StateFolderError
 from vnet.tasks import TaskOwner
 
@@ -53,6 +55,8 @@ LEASE_S = 5.0
 """How long a node may be silent before it is taken for lost, and has ended by itself."""
 LOOK_S = 0.5
 """Between two looks at leases; also how late a loss is noticed."""
+MEASURE_S = 10.0
+"""Between two readings of what services say to each other."""
 MACHINES_EVERY = 2
 """Looks at leases for one at the cluster's machines."""
 OPEN = (
@@ -157,6 +161,7 @@ class RayBackend:
             around = self._surroundings(fleet)
             looking = self._tasks.spawn(self._look(around), "machines")
             await self._wait_joined(fleet, looking)
+            self._tasks.spawn(self._measure(fleet), "traffic")
             yield fleet
         finally:
             await self._tasks.cancel_all()
@@ -234,6 +239,7 @@ class RayBackend:
             token=token,
             credentials=credentials,
             keeper=self._keeper,
+            found_keeper=self._record.keeper,
             fleet=fleet,
             notice=self._notice,
             volumes=lambda: self._volumes,
@@ -243,6 +249,8 @@ class RayBackend:
 
     def _keep(self) -> None:
         """Write down where the nodes are, unless they end with this process."""
+        if self._keeper is not None:
+            self._record.keeper = self._keeper.id
         if self._record.address:
             keep_record(self._folder.path, self._record)
 
@@ -274,7 +282,7 @@ class RayBackend:
                     self._tend(machines, around)
                     self._guard(machines, around)
                 turn += 1
-                self._lose(await around.keeper.expired())
+                self._lose(await self._expired(around))
                 well_at = loop.time()
             except (ClusterLostError, WorkerFailedError) as error:
                 self._reason = str(error)
@@ -283,6 +291,39 @@ class RayBackend:
             await asyncio.sleep(LOOK_S)
         self._keeper = None  # it may have been on a machine that is lost; there can be another
         await around.fleet.fail(NodeLostError(self._reason))
+
+    async def _measure(self, fleet: Fleet) -> None:
+        """Read what services say to each other, again and again, and keep it."""
+        measured = await asyncio.to_thread(read_traffic, self._folder.path)
+        fleet.assignments.measured = measured.telling
+        while True:
+            await asyncio.sleep(MEASURE_S)
+            with suppress(NodeLostError, NodeRefusedError, OSError):  # told elsewhere, or no harm
+                await fleet.measure(measured, time.time())
+                await asyncio.to_thread(keep_traffic, self._folder.path, measured)
+
+    async def _expired(self, around: Surroundings) -> list[str]:
+        """The nodes that have lost their lease; when there is no keeper, have another one."""
+        try:
+            return await around.keeper.expired()
+        except WorkerFailedError:
+            await self._replace_keeper(around.keeper)
+            return await around.keeper.expired()
+
+    async def _replace_keeper(self, keeper: actors.KeeperHandle) -> None:
+        """Have another keeper, and all nodes get their leases from that one.
+
+        Raises:
+            WorkerFailedError: there can be none now.
+        """
+        tended = [*self._tended.values()]
+        for each in tended:
+            if await each.keep_leases():
+                break
+        else:
+            await asyncio.to_thread(keeper.replace)
+        await asyncio.gather(*(each.meet_keeper() for each in tended))
+        self._keep()
 
     def _guard(self, machines: list[actors.Machine], around: Surroundings) -> None:
         """Keep what runs on machines without a node from all pods.

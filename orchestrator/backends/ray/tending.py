@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING
@@ -47,6 +48,8 @@ class Surroundings:
     token: bytes
     credentials: Credentials
     keeper: KeeperHandle
+    found_keeper: str
+    """The keeper of lives that were found."""
     fleet: Fleet
     notice: Callable[[str], None]
     volumes: Callable[[], tuple[str, ...]]
@@ -69,6 +72,9 @@ class Tended:
         self.key = ""
         """Of the present life."""
         self._is_member = False
+        self._is_ending = False
+        self._keeper = ""
+        """Which keeper the present life gets its leases from."""
         self.failure: OrchestratorError | None = None
         """Why there is no node."""
 
@@ -114,6 +120,28 @@ class Tended:
                 return
             await asyncio.sleep(back_off.delay_s(1, loop.time() - began) or 0.0)
 
+    async def keep_leases(self) -> bool:
+        """Have the node's supervisor keep the leases of all; whether it does."""
+        if self._supervisor is None or self._is_ending or not self._is_member:
+            return False
+        try:
+            await self._around.keeper.hand_over(self._supervisor)
+        except WorkerFailedError:
+            return False
+        return True
+
+    async def meet_keeper(self) -> None:
+        """Have the node get its leases from the keeper that there is now."""
+        if self._supervisor is not None and not self._is_ending:
+            with suppress(WorkerFailedError):  # then it is on its way out
+                await self._meet(self._supervisor)
+
+    async def _meet(self, supervisor: SupervisorHandle) -> None:
+        keeper = self._around.keeper
+        id = keeper.id
+        await supervisor.meet(keeper)
+        self._keeper = id
+
     def kill(self) -> None:
         """End the node at once."""
         if self._supervisor is not None:
@@ -122,23 +150,27 @@ class Tended:
     async def _live(self) -> None:
         """Have one life of a node, from its start to its certain end."""
         around, machine = self._around, self.machine
+        self._keeper = around.found_keeper if machine.id in around.keys else around.keeper.id
         self.key = around.keys.get(machine.id) or f"{self.name}/{secrets.token_hex(4)}"
         around.keys[machine.id] = self.key
         around.keep_keys()
         self._lost.clear()
-        supervisor = SupervisorHandle(around.deployment, machine, around.keeper, self.key)
-        self._supervisor = supervisor
+        self._is_ending = False
+        supervisor = self._supervisor = await asyncio.to_thread(
+            SupervisorHandle, around.deployment, machine, around.keeper, self.key
+        )
         end: NodeEnd | None = None
         failure: OrchestratorError | None = None
         try:
             end = await self._serve(supervisor)
         except (WorkerFailedError, NodeRefusedError, NodeLostError, UnfitMachineError) as error:
             failure = error
+        self._is_ending = True
         reason = await self._make_certain(end)
         await around.fleet.leave(self.name, reason)
         around.keys.pop(machine.id, None)
         self._supervisor = None
-        supervisor.end()
+        await asyncio.to_thread(supervisor.end)
         if failure is not None:
             raise failure
 
@@ -147,6 +179,7 @@ class Tended:
         around = self._around
         facts = await supervisor.facts()
         _check_fit(self.machine, facts)
+        await self._meet(supervisor)  # one that was found may know another
         ready = await supervisor.ready() or await supervisor.start(self._order())
         if isinstance(ready, NodeEnd):
             around.notice(f"node {self.name} did not start: {ready.summary}")
@@ -188,11 +221,13 @@ class Tended:
             if end is not None:
                 await keeper.forget(self.key)
                 return end.summary
-            self.kill()
-            await asyncio.sleep(await keeper.revoke(self.key) + CERTAIN_S)
+            await asyncio.to_thread(self.kill)
+            lease_s = await keeper.revoke(self.key)
+            if self._keeper != keeper.id:  # it may still know an earlier one, which cannot be told
+                lease_s = max(lease_s, keeper.lost_s)
         except (WorkerFailedError, ClusterLostError):
-            # Without a keeper nobody has a lease for longer than this.
-            await asyncio.sleep(self._around.lease_s + CERTAIN_S)
+            lease_s = keeper.lost_s
+        await asyncio.sleep(lease_s + CERTAIN_S)
         return "it could not be reached any more"
 
     def _order(self) -> NodeOrder:

@@ -368,6 +368,10 @@ if hasattr(_thread, "start_joinable_thread"):  # what `threading` calls since 3.
 if sys.stdout is not None:  # a log shows lines as they come, and a killed pod keeps what it said
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a TextIOWrapper
 users = settle_library()
+if sys.stdin is not None and sys.stdin.isatty():
+    from podnet_guest import keyboard
+
+    keyboard.install()
 begin_as_process()
 vars(sleep)["c_sleep"] = time.sleep
 vars(time)["sleep"] = sleep

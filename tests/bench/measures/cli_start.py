@@ -6,10 +6,10 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tests.bench.commands import PODNET, installed, time_s
 from tests.bench.rows import Bound, Row
 from tests.bench.sampling import alternate
 
@@ -32,7 +32,7 @@ def measure() -> list[Row]:
 
 
 def _rows(verb: str, environment: dict[str, str]) -> list[Row]:
-    command = [sys.executable, "-m", "orchestrator.cli.main", *verb.split()]
+    command = [*PODNET, *verb.split()]
     empty = [sys.executable, "-c", "pass"]
     _time_ms(command, environment)
     samples = alternate(
@@ -55,23 +55,15 @@ def _rows(verb: str, environment: dict[str, str]) -> list[Row]:
 
 
 def _time_ms(command: list[str], environment: dict[str, str]) -> float:
-    begin = time.perf_counter()
-    subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
-    return (time.perf_counter() - begin) * 1e3
-
-
-def _installed(environment: Mapping[str, str], folder: str) -> dict[str, str]:
-    """Let bytecode be kept, as it is for whoever has podnet installed, but not in the tree."""
-    kept = {name: value for name, value in environment.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return kept | {"PYTHONPYCACHEPREFIX": f"{folder}/bytecode"}
+    return time_s(command, environment) * 1e3
 
 
 @contextmanager
 def _deployment() -> Iterator[dict[str, str]]:
     """Run a deployment; yields the environment in which commands find it."""
     with tempfile.TemporaryDirectory(prefix="pn") as state:
-        environment = _installed(os.environ, state) | {"PODNET_STATE": state}
-        up = [sys.executable, "-m", "orchestrator.cli.main", "up", "-"]
+        environment = installed(os.environ, state)
+        up = [*PODNET, "up", "-"]
         with subprocess.Popen(
             up,
             env=environment,

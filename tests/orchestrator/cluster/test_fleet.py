@@ -15,6 +15,7 @@ from orchestrator.backends.backend import UnknownNodeError
 from orchestrator.backends.nodes import PodsDisplaced
 from orchestrator.cluster.fleet import NoNodeError
 from orchestrator.cluster.views import NodeState
+from orchestrator.codec import securing
 from pod_node.attaching import Attached, AttachStep
 from pod_node.executing import Input
 from pod_node.status import PodExisting, PodExited, PodState, PodStateChanged, Synced
@@ -36,6 +37,8 @@ from vnet.ping import EchoOutcome, PingPlan
 if TYPE_CHECKING:
     from orchestrator.plan import Plan
 
+QUIET_S = 4.0
+"""Longer than gRPC's own patience with whoever asks so often."""
 ONCE = PingPlan(count=1, interval_s=0.1, payload_bytes=8, timeout_s=10.0)
 
 
@@ -279,3 +282,17 @@ async def test_a_node_says_nothing_of_a_pod_that_belongs_to_another(
                     assert name != pod
                 case Synced():
                     break
+
+
+@pytest.mark.slow
+async def test_a_node_on_which_nothing_happens_is_heard_all_the_same(
+    rig: FleetRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked again and again whether it is there, and has nothing to say."""
+    monkeypatch.setattr(securing, "KEEPALIVE_MS", 1000)
+    member = await rig.add("a")
+    async with aclosing(member.client.watch()) as events:
+        assert isinstance((await anext(events)).happening, Synced)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(QUIET_S):
+                await anext(events)

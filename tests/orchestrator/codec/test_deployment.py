@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from orchestrator.codec.deployment import (
     deployment_from_message,
     deployment_to_message,
-    event_from_message,
-    event_to_message,
 )
+from orchestrator.codec.events import event_from_message, event_to_message
 from orchestrator.happenings import EventFacts
 from orchestrator.phases import Phase, PodView
 from orchestrator.views import (

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 
 import pytest
 
@@ -23,6 +24,43 @@ RATED = LinkParameters(delay_ns=1_000_000, rate_bit_s=8_000_000)
 PLAIN = LinkParameters(delay_ns=1_000_000)
 
 
+@asynccontextmanager
+async def writing(puppet: Puppet, ends: list[int]) -> AsyncIterator[None]:
+    """Have a pod write as much as it can to all of its connections, and then end."""
+
+    async def write() -> None:
+        while True:
+            for end in ends:
+                await puppet.write(end, bytes(PIECE))
+
+    async with working(puppet, write()):
+        yield
+
+
+@asynccontextmanager
+async def reading(puppet: Puppet, ends: list[int]) -> AsyncIterator[None]:
+    """Have a pod read whatever comes, and then end."""
+
+    async def read() -> None:
+        while True:
+            for end in ends:
+                await puppet.read(end, PIECE)
+
+    async with working(puppet, read()):
+        yield
+
+
+@asynccontextmanager
+async def working(puppet: Puppet, work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    tasks = TaskOwner()
+    tasks.spawn(work, name="work")
+    try:
+        yield
+    finally:
+        await tasks.cancel_all()
+        await puppet.kill()
+
+
 @dataclass
 class Site:
     """A client and a server on one node, on either side of the link."""
@@ -38,24 +76,11 @@ class Site:
         for _ in range(flows):
             near = await self.client.connect(self.server.guest.address, PORT)
             ends.append((near, await self.server.accept(self.listener)))
-        tasks = TaskOwner()
-        tasks.spawn(self._write([near for near, _ in ends]), name="write")
-        tasks.spawn(self._read([far for _, far in ends]), name="read")
-        try:
+        async with (
+            reading(self.server, [far for _, far in ends]),
+            writing(self.client, [near for near, _ in ends]),
+        ):
             yield
-        finally:
-            await tasks.cancel_all()
-            await self.client.kill()
-
-    async def _write(self, ends: list[int]) -> None:
-        while True:
-            for end in ends:
-                await self.client.write(end, bytes(PIECE))
-
-    async def _read(self, ends: list[int]) -> None:
-        while True:
-            for end in ends:
-                await self.server.read(end, PIECE)
 
 
 @dataclass
@@ -64,12 +89,13 @@ class Rig:
     first: Site
     second: Site
 
-    def configure(self, link: LinkParameters) -> None:
+    def configure(self, link: LinkParameters, access: LinkParameters | None = None) -> None:
+        """Have a link between clients and servers, and one of each server's own."""
         left = [site.client.guest.address for site in (self.first, self.second)]
         right = [site.server.guest.address for site in (self.first, self.second)]
         self.nodes.runtime.configure_network(
             NetworkConfiguration(
-                groups=(group("left@front", *left), group("right@front", *right)),
+                groups=(group("left@front", *left), group("right@front", *right, access=access)),
                 links=(Link(name="shared", forward=link, backward=PLAIN),),
                 routes=(
                     Route(source="left@front", target="right@front", hops=(Hop(link="shared"),)),
@@ -82,18 +108,18 @@ class Rig:
             )
         )
 
-    def share(self, node: int) -> float:
-        """What a node may have of the link's rate."""
+    def share(self, node: int, way: LinkWay = SHARED) -> float:
+        """What a node may have of a link's rate."""
         limits = self.nodes.twins.runtimes[node].trunk.sharing.limits
-        return limits.get(SHARED, WHOLE) / WHOLE
+        return limits.get(way, WHOLE) / WHOLE
 
     def sent(self, node: int) -> int:
         """What a node has put on the link."""
         statistics = self.nodes.twins.runtimes[node].network_statistics(flows=False)
         return next(link.bytes for link in statistics.links if not link.backward)
 
-    def shares_are(self, first: float, second: float) -> bool:
-        return abs(self.share(0) - first) < 0.05 and abs(self.share(1) - second) < 0.05
+    def shares_are(self, first: float, second: float, way: LinkWay = SHARED) -> bool:
+        return abs(self.share(0, way) - first) < 0.05 and abs(self.share(1, way) - second) < 0.05
 
 
 async def site_on(nodes: TwinLab, puppets: list[Puppet]) -> Site:
@@ -143,6 +169,24 @@ async def test_without_a_trunk_a_node_has_the_whole_link(rig: Rig) -> None:
         await eventually(lambda: rig.shares_are(1, 1))
         rig.nodes.wire.mend()
         await eventually(lambda: rig.shares_are(0.5, 0.5))
+
+
+async def test_an_interface_s_own_link_is_shared_by_those_who_connect_from_elsewhere(
+    rig: Rig,
+) -> None:
+    rig.configure(PLAIN, access=RATED)
+    server, clients = rig.first.server, (rig.first.client, rig.second.client)
+    ends = []
+    for client in clients:
+        near = await client.connect(server.guest.address, PORT)
+        ends.append((near, await server.accept(rig.first.listener)))
+    own = LinkWay("", False, int(IPv4Address(server.guest.address)))
+    async with (
+        reading(clients[0], [ends[0][0]]),
+        reading(clients[1], [ends[1][0]]),
+        writing(server, [far for _, far in ends]),
+    ):
+        await eventually(lambda: rig.shares_are(0.5, 0.5, own))
 
 
 async def test_a_link_whose_rate_is_lifted_is_not_shared(rig: Rig) -> None:

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vnet.trunk.frames import FLOW, WHOLE, Claim, LinkWay
-from vnet.trunk.shares import CLAIM_S, LinkUse, Shares, share
+from vnet.trunk.shares import CLAIM_S, INTERVAL_S, LinkUse, Shares, interval_s, share
 
 WAY = LinkWay("left--right", False, 0)
 OTHER = LinkWay("", False, 0x0A000001)
 RATE_BIT_S = 10_000_000
-STEP_S = 0.05
+STEP_S = INTERVAL_S
 SETTLED = 60
 """Steps after which what was before does not matter any more."""
 
@@ -210,3 +210,10 @@ def test_a_use_that_has_ended_is_claimed_no_more() -> None:
     node.wanted = 0.0
     cluster.run(SETTLED)
     assert node.shares.claims() == ()
+
+
+@given(st.integers(0, 1000))
+def test_many_nodes_are_told_less_often_but_before_claims_end(peers: int) -> None:
+    assert INTERVAL_S <= interval_s(peers) <= CLAIM_S / 3
+    assert interval_s(peers) <= interval_s(peers + 1)
+    assert interval_s(16) == INTERVAL_S

@@ -42,9 +42,7 @@ class Store:
     """The shop's products and sales."""
 
     def __init__(self, path: str) -> None:
-        # No lock files: this pod alone uses the volume, and one that is killed in the middle of a
-        # transaction would leave its lock behind. The journal then brings the data back in order.
-        self._database = sqlite3.connect(f"file:{path}?vfs=unix-none", uri=True)
+        self._database = sqlite3.connect(path)
         self._database.row_factory = sqlite3.Row
         with self._database:
             self._database.executescript(SCHEMA)

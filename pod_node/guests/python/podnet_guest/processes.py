@@ -147,6 +147,8 @@ def waitpid(pid: int, options: int, /) -> tuple[int, int]:
     except OSError as error:
         number = error.errno or ECHILD
         raise OSError(number, strerror(number)) from None
+    if not options & WNOHANG:
+        signals.deliver()  # Ctrl-C is for both, and the child may have ended first
     return int(child), int(status)
 
 
