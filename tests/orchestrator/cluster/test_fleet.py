@@ -93,7 +93,7 @@ async def test_a_link_between_two_nodes_is_seen_on_both_in_the_order_of_time(
     assert where(rig) == {"a": 1, "b": 1}
     ends = address_of(plan, "web-1"), address_of(plan, "web-2")
     slow = LinkParameters(delay_ns=1_000_000)
-    await rig.fleet.configure_network(linked(*map(str, ends), slow))
+    await rig.fleet.configure_network(linked(str(ends[0]), str(ends[1]), slow))
     wish = CaptureWish(place=LinkPlace(link="left--right"), count=20)
     seen: list[CapturedPacket] = []
 
