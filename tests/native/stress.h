@@ -23,6 +23,7 @@
 	SCENARIO(trunk)      \
 	SCENARIO(datagrams)  \
 	SCENARIO(interfaces) \
+	SCENARIO(detach)     \
 	SCENARIO(memory)
 
 #define DECLARE_SCENARIO(name) void stress_##name(u64 seed, u32 rounds);

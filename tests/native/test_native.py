@@ -34,6 +34,7 @@ ROUNDS = {
     "trunk": 12,
     "datagrams": 2,
     "interfaces": 6,
+    "detach": 12,
     "memory": 1,
 }
 """How often a scenario is repeated: about a second under ThreadSanitizer on two cores."""
