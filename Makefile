@@ -3,7 +3,7 @@
 #   make bench   the benchmark table             make lint    checks without tests
 #   make fmt     format                          make kernel  compile the C kernel
 #   make protos  generate the protobuf modules   make clean   remove build products
-#   make test-cluster   the tests on a Ray cluster, which `make test` leaves out
+#   make test-cluster   the long tests on a Ray cluster; `make test` runs a short one
 #   make fuzz    search for calls that break the kernel, FUZZ_SECONDS=300 long, guided by coverage
 
 SHELL := /bin/bash

@@ -109,6 +109,8 @@ def _action(view: PodView, before: PodView | None) -> str:
     if before is not None and view.phase is before.phase:
         if view.paused is not before.paused:
             return "paused" if view.paused else "resumed"
+        if view.full_disk != before.full_disk and view.full_disk:
+            return "disk-full"
         if view.restarts == before.restarts:
             return "updated"
     return view.phase.value
@@ -121,6 +123,7 @@ def _pod_facts(action: str, view: PodView) -> EventFacts:
         "restarts": str(view.restarts),
         "image": view.spec.image,
         "paused": "true" if view.paused else "",
+        "full_disk": view.full_disk,
         "exit_status": "" if view.exit is None else str(view.exit.status),
         "exit_kind": "" if view.exit is None else view.exit.kind.value,
         "boot_s": _seconds(view.boot_s),

@@ -12,7 +12,7 @@ from orchestrator.backends.processes import find_node
 from orchestrator.codec import NodeClient
 from orchestrator.declaration import Declaration, Wanted, with_topology
 from orchestrator.lifecycle.deployment import Deployment
-from orchestrator.planning import Wishes, prepare, recreated_pods
+from orchestrator.planning import Wishes, newly_started, prepare, recreated_pods
 from orchestrator.reconcile import Observed
 from orchestrator.settings import changed_settings
 from orchestrator.steps import step_view
@@ -50,7 +50,11 @@ async def steps_ahead(
             before = store.load()
     observed = await observe(folder)
     declared = with_topology(before, source, topology, services)
-    wishes = Wishes(retried=True, settings=changed_settings(_declared(before), topology))
+    wishes = Wishes(
+        started=newly_started(before, declared, topology),
+        retried=True,
+        settings=changed_settings(_declared(before), topology),
+    )
     prepared = prepare(declared, topology, observed, folder.path, wishes)
     if force_recreate:
         wishes = replace(wishes, recreated=recreated_pods(prepared.plan, services))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from orchestrator.topology.units import format_size
 from pod_node.spec import ExitKind
 
 if TYPE_CHECKING:
@@ -79,6 +80,8 @@ class PodView:
     """Where it is; empty while that is not known."""
     outdated: bool = False
     """Whether it still runs what an earlier topology said."""
+    full_disk: str = ""
+    """Which of its own folders had no room for something, the latest; empty while all had."""
 
     @property
     def state(self) -> str:
@@ -101,3 +104,12 @@ class PodView:
     def succeeded(self) -> bool:
         """Whether the pod ended for good and as it should."""
         return self.phase is Phase.EXITED and self.exit is not None and self.exit.status == 0
+
+
+def full_text(spec: PodSpec, target: str) -> str:
+    """Say that a folder of a pod's own has no more room, and what would help."""
+    if target == "/":
+        size = format_size(spec.limits.disk_bytes)
+        return f"its disk limit of {size} is reached; storage_opt raises it"
+    sizes = [tmpfs.size_bytes for tmpfs in spec.tmpfs if tmpfs.target == target]
+    return f"{target} is full" + (f" ({format_size(sizes[0])})" if sizes else "")

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 class Wishes:
     """What is to be done once, beside what is declared."""
 
+    started: frozenset[str] = frozenset()
     restarted: frozenset[str] = frozenset()
     recreated: frozenset[str] = frozenset()
     retried: bool = False
@@ -102,6 +103,15 @@ def stopped_pods(topology: Topology, stopped: Iterable[str]) -> frozenset[str]:
     return frozenset(pods)
 
 
+def newly_started(before: Declaration, after: Declaration, topology: Topology) -> frozenset[str]:
+    """The pods that were stopped before and are not any more.
+
+    An orchestrator that takes over cannot tell by what it finds: they have ended like any other.
+    """
+    full = effective(topology, after)
+    return stopped_pods(full, before.stopped) - stopped_pods(full, after.stopped)
+
+
 def _prepare(
     declaration: Declaration,
     topology: Topology,
@@ -122,6 +132,7 @@ def _prepare(
     desired = Desired(
         plan=plan,
         stopped=stopped_pods(full, declaration.stopped),
+        started=wishes.started,
         restarted=wishes.restarted | _left_over(begun, observed, replaced=False),
         recreated=wishes.recreated | _left_over(begun, observed, replaced=True),
         retried=wishes.retried,

@@ -54,6 +54,8 @@ class Desired:
     plan: Plan
     stopped: frozenset[str] = frozenset()
     """Pods that somebody stopped."""
+    started: frozenset[str] = frozenset()
+    """Pods that somebody wants to run, should they have ended."""
     restarted: frozenset[str] = frozenset()
     """Pods that somebody wants to be started again as they are."""
     recreated: frozenset[str] = frozenset()
@@ -200,7 +202,7 @@ def _pod(
         return Replace(pod=pod, reason="its network changes", at_once=True)
     if name in desired.recreated:
         return Replace(pod=pod, reason="asked for")
-    if there.stopping:
+    if there.stopping or (name in desired.started and there.phase.final):
         return Boot(pod=pod, reason="started")
     if name in desired.restarted:
         return Restart(pod=pod, reason="asked for")

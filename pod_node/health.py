@@ -6,9 +6,9 @@ in a row make a pod unhealthy, one success makes it healthy again, failures in t
 not count until the first success, and within that period probes come every `start_interval`. Like
 Docker, the next interval begins when a probe ends, so slow probes never overlap.
 
-One addition: a pod that is still starting is also probed early, at growing intervals. Early
-failures never count, so all they can do is find a quick pod healthy sooner than its first interval;
-a pod boots in milliseconds here.
+One addition: a pod that is still starting is also probed early, as soon as it listens, and at
+growing intervals. Early failures never count, so all they can do is find a quick pod healthy sooner
+than its first interval; a pod boots in milliseconds here.
 """
 
 from __future__ import annotations
@@ -51,7 +51,12 @@ class TimerFired:
     """Time has passed; the machine checks for itself whether anything is due."""
 
 
-HealthEvent = ProbeSucceeded | ProbeFailed | TimerFired
+@dataclass(frozen=True, slots=True)
+class ListenerOpened:
+    """A program of the pod listens where probes go."""
+
+
+HealthEvent = ProbeSucceeded | ProbeFailed | TimerFired | ListenerOpened
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,8 @@ class HealthMonitor:
         self._regular_at = now + self._interval(now, Health.STARTING)
         self._due: float | None = min(self._regular_at, now + self._early_gap_s)
         self._probe_counts = False
+        self._listens = False
+        """It has begun to listen, and no probe has begun since."""
         self.health = Health.STARTING
         self.last_failure = ""
         """Why the latest probe failed; empty after a success."""
@@ -100,6 +107,11 @@ class HealthMonitor:
                 return self._on_success(now)
             case ProbeFailed(reason):
                 return self._on_failure(reason, now)
+            case ListenerOpened():
+                self._listens = self.health is Health.STARTING
+                if self._due is not None and self._listens:
+                    self._due = min(self._due, now)
+                return []
             case _:
                 assert_never(event)
 
@@ -107,6 +119,7 @@ class HealthMonitor:
         if self._due is None or now < self._due:
             return []
         self._due = None
+        self._listens = False
         self._probe_counts = now >= self._regular_at
         return [StartProbe(self._check.timeout_s)]
 
@@ -121,7 +134,8 @@ class HealthMonitor:
         self.last_failure = reason
         if not self._probe_counts:
             self._early_gap_s *= EARLY_GROWTH
-            self._due = min(self._regular_at, now + self._early_gap_s)
+            gap_s = 0.0 if self._listens else self._early_gap_s
+            self._due = min(self._regular_at, now + gap_s)
             return []
         forgiven = self.health is Health.STARTING and self._in_start_period(now)
         self._schedule(now)

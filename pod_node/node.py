@@ -37,6 +37,7 @@ from pod_node.status import (
     Happening,
     LogNotice,
     NodeEvent,
+    PodDiskFull,
     PodExisting,
     PodExited,
     PodHealthChanged,
@@ -93,6 +94,7 @@ class Node:
         self._events: Fanout[NodeEvent] = Fanout(WATCHER_EVENTS)
         self._sequence = 0
         runtime.report_egress(self._tell)
+        runtime.report_full_disks(self._on_full_disk)
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
@@ -311,6 +313,7 @@ class Node:
             check,
             spec.interfaces[0].address if spec.interfaces else None,
             self._runtime.endpoint.open_connection,
+            self._runtime.endpoint.wait_for_listener,
             lambda command: self.programs.check(spec.name, command),
             lambda change: self._on_health(life, change),
         )
@@ -337,6 +340,12 @@ class Node:
         self._tell(
             PodStateChanged(pod=name, generation=generation, state=PodState.RUNNING, boot_s=boot_s)
         )
+
+    def _on_full_disk(self, name: str, target: str) -> None:
+        life = self._lives[name]
+        life.status = replace(life.status, full_disk=target)
+        generation = life.status.generation
+        self._tell(PodDiskFull(pod=name, generation=generation, target=target))
 
     def _on_exit(self, name: str, end: PodExit) -> None:
         life = self._lives[name]

@@ -19,6 +19,7 @@ from pod_node.health import (
     HealthChanged,
     HealthEvent,
     HealthMonitor,
+    ListenerOpened,
     ProbeFailed,
     ProbeSucceeded,
     StartProbe,
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 TARGET_SAFE = "!$%&'()*+,/:;=?@~"
 """Characters of a request target that go out as they are (RFC 3986 section 3.3)."""
 
+WaitForListener = Callable[[str, int], Awaitable[None]]
+"""Waits until a program listens at an address and port; an `OSError` says that none ever will."""
 OnHealth = Callable[[HealthChanged], None]
 RunCommand = Callable[[tuple[str, ...]], Awaitable[tuple[int, str]]]
 """Runs a command in the pod: its exit status and the last line that it wrote. It is ended when
@@ -60,12 +63,14 @@ async def watch(
     check: HealthCheck,
     address: IPv4Address | None,
     dial: Dial,
+    listener: WaitForListener,
     run: RunCommand,
     on_health: OnHealth,
 ) -> None:
     """Probe a pod until cancelled and report each change of its health."""
     clock = asyncio.get_running_loop().time
     monitor = HealthMonitor(check, clock())
+    heard = asyncio.Event()
 
     async def step(event: HealthEvent) -> None:
         for command in monitor.handle(event, clock()):
@@ -77,9 +82,21 @@ async def watch(
                 case _:
                     assert_never(command)
 
-    while True:
-        await asyncio.sleep(max(0.0, (monitor.poll_at() or 0.0) - clock()))
-        await step(TimerFired())
+    async def listen() -> None:
+        with contextlib.suppress(OSError):
+            await listener(str(address), check.port)
+            await step(ListenerOpened())
+            heard.set()
+
+    async with asyncio.TaskGroup() as group:
+        if check.kind is not ProbeKind.COMMAND:
+            group.create_task(listen(), name="listener")
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, (monitor.poll_at() or 0.0) - clock())):
+                    await heard.wait()
+            heard.clear()
+            await step(TimerFired())
 
 
 async def _run(check: HealthCheck, run: RunCommand) -> ProbeSucceeded | ProbeFailed:

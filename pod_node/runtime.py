@@ -34,6 +34,8 @@ OnRunning = Callable[[float], None]
 called at most once, before any output, and never for a guest that ended while it was linked."""
 OnExit = Callable[[PodExit], None]
 """Takes the way a guest ended, exactly once, after its last output."""
+OnDiskFull = Callable[[str, str], None]
+"""Takes a pod's name and which of its own folders has no more room: told once in its life."""
 
 
 class Pod(Protocol):
@@ -137,6 +139,13 @@ class Endpoint(Protocol):
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Connect to a pod, with the shapes and exceptions of `asyncio.open_connection`."""
 
+    async def wait_for_listener(self, address: str, port: int) -> None:
+        """Wait until a program listens on a port of a pod.
+
+        Raises:
+            OSError: there is no such pod, or there will be none.
+        """
+
 
 class Runtime(Protocol):
     """Runs guests and wires them to the fabric."""
@@ -200,6 +209,9 @@ class Runtime(Protocol):
 
     def report_egress(self, report: Callable[[EgressHappening], None]) -> None:
         """Tell `report` from now on what happens to whoever leaves the network."""
+
+    def report_full_disks(self, report: OnDiskFull) -> None:
+        """Tell `report` from now on which pods have no more room for their files."""
 
     async def close(self) -> None:
         """Kill every guest, join its thread and give the fabric back."""

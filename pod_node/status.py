@@ -53,6 +53,8 @@ class PodStatus:
     """Seconds since the epoch at which it ended; zero unless EXITED."""
     paused: bool = False
     """Whether it is kept from running."""
+    full_disk: str = ""
+    """Which of its own folders had no room for something, the latest; empty while all had."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +84,16 @@ class PodPauseChanged:
     pod: str
     generation: int
     paused: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodDiskFull:
+    """A pod was told that one of its own folders has no more room: once in its life for each."""
+
+    pod: str
+    generation: int
+    target: str
+    """Where it sees that folder; `/` is all that it may take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +140,7 @@ Happening: TypeAlias = (
     | PodStateChanged
     | PodHealthChanged
     | PodPauseChanged
+    | PodDiskFull
     | PodExited
     | LogNotice
     | EgressAttempt

@@ -18,6 +18,7 @@ from pod_node.health import Health
 from pod_node.progress import Phase, Progress
 from pod_node.status import (
     NodeEvent,
+    PodDiskFull,
     PodExisting,
     PodExited,
     PodHealthChanged,
@@ -158,7 +159,9 @@ class Streams:
         match event.happening:
             case PodExisting(status=status):
                 pod = status.spec.name
-            case PodStateChanged() | PodHealthChanged() | PodPauseChanged() | PodExited() as told:
+            case PodStateChanged() | PodHealthChanged() | PodPauseChanged() as told:
+                pod = told.pod
+            case PodDiskFull() | PodExited() as told:
                 pod = told.pod
             case _:
                 return True

@@ -120,6 +120,7 @@ def pod_to_message(view: PodView) -> pb.DeployedPod:
         exited_at_unix_us=None if view.exited_at_s is None else round(view.exited_at_s * US),
         machine=view.machine,
         outdated=view.outdated,
+        full_disk=view.full_disk,
     )
 
 
@@ -140,6 +141,7 @@ def pod_from_message(message: pb.DeployedPod) -> PodView:
         exited_at_s=message.exited_at_unix_us / US if ended else None,
         machine=message.machine,
         outdated=message.outdated,
+        full_disk=message.full_disk,
     )
 
 

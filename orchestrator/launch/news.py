@@ -18,6 +18,7 @@ from pod_node.status import (
     EventsLost,
     LogNotice,
     NodeEvent,
+    PodDiskFull,
     PodExisting,
     PodExited,
     PodHealthChanged,
@@ -102,7 +103,9 @@ class NodeNews:
                 self._report(TimerFired())
             case PodExisting() as existing:
                 self._report(existing)
-            case PodStateChanged() | PodHealthChanged() | PodPauseChanged() as change:
+            case (
+                PodStateChanged() | PodHealthChanged() | PodPauseChanged() | PodDiskFull() as change
+            ):
                 self._report(change)
             case PodExited() as exited:
                 self._tasks.spawn(self._hear_out(exited), f"last lines of {exited.pod}")

@@ -6,6 +6,7 @@ nobody looked: the plan has to be known before its restart policy can be asked.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
 from orchestrator.lifecycle.entries import HEALTH_PHASES, Entry, Fate, orphan
@@ -61,7 +62,10 @@ class Adoption:
             boot_s=status.boot_s or None,
             restarts=entry.timer.restarts,
             paused=status.paused,
+            full_disk=status.full_disk,
         )
+        if status.full_disk and not reason:
+            entry.view = replace(entry.view, reason=entry.remark())
         self._pods.add(entry)
 
     def _catch_up(self, entry: Entry, status: PodStatus) -> None:
@@ -79,7 +83,9 @@ class Adoption:
                 ),
             )
         elif entry.view.phase is not Phase.STOPPING and status.state is PodState.RUNNING:
-            self._pods.change(entry, phase=_phase_of(status), paused=status.paused)
+            self._pods.change(
+                entry, phase=_phase_of(status), paused=status.paused, full_disk=status.full_disk
+            )
 
     def judge(self, entry: Entry) -> None:
         """Decide about a pod that ended while nobody looked."""

@@ -30,6 +30,7 @@ from orchestrator.lifecycle.rollouts import Rollouts
 from orchestrator.phases import Phase
 from orchestrator.steps import Boot, PrepareImage, Remove, Replace, Restart, Stop
 from pod_node.status import (
+    PodDiskFull,
     PodExisting,
     PodExited,
     PodHealthChanged,
@@ -152,7 +153,13 @@ class Deployment:
                 self._adoption.adopt(status)
             case BootFailed(pod, reason):
                 self._lives.on_boot_failed(pod, reason)
-            case PodStateChanged() | PodHealthChanged() | PodPauseChanged() | PodExited():
+            case (
+                PodStateChanged()
+                | PodHealthChanged()
+                | PodPauseChanged()
+                | PodDiskFull()
+                | PodExited()
+            ):
                 self._lives.on_pod(event)
             case _:
                 assert_never(event)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from orchestrator.phases import Phase
+from orchestrator.phases import Phase, full_text
 from orchestrator.plan import PlannedPod
 from orchestrator.reconcile import ObservedPod
 from orchestrator.topology.values import RestartPolicy
@@ -60,6 +60,15 @@ class Entry:
     def name(self) -> str:
         """The pod's name."""
         return self.planned.spec.name
+
+    def remark(self, full_disk: str = "") -> str:
+        """Say what there is to say of it although it runs.
+
+        Args:
+            full_disk: Which of its folders is full; empty takes what is known of that.
+        """
+        full = full_disk or self.view.full_disk
+        return "; ".join(filter(None, (self.note, full and full_text(self.view.spec, full))))
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from pod_node.status import (
+    PodDiskFull,
     PodExisting,
     PodExited,
     PodHealthChanged,
@@ -106,6 +107,7 @@ Event: TypeAlias = (
     | PodStateChanged
     | PodHealthChanged
     | PodPauseChanged
+    | PodDiskFull
     | PodExited
     | TimerFired
 )

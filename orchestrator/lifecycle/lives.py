@@ -14,6 +14,7 @@ from orchestrator.lifecycle.restart import RestartTimer
 from orchestrator.phases import Phase, PodView
 from pod_node.health import Health
 from pod_node.status import (
+    PodDiskFull,
     PodExited,
     PodHealthChanged,
     PodPauseChanged,
@@ -77,7 +78,9 @@ class Lives:
     def boot(self, entry: Entry) -> None:
         """Begin a pod's life on the node."""
         entry.started_at, entry.booted = self._pods.now, True
-        self._pods.change(entry, phase=Phase.STARTING, reason="", boot_s=None, ready_s=None)
+        self._pods.change(
+            entry, phase=Phase.STARTING, reason="", boot_s=None, ready_s=None, full_disk=""
+        )
         self._pods.commands.append(BootPod(entry.view.spec, bool(entry.planned.depends_on)))
 
     def restart_due(self) -> None:
@@ -94,7 +97,8 @@ class Lives:
     # --- what the node tells ---
 
     def on_pod(
-        self, event: PodStateChanged | PodHealthChanged | PodPauseChanged | PodExited
+        self,
+        event: PodStateChanged | PodHealthChanged | PodPauseChanged | PodDiskFull | PodExited,
     ) -> None:
         """Take what the node tells of a pod, unless it is of an earlier life."""
         entry = self._pods.entries.get(event.pod)
@@ -106,13 +110,15 @@ class Lives:
                 self.on_exit(entry, event)
             case PodPauseChanged():
                 self._pods.change(entry, paused=event.paused)
+            case PodDiskFull():
+                self._on_full_disk(entry, event.target)
             case _ if entry.view.phase is Phase.STOPPING:
                 return
             case PodStateChanged():
                 if event.state is PodState.RUNNING:
                     entry.has_run = True
                     self._pods.change(
-                        entry, phase=Phase.RUNNING, reason=entry.note, boot_s=event.boot_s
+                        entry, phase=Phase.RUNNING, reason=entry.remark(), boot_s=event.boot_s
                     )
             case PodHealthChanged():
                 self._on_health(entry, event)
@@ -125,9 +131,16 @@ class Lives:
                 return
             case Health.HEALTHY:
                 ready_s = entry.view.ready_s or self._pods.now - entry.started_at
-                self._pods.change(entry, phase=Phase.HEALTHY, reason=entry.note, ready_s=ready_s)
+                remark = entry.remark()
+                self._pods.change(entry, phase=Phase.HEALTHY, reason=remark, ready_s=ready_s)
             case Health.UNHEALTHY:
                 self._pods.change(entry, phase=Phase.UNHEALTHY, reason=change.reason)
+
+    def _on_full_disk(self, entry: Entry, target: str) -> None:
+        # one that is unhealthy has a reason of its own
+        is_unhealthy = entry.view.phase is Phase.UNHEALTHY
+        reason = entry.view.reason if is_unhealthy else entry.remark(target)
+        self._pods.change(entry, full_disk=target, reason=reason)
 
     def on_boot_failed(self, pod: str, reason: str) -> None:
         """Take it that a pod could not be booted."""

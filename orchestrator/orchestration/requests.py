@@ -18,7 +18,7 @@ from orchestrator.declaration import (
     without_portals,
 )
 from orchestrator.orchestration.errors import NoPortalError
-from orchestrator.planning import NO_WISHES, Wishes, recreated_pods
+from orchestrator.planning import NO_WISHES, Wishes, newly_started, recreated_pods
 from orchestrator.progress import Progress, Settled, StepsPlanned
 from orchestrator.steps import step_view
 from orchestrator.topology.members import Roster
@@ -75,10 +75,12 @@ class Requests:
         roster = Roster(topology)
         chosen = {roster.find(name).service for name in services}
         await self._launch.reached()
-        wishes = Wishes(retried=True)
         with self._progress.subscribe() as subscription:
             async with self._declared.deciding:
-                declared = with_topology(self._declared.declaration, source, topology, chosen)
+                before = self._declared.declaration
+                declared = with_topology(before, source, topology, chosen)
+                started = newly_started(before, declared, topology)
+                wishes = Wishes(started=started, retried=True)
                 if force_recreate:
                     prepared = self._declared.prepare(declared, topology, wishes)
                     recreated = recreated_pods(prepared.plan, chosen)
@@ -120,17 +122,12 @@ class Requests:
     async def start_pods(self, targets: Sequence[str]) -> AsyncGenerator[Progress, None]:
         """Start pods that were stopped, or have ended."""
         names = self._targets(targets)
-        pods = set(self._declared.control.find(names))
-        idle = frozenset(
-            view.spec.name
-            for view in self._launch.deployment.views
-            if view.spec.name in pods and view.phase.final
-        )
+        pods = frozenset(self._declared.control.find(names))
 
         def change(declaration: Declaration, topology: Topology) -> Declaration:
             return with_started(declaration, topology, names)
 
-        async for progress in self._changed(change, Wishes(restarted=idle)):
+        async for progress in self._changed(change, Wishes(started=pods)):
             yield progress
 
     async def restart_pods(

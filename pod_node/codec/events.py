@@ -18,6 +18,7 @@ from pod_node.status import (
     EventsLost,
     LogNotice,
     NodeEvent,
+    PodDiskFull,
     PodExisting,
     PodExited,
     PodHealthChanged,
@@ -64,6 +65,10 @@ def event_to_message(event: NodeEvent) -> pb.WatchResponse:
             message.pause_changed.pod = pause.pod
             message.pause_changed.generation = pause.generation
             message.pause_changed.paused = pause.paused
+        case PodDiskFull() as full:
+            message.disk_full.pod = full.pod
+            message.disk_full.generation = full.generation
+            message.disk_full.target = full.target
         case PodExited() as exited:
             message.exited.pod = exited.pod
             message.exited.generation = exited.generation
@@ -119,6 +124,11 @@ def _pause_changed(message: pb.WatchResponse) -> PodPauseChanged:
     return PodPauseChanged(pod=change.pod, generation=change.generation, paused=change.paused)
 
 
+def _disk_full(message: pb.WatchResponse) -> PodDiskFull:
+    full = message.disk_full
+    return PodDiskFull(pod=full.pod, generation=full.generation, target=full.target)
+
+
 def _exited(message: pb.WatchResponse) -> PodExited:
     exited = message.exited
     return PodExited(
@@ -139,6 +149,7 @@ _HAPPENINGS: Mapping[str, Callable[[pb.WatchResponse], Happening]] = {
     "state_changed": _state_changed,
     "health_changed": _health_changed,
     "pause_changed": _pause_changed,
+    "disk_full": _disk_full,
     "exited": _exited,
     "log_notice": _log_notice,
     "egress_attempt": lambda message: attempt_from_message(message.egress_attempt),

@@ -42,6 +42,7 @@ def pod_to_message(status: PodStatus) -> pb.Pod:
         exited_at_unix_us=to_us(status.exited_at_s),
         generation=status.generation,
         paused=status.paused,
+        full_disk=status.full_disk,
     )
 
 
@@ -58,6 +59,7 @@ def pod_from_message(message: pb.Pod) -> PodStatus:
         exited_at_s=message.exited_at_unix_us / US,
         generation=message.generation,
         paused=message.paused,
+        full_disk=message.full_disk,
     )
 
 

@@ -311,6 +311,10 @@ class Fabric:
         """Open a listener; port 0 takes an ephemeral one."""
         return self.call("host_listen", ipv4, port, backlog)
 
+    def await_port(self, ipv4: int, port: int) -> int:
+        """A descriptor that is readable when a program listens on a port of a pod."""
+        return self.call("host_await_port", ipv4, port)
+
     def accept(self, descriptor: int) -> int | None:
         """Take the next connection; None when there is none."""
         accepted = self.try_call("host_accept", descriptor)

@@ -71,6 +71,7 @@ class EnginePod:
         self._ended_cpu_s = 0.0
         self._paused = False
         self._share: Share | None = None
+        self._full: set[str] = set()
         self.input = EngineInput(around, self.process)
         """What its main process is told."""
         self._outputs = host_outputs(around, self.process, self._hear)
@@ -194,6 +195,13 @@ class EnginePod:
     def disks(self) -> FabricDisks:
         """What its root and its tmpfs take; see `FabricDisks`."""
         return FabricDisks(self._around.fabric, self.process.files, self._main.mounts)
+
+    def full_disks(self) -> list[str]:
+        """Which of them have refused something, each once."""
+        refusing = {usage.target for usage in self.disks().usage() if usage.refusals}
+        fresh = sorted(refusing - self._full)
+        self._full |= refusing
+        return fresh
 
     @property
     def frozen(self) -> bool:

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from pod_node.executing import ProgramCall
     from pod_node.files import PodFolders
     from pod_node.images import CompiledImage
-    from pod_node.runtime import OnExit, OnOutput, OnRunning
+    from pod_node.runtime import OnDiskFull, OnExit, OnOutput, OnRunning
     from pod_node.spec import PodSpec
     from vnet.capture import CaptureBatch, CapturePlace
     from vnet.configuration import NetworkConfiguration
@@ -92,7 +92,10 @@ class EngineRuntime:
         self.fabric.ring(self._ring)
         self.fabric.pace()
         self._around = Surroundings(self.fabric, self._watches, self._signals, self._loop)
-        self._spawning = Spawning(self.fabric, self._watches, self._signals, self._loop)
+        self._spawning = Spawning(
+            self.fabric, self._watches, self._signals, self._loop, self._look_at_disks
+        )
+        self._report_full: OnDiskFull = lambda pod, target: None
         self._network = FabricNetwork(self.fabric, self._watches, self.gateway)
         self.trunk = Trunk(
             FabricTrunk(self.fabric, lambda: self._network.numbers),
@@ -136,6 +139,15 @@ class EngineRuntime:
     def report_egress(self, report: Callable[[EgressHappening], None]) -> None:
         """Tell `report` from now on what happens to whoever leaves the network."""
         self.gateway.report = report
+
+    def report_full_disks(self, report: OnDiskFull) -> None:
+        """Tell `report` from now on which pods have no more room for their files."""
+        self._report_full = report
+
+    def _look_at_disks(self) -> None:
+        for pod in list(self._pods):
+            for target in pod.full_disks():
+                self._report_full(pod.spec.name, target)
 
     def network_statistics(self, *, flows: bool) -> NetworkStatistics:
         """Read the network's counters; see `FabricNetwork.statistics`."""

@@ -18,6 +18,7 @@ from vnet.host import Event
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
 
     from pod_node.engine.fabric import Fabric
     from pod_node.engine.process import KernelProcess, SpawnedProcess
@@ -46,7 +47,18 @@ class Spawning:
         watches: Watches,
         signals: Signals,
         loop: asyncio.AbstractEventLoop,
+        on_refusal: Callable[[], None],
     ) -> None:
+        """Serve from now on.
+
+        Args:
+            fabric: Whose queue to serve.
+            watches: Tell when there is something in it.
+            signals: Hear of processes that were killed by others.
+            loop: Everything happens on its thread.
+            on_refusal: Hears, by the same queue, that a disk was full.
+        """
+        self._on_refusal = on_refusal
         self._fabric = fabric
         self._watches = watches
         self._signals = signals
@@ -88,6 +100,8 @@ class Spawning:
     def _readable(self) -> None:
         if self._fabric.call("host_kills_take"):
             self._signals.notice_kills()
+        if self._fabric.call("host_refusals_take"):
+            self._on_refusal()
         self._take()
         self._arm()
         self._pump()

@@ -1,5 +1,7 @@
 #include "pod_node/kernel/disk.h"
 
+#include "pod_node/kernel/spawn.h"
+
 #include "vnet/fabric/errno.h"
 
 u64 disk_blocks(u64 size)
@@ -59,11 +61,21 @@ static int take(struct disk *disk, u64 blocks)
 	return 0;
 }
 
+/* The node hears of the first refusal, without any lock. */
+static void tell_refusals(struct disk *disk)
+{
+	for (; disk; disk = disk->whole)
+		if (atomic_load(&disk->refusals) && !atomic_exchange(&disk->told, true))
+			spawns_tell_refusal();
+}
+
 int disk_take(struct disk *disk, u64 blocks)
 {
 	lock_all(disk);
 	int result = take(disk, blocks);
 	unlock_all(disk);
+	if (result < 0)
+		tell_refusals(disk);
 	return result;
 }
 
@@ -171,6 +183,8 @@ int disk_grow(struct inode *inode, u64 size, u64 *most)
 	}
 	add(disk, wants - has);
 	unlock_all(disk);
+	if (result < 0)
+		tell_refusals(disk);
 	return result;
 }
 

@@ -30,6 +30,7 @@ struct disk {
 	struct disk *whole;      /* the disk that this one is a part of, or NULL */
 	u64 limit, used;         /* in blocks; used under lock */
 	_Atomic u32 refusals;
+	_Atomic bool told; /* that it refused something; the node hears of it once */
 	struct inode *open[DISK_INODES]; /* under lock */
 };
 

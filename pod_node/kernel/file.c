@@ -103,6 +103,7 @@ void file_release(struct file *file)
 	case FILE_EXIT:
 	case FILE_SIGNALS: pid_release(file->pid); break;
 	case FILE_SPAWNS: spawns_close(); break;
+	case FILE_AWAITED: awaited_close(file->awaited); break;
 	case FILE_NULL:
 	case FILE_HOST: forget_host_file(file); break;
 	case FILE_ZERO:
@@ -264,6 +265,7 @@ u32 file_poll(struct file *file)
 	case FILE_EXIT: return atomic_load(&file->pid->ended) ? (u32)POLL_READ : 0;
 	case FILE_SIGNALS: return atomic_load(&file->pid->pending) ? (u32)POLL_READ : 0;
 	case FILE_SPAWNS: return spawns_ready() ? POLL_READ : 0;
+	case FILE_AWAITED: return awaited_ready(file->awaited) ? POLL_READ : 0;
 	default: return POLL_READ | POLL_WRITE;
 	}
 }
@@ -292,6 +294,7 @@ static struct waitq *file_queue(struct file *file, u32 event)
 	case FILE_EXIT:
 	case FILE_SIGNALS: return &file->pid->changes;
 	case FILE_SPAWNS: return spawns_queue();
+	case FILE_AWAITED: return awaited_queue(file->awaited);
 	default: return NULL;
 	}
 }

@@ -9,6 +9,7 @@
 #include "pod_node/kernel/mounts.h"
 #include "pod_node/kernel/terminal.h"
 #include "vnet/fabric/captures/capture.h"
+#include "vnet/fabric/sockets/awaited.h"
 #include "vnet/fabric/sockets/stream.h"
 #include "vnet/fabric/sockets/socket_calls.h"
 
@@ -34,6 +35,7 @@ enum file_kind {
 	FILE_FULL,
 	FILE_RANDOM,
 	FILE_SPAWNS,         /* the host's: readable when there is a process to be started */
+	FILE_AWAITED,        /* the host's: readable when a program listens on a port of a pod */
 };
 
 /* Bytes between two processes, or between a process and the host. */
@@ -73,6 +75,7 @@ struct file {
 		struct text *text;
 		struct capture *capture;
 		struct pid *pid; /* held */
+		struct awaited_port *awaited;
 	};
 	struct mount *mount;   /* FILE_HOST: the one that it is on; the table is its process's */
 	bool is_mount;         /* FILE_HOST: its target itself */

@@ -301,6 +301,27 @@ i32 host_listen(u32 ipv4, u32 port, u32 backlog)
 	return host_install_socket(socket);
 }
 
+/* A descriptor that is readable when a program listens on a port of the pod that has the address. */
+EXPORT(host_await_port) i32 host_await_port(u32 ipv4, u32 port);
+i32 host_await_port(u32 ipv4, u32 port)
+{
+	struct account *account = host_process->pod->account;
+	struct awaited_port *awaited;
+	int result = awaited_open(account, address_from_ipv4(ipv4), port, &awaited);
+	if (result < 0)
+		return result;
+	struct file *file = file_create(account, FILE_AWAITED);
+	if (!file) {
+		awaited_close(awaited);
+		return -E_NOBUFS;
+	}
+	file->awaited = awaited;
+	i32 fd = descriptor_install(&host_process->descriptors, file);
+	if (fd < 0)
+		file_release(file);
+	return fd;
+}
+
 static struct socket *host_socket(u32 fd)
 {
 	struct file *file = host_file(fd);

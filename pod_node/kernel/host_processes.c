@@ -239,6 +239,13 @@ i32 host_kills_take(void)
 	return spawns_take_kill();
 }
 
+/* Whether a disk has refused something for the first time since the last call. */
+EXPORT(host_refusals_take) i32 host_refusals_take(void);
+i32 host_refusals_take(void)
+{
+	return spawns_take_refusal();
+}
+
 struct spawn_reply {
 	struct process_started started;
 	u32 parent;  /* the number of its parent; 0 when that has gone */

@@ -9,6 +9,7 @@ static struct {
 	struct process *first, *last; /* under lock */
 	bool served;                  /* under lock */
 	_Atomic bool killed;
+	_Atomic bool refused; /* a disk has refused something */
 	struct waitq changes;
 } spawns;
 
@@ -216,6 +217,17 @@ bool spawns_take_kill(void)
 	return atomic_exchange(&spawns.killed, false);
 }
 
+void spawns_tell_refusal(void)
+{
+	atomic_store(&spawns.refused, true);
+	waitq_wake(&spawns.changes);
+}
+
+bool spawns_take_refusal(void)
+{
+	return atomic_exchange(&spawns.refused, false);
+}
+
 bool spawns_serve(void)
 {
 	lock_acquire(&spawns.lock);
@@ -235,7 +247,7 @@ void spawns_close(void)
 bool spawns_ready(void)
 {
 	lock_acquire(&spawns.lock);
-	bool result = spawns.first || atomic_load(&spawns.killed);
+	bool result = spawns.first || atomic_load(&spawns.killed) || atomic_load(&spawns.refused);
 	lock_release(&spawns.lock);
 	return result;
 }

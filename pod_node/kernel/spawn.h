@@ -29,6 +29,9 @@ i32 spawn(struct process *parent, u8 *request, u32 size);
 void spawns_tell_kill(void);
 /* Whether that was told since the last call. */
 bool spawns_take_kill(void);
+/* A disk has refused something for the first time: the node is to know. The same way, because it waits there already. */
+void spawns_tell_refusal(void);
+bool spawns_take_refusal(void);
 
 /* For the node. Serving: a process waits for it only then. */
 bool spawns_serve(void);

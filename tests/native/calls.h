@@ -123,6 +123,7 @@ i32 host_kills_take(void);
 void host_statistics(uaddr at);
 i32 host_connect(u32 ipv4, u32 port);
 i32 host_listen(u32 ipv4, u32 port, u32 backlog);
+i32 host_await_port(u32 ipv4, u32 port);
 i32 host_accept(u32 fd);
 i32 host_read(u32 fd, uaddr to, u32 size);
 i32 host_write(u32 fd, uaddr from, u32 size);

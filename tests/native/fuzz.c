@@ -279,7 +279,7 @@ static void node_step(void)
 {
 	u32 size = draw_byte() * 16u;
 	identity_set(node_self);
-	switch (draw_byte() % 16) {
+	switch (draw_byte() % 17) {
 	case 0: host_keep(host_connect(ADDRESS_OF(SELF), 80 + (draw_byte() & 1))); break;
 	case 1: host_keep(host_listen(ADDRESS_OF(1), 80, draw_byte() & 3)); break;
 	case 2: host_keep(host_accept(host_any())); break;
@@ -295,6 +295,7 @@ static void node_step(void)
 	case 12: serve_spawn(draw_byte()); break;
 	case 13: host_process_signal(guest->process, draw_below(32) & ~8u, draw_byte() & 1); break;
 	case 14: host_kills_take(); break;
+	case 15: host_keep(host_await_port(ADDRESS_OF(SELF), 80 + (draw_byte() & 1))); break;
 	default:
 		if (host_count)
 			CHECK(host_close((u32)host_fds[--host_count]) == 0);

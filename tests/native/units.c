@@ -318,6 +318,26 @@ static void test_what_cannot_be_paid_for_is_not_hidden(void)
 	account_release(account);
 }
 
+static void test_an_awaited_port_is_ready_once_somebody_listens(void)
+{
+	struct pod *pod = make_pod(47);
+	struct socket *other = tcp_open(pod), *wanted = tcp_open(pod);
+	u32 tokens[2];
+	i32 fd = host_await_port(ADDRESS_OF(47), 80);
+	CHECK(other && wanted && fd >= 0 && host_await_port(ADDRESS_OF(48), 80) == -E_HOSTUNREACH);
+	CHECK(tcp_bind(other, ADDRESS_ANY, 81) == 0 && tcp_bind(wanted, ADDRESS_ANY, 80) == 0);
+	CHECK(host_watch((u32)fd, POLL_READ) == 0 && ready_take(tokens, 2) == 0);
+	CHECK(tcp_listen(other, 1) == 0); /* not there, but worth a look */
+	CHECK(ready_take(tokens, 2) == 1 && tokens[0] == (u32)fd << 1 && host_watch((u32)fd, POLL_READ) == 0);
+	CHECK(tcp_listen(wanted, 1) == 0 && ready_take(tokens, 2) == 1 && host_watch((u32)fd, POLL_READ) == 1);
+	CHECK(tcp_listen(wanted, 2) == 0 && ready_take(tokens, 2) == 0); /* it listens already */
+	tcp_close(wanted);
+	CHECK(host_watch((u32)fd, POLL_READ) == 0);
+	drop_pod(pod); /* and the one who waits still holds it */
+	CHECK(host_close(fd) == 0);
+	tcp_close(other);
+}
+
 static const struct test {
 	const char *name;
 	void (*run)(void);
@@ -338,6 +358,7 @@ static const struct test {
 	TEST(test_reading_after_the_end_stays_at_the_end),
 	TEST(test_a_hidden_path_takes_along_what_is_below_it),
 	TEST(test_what_cannot_be_paid_for_is_not_hidden),
+	TEST(test_an_awaited_port_is_ready_once_somebody_listens),
 #undef TEST
 };
 

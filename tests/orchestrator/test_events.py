@@ -157,8 +157,10 @@ def test_the_action_of_a_pod_is_its_phase_or_what_else_changed() -> None:
         shown("web-1", phase=Phase.RUNNING, paused=True),
         shown("web-1", phase=Phase.RUNNING),
         shown("web-1", phase=Phase.RUNNING, reason="slow"),
+        shown("web-1", phase=Phase.RUNNING, full_disk="/"),
+        shown("web-1", phase=Phase.RUNNING),
         shown("web-1", phase=Phase.CRASH_LOOP),
-    ) == ["running", "paused", "resumed", "updated", "crash-loop"]
+    ) == ["running", "paused", "resumed", "updated", "disk-full", "updated", "crash-loop"]
 
 
 def test_every_type_is_on_the_list_of_types() -> None:

@@ -18,7 +18,7 @@ from orchestrator.declaration import (
 from orchestrator.lifecycle.deployment import Deployment
 from orchestrator.lifecycle.events import BootPod, ImageReady, Planned
 from orchestrator.phases import Phase
-from orchestrator.planning import NO_WISHES, Prepared, Wishes, prepare
+from orchestrator.planning import NO_WISHES, Prepared, Wishes, newly_started, prepare
 from orchestrator.reconcile import Observed
 from orchestrator.steps import step_view
 from orchestrator.topology.loader import read_topology_bytes
@@ -164,7 +164,7 @@ def test_a_pod_that_is_started_again_is_so_by_the_next_orchestrator_too(running:
     running.take(with_stopped(running.declaration, ["a-1"]))
     running.ends("a-1", 1)
     started = with_started(running.declaration, running.topology, ["a-1"])
-    assert running.take(started, Wishes(restarted=frozenset({"a-1"}))) == ["boot a-1"]
+    assert running.take(started, Wishes(started=frozenset({"a-1"}))) == ["boot a-1"]
     one, two, three = running.specs()
     following = Running(running.declaration)
     following.find(
@@ -172,6 +172,23 @@ def test_a_pod_that_is_started_again_is_so_by_the_next_orchestrator_too(running:
     )
     assert following.take(following.declaration) == ["restart a-1"]
     assert following.booted == ["a-1"]
+
+
+def test_what_was_stopped_is_started_whoever_finds_it_ended(running: Running) -> None:
+    running.take(with_stopped(running.declaration, ["a-1", "a-2"]))
+    running.ends("a-1", 1)
+    one, two, three = running.specs()
+    following = Running(running.declaration)
+    following.find(
+        (one, 1, PodState.EXITED), (two, 1, PodState.RUNNING), (three, 1, PodState.EXITED)
+    )
+    source = running.declaration.source
+    assert source is not None
+    before = following.declaration
+    after = with_topology(before, source, running.topology)
+    started = newly_started(before, after, running.topology)
+    assert started == {"a-1", "a-2"}
+    assert following.take(after, Wishes(started=started, retried=True)) == ["boot a-1"]
 
 
 def test_who_is_stopped_or_gone_does_not_begin_anew(running: Running) -> None:

@@ -44,6 +44,7 @@ from pod_node.status import (
     LogNotice,
     NodeEvent,
     OpenPortal,
+    PodDiskFull,
     PodExisting,
     PodExited,
     PodHealthChanged,
@@ -153,6 +154,7 @@ happenings = st.one_of(
         health=st.sampled_from(Health),
         reason=text,
     ),
+    st.builds(PodDiskFull, pod=names, generation=generations, target=text),
     st.builds(PodExited, pod=names, generation=generations, exit=ends, last_error_line=text),
     st.builds(LogNotice, pod=names, message=text),
     st.builds(

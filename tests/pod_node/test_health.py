@@ -12,6 +12,7 @@ from pod_node.health import (
     HealthChanged,
     HealthCommand,
     HealthMonitor,
+    ListenerOpened,
     ProbeFailed,
     ProbeSucceeded,
     StartProbe,
@@ -164,3 +165,29 @@ def test_verdicts_follow_the_outcomes(
     assert all(a is not b for a, b in itertools.pairwise(states)), "only changes are told"
     if not any(outcomes) and len(patient.probes) < retries:
         assert states == []
+
+
+def test_a_pod_that_begins_to_listen_is_probed_at_once() -> None:
+    patient = Patient(check())
+    patient.clock.now = 0.01
+    assert patient.monitor.handle(ListenerOpened(), 0.01) == []
+    patient.probe(succeeds=True)
+    assert patient.probes == [0.01]
+    assert patient.monitor.health is Health.HEALTHY
+    due = patient.monitor.poll_at()
+    patient.monitor.handle(ListenerOpened(), 0.02)
+    assert patient.monitor.poll_at() == due, "only a start is looked at early"
+
+
+def test_a_pod_that_begins_to_listen_during_a_probe_is_probed_again_at_once() -> None:
+    monitor = HealthMonitor(check(), 0.0)
+    assert monitor.handle(TimerFired(), EARLY_PROBE_S) == [StartProbe(3.0)]
+    monitor.handle(ListenerOpened(), EARLY_PROBE_S + 0.001)
+    assert monitor.poll_at() is None
+    monitor.handle(ProbeFailed("refused"), EARLY_PROBE_S + 0.002)
+    assert monitor.poll_at() == EARLY_PROBE_S + 0.002
+    assert monitor.handle(TimerFired(), EARLY_PROBE_S + 0.002) == [StartProbe(3.0)]
+    monitor.handle(ProbeFailed("no answer"), EARLY_PROBE_S + 0.003)
+    later = monitor.poll_at()
+    assert later is not None
+    assert later > EARLY_PROBE_S + 0.003, "once"

@@ -28,6 +28,7 @@ from pod_node.status import (
     Happening,
     LogNotice,
     NodeEvent,
+    PodDiskFull,
     PodExisting,
     PodExited,
     PodHealthChanged,
@@ -123,6 +124,20 @@ async def test_a_name_can_be_booted_again_only_after_its_pod_ended(
         node.boot(make_spec("web-1"))
     runtime.pods["web-1"].exit(1)
     assert node.boot(make_spec("web-1")).generation == 2
+
+
+async def test_a_disk_that_is_full_is_told_and_kept_in_mind(
+    node: Node, runtime: FakeRuntime
+) -> None:
+    node.boot(make_spec("web-1"))
+    async with aclosing(node.watch()) as events:
+        await next_of(events, Synced)
+        runtime.report_full("web-1", "/")
+        full = await next_of(events, PodDiskFull)
+    assert full == PodDiskFull(pod="web-1", generation=1, target="/")
+    assert node.statuses()[0].full_disk == "/"
+    runtime.pods["web-1"].exit(1)
+    assert node.boot(make_spec("web-1")).full_disk == ""
 
 
 async def test_a_pod_needs_its_image_and_its_networks(node: Node) -> None:

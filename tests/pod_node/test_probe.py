@@ -147,6 +147,61 @@ def test_no_answer_can_break_the_probe(answer: bytes) -> None:
     asyncio.run(ask())
 
 
+async def never(address: str, port: int) -> None:
+    """Nobody ever listens, as far as one is told."""
+    await asyncio.Event().wait()
+
+
+async def test_a_pod_is_probed_when_it_begins_to_listen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pod_node.health.EARLY_PROBE_S", 1000.0)
+    opened, changes = asyncio.Event(), asyncio.Queue[HealthChanged]()
+    asked: list[tuple[str, int]] = []
+
+    async def listener(address: str, port: int) -> None:
+        asked.append((address, port))
+        await opened.wait()
+
+    async with server(answering(b"HTTP/1.1 200 OK\r\n\r\n")) as port, asyncio.TaskGroup() as group:
+        check = replace(http_check(port), interval_s=1000.0)
+        watching = group.create_task(
+            watch(
+                check,
+                LOOPBACK,
+                asyncio.open_connection,
+                listener,
+                no_program,
+                changes.put_nowait,
+            )
+        )
+        await asyncio.sleep(0)
+        assert changes.empty()
+        opened.set()
+        assert (await changes.get()).health is Health.HEALTHY
+        assert asked == [(str(LOOPBACK), port)]
+        watching.cancel()
+
+
+async def test_a_pod_that_is_gone_is_still_probed_by_the_clock() -> None:
+    changes: asyncio.Queue[HealthChanged] = asyncio.Queue()
+
+    async def listener(address: str, port: int) -> None:
+        raise ConnectionAbortedError
+
+    async with server(answering(b"HTTP/1.1 200 OK\r\n\r\n")) as port, asyncio.TaskGroup() as group:
+        watching = group.create_task(
+            watch(
+                http_check(port),
+                LOOPBACK,
+                asyncio.open_connection,
+                listener,
+                no_program,
+                changes.put_nowait,
+            )
+        )
+        assert (await changes.get()).health is Health.HEALTHY
+        watching.cancel()
+
+
 async def test_watching_tells_each_change_of_health() -> None:
     changes: asyncio.Queue[HealthChanged] = asyncio.Queue()
     answer = [b"HTTP/1.1 200 OK\r\n\r\n"]
@@ -157,7 +212,14 @@ async def test_watching_tells_each_change_of_health() -> None:
     async with server(serve) as port, asyncio.TaskGroup() as group:
         check = replace(http_check(port), interval_s=0.005, retries=2)
         watching = group.create_task(
-            watch(check, LOOPBACK, asyncio.open_connection, no_program, changes.put_nowait)
+            watch(
+                check,
+                LOOPBACK,
+                asyncio.open_connection,
+                never,
+                no_program,
+                changes.put_nowait,
+            )
         )
         assert (await changes.get()).health is Health.HEALTHY
         answer[0] = b"HTTP/1.1 500 Oh\r\n\r\n"

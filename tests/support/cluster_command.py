@@ -35,6 +35,12 @@ class Command:
                 return line
         raise AssertionError("it ended first:\n" + "".join(self.said[-40:]))
 
+    def until_end(self) -> None:
+        """Read until it ends."""
+        assert self.process.stdout is not None
+        self.said.extend(self.process.stdout)
+        self.process.wait()
+
     def podnet(self, *words: str) -> str:
         """Run another command; what it printed."""
         done = subprocess.run(
@@ -74,6 +80,5 @@ def up(cluster: RayCluster, name: str, topology: str) -> Iterator[Command]:
         try:
             yield Command(process, folder, environment)
         finally:
-            if process.poll() is None:
-                process.kill()
-                process.communicate()
+            process.kill()
+            process.communicate()

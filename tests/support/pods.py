@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from pod_node.executing import ProgramCall, WindowSize
     from pod_node.files import DiskUsage, PodFolders
-    from pod_node.runtime import OnExit, OnOutput, OnRunning, Process
+    from pod_node.runtime import OnDiskFull, OnExit, OnOutput, OnRunning, Process
     from vnet.capture import CaptureBatch, CapturePlace
     from vnet.configuration import NetworkConfiguration
     from vnet.egress import EgressHappening
@@ -84,6 +84,10 @@ class FakeEndpoint:
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         async with asyncio.timeout(timeout_s):
             return await asyncio.open_connection(address, port)
+
+    async def wait_for_listener(self, address: str, port: int) -> None:
+        """Nobody tells of real sockets."""
+        await asyncio.Event().wait()
 
 
 class LoopbackEndpoint(FakeEndpoint):
@@ -275,6 +279,9 @@ class FakeRuntime:
         self.names[network] = {
             name: [str(address) for address in addresses] for name, addresses in names.items()
         }
+
+    def report_full_disks(self, report: OnDiskFull) -> None:
+        self.report_full = report
 
     def report_egress(self, report: Callable[[EgressHappening], None]) -> None:
         self.report = report

@@ -39,7 +39,7 @@ class HostEndpoint:
         self._switch = switch
         self._watches = watches
         self._loop = loop
-        self._connecting: dict[asyncio.Future[None], None] = {}
+        self._waiting: dict[asyncio.Future[None], None] = {}
         self._transports: dict[FabricTransport, None] = {}
         self._servers: dict[FabricServer, None] = {}
         self._datagrams: dict[FabricDatagramTransport, None] = {}
@@ -85,25 +85,39 @@ class HostEndpoint:
         after each.
         """
         while not self._switch.watch(descriptor, writing=True):
-            await self._told(descriptor)
+            await self._told(descriptor, Event.WRITE)
         error = self._switch.error(descriptor)
         if error:
             raise OSError(error, os.strerror(error))
 
-    async def _told(self, descriptor: int) -> None:
+    async def wait_for_listener(self, address: str, port: int) -> None:
+        """Wait until a program listens on a port of a pod.
+
+        Raises:
+            OSError: nobody has the address (EHOSTUNREACH), or the network is shutting down.
+        """
+        descriptor = self._switch.await_port(int(IPv4Address(address)), port)
+        try:
+            while not self._switch.watch(descriptor, writing=False):
+                await self._told(descriptor, Event.READ)
+        finally:
+            self._watches.forget(descriptor)
+            self._switch.close(descriptor)
+
+    async def _told(self, descriptor: int, event: Event) -> None:
         """Wait for a token."""
         ready = self._loop.create_future()
-        self._connecting[ready] = None
+        self._waiting[ready] = None
 
         def done() -> None:
             if not ready.done():
                 ready.set_result(None)
 
         try:
-            self._watches.watch(descriptor, Event.WRITE, done)
+            self._watches.watch(descriptor, event, done)
             await ready
         finally:
-            del self._connecting[ready]
+            del self._waiting[ready]
 
     async def start_server(
         self,
@@ -170,9 +184,9 @@ class HostEndpoint:
 
     def close(self) -> None:
         """End everything at once: connects fail, listeners close, connections are aborted."""
-        for connecting in list(self._connecting):
-            if not connecting.done():
-                connecting.set_exception(
+        for waiting in list(self._waiting):
+            if not waiting.done():
+                waiting.set_exception(
                     ConnectionAbortedError(errno.ECONNABORTED, "the network is shutting down")
                 )
         for server in list(self._servers):

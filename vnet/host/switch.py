@@ -25,6 +25,9 @@ class Switch(Protocol):
     def listen(self, ipv4: int, port: int, backlog: int) -> int:
         """Open a listener; port 0 takes an ephemeral one."""
 
+    def await_port(self, ipv4: int, port: int) -> int:
+        """A descriptor that is readable when a program listens on a port of a pod."""
+
     def accept(self, descriptor: int) -> int | None:
         """Take the next connection; None when there is none."""
 

@@ -11,6 +11,7 @@ from orchestrator.lifecycle.events import (
     ImageFailed,
     ImageProgressed,
     ImageReady,
+    ShowPod,
 )
 from orchestrator.phases import Phase
 from orchestrator.plan import Condition
@@ -19,6 +20,7 @@ from orchestrator.topology.values import (
 )
 from pod_node.health import Health
 from pod_node.spec import ExitKind, PodExit
+from pod_node.status import PodDiskFull, PodExisting, PodState, PodStatus
 from tests.support.plans import planned_pod
 from tests.support.rig import ALWAYS, CHECK, Rig
 
@@ -188,6 +190,35 @@ def test_a_trap_is_told_in_the_machines_words() -> None:
     rig.end("a-1", PodExit(kind=ExitKind.OUT_OF_MEMORY, status=134, reason="limit 16 MiB"), "x")
     view = rig.view("a-1")
     assert (view.state, view.reason) == ("out-of-memory (134)", "limit 16 MiB")
+
+
+def test_a_pod_whose_disk_is_full_says_so_until_it_is_started_again() -> None:
+    rig = Rig(planned_pod("web-1", check=CHECK, restart=ALWAYS)).begin().started("web-1")
+    (shown,) = rig.deployment.handle(
+        PodDiskFull(pod="web-1", generation=1, target="/"), rig.clock()
+    )
+    assert shown == ShowPod(rig.view("web-1"))
+    said = "its disk limit of 1G is reached; storage_opt raises it"
+    assert (rig.view("web-1").reason, rig.view("web-1").full_disk) == (said, "/")
+    rig.health("web-1", Health.UNHEALTHY, "no answer")
+    assert rig.view("web-1").reason == "no answer"
+    rig.health("web-1", Health.HEALTHY)
+    assert rig.view("web-1").reason == said
+    rig.exit("web-1", 1, "last words")
+    assert rig.view("web-1").reason == "last words"
+    rig.wait_for_timer()
+    rig.started("web-1")
+    assert (rig.view("web-1").reason, rig.view("web-1").full_disk) == ("", "")
+
+
+def test_a_pod_that_was_there_before_says_that_its_disk_is_full() -> None:
+    pod = planned_pod("web-1")
+    rig = Rig(pod)
+    status = PodStatus(spec=pod.spec, state=PodState.RUNNING, generation=1, full_disk="/memory")
+    rig.send(PodExisting(status=status))
+    rig.begin()
+    assert rig.view("web-1").reason == "/memory is full"
+    assert rig.boots == []
 
 
 @given(data=st.data())

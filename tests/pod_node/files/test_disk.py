@@ -18,7 +18,7 @@ from pod_node.files.roots import memory_folder
 from pod_node.files.values import BLOCK_BYTES, blocks_of
 from pod_node.spec import Limits, Tmpfs
 from tests.support import wasi
-from tests.support.lab import Lab, lab
+from tests.support.lab import Lab, eventually, lab
 from tests.support.puppet import ANSWER, BUFFER, Puppet
 from tests.support.wasi import Errno, FdFlag, Open
 
@@ -234,6 +234,27 @@ async def test_a_full_disk_says_so_and_goes_on_when_there_is_room(pods: Lab, roo
     in_memory = await guest.opened()
     assert await guest.call("fd_filestat_set_size", in_memory, 1 << 30) is Errno.NOSPC
     assert memory.refusals == 0
+
+
+async def test_the_node_hears_once_of_each_disk_that_is_full(pods: Lab, roots: Roots) -> None:
+    told: list[tuple[str, str]] = []
+    pods.runtime.report_full_disks(lambda pod, target: told.append((pod, target)))
+    limits = Limits(disk_bytes=64 * BLOCK_BYTES)
+    memory = Tmpfs(target="/memory", size_bytes=8 * BLOCK_BYTES)
+    other = await pods.puppet(name="roomy", roots=roots)
+    guest = await pods.puppet(name="full", roots=roots, tmpfs=(memory,), limits=limits)
+    fd = await guest.open(guest.root, "memory/file", create=Open.CREATE)
+    for _ in range(3):
+        assert await guest.call("fd_filestat_set_size", fd, 1 << 20) is Errno.NOSPC
+    await eventually(lambda: told)
+    fd = await guest.open(guest.root, "tmp/file", create=Open.CREATE)
+    for _ in range(3):
+        assert await guest.call("fd_filestat_set_size", fd, 1 << 20) is Errno.DQUOT
+    await eventually(lambda: len(told) > 1)
+    fd = await other.open(other.root, "tmp/file", create=Open.CREATE)
+    assert await other.call("fd_filestat_set_size", fd, 1 << 40) is Errno.DQUOT
+    await eventually(lambda: len(told) > 2)
+    assert told == [("full", "/memory"), ("full", "/"), ("roomy", "/")]
 
 
 async def test_an_unlinked_file_is_counted_until_it_is_closed(pods: Lab, roots: Roots) -> None:

@@ -92,6 +92,41 @@ async def test_bytes_flow_in_bulk_with_back_pressure(pods: Lab) -> None:
     await close(writer)
 
 
+async def test_the_host_hears_when_a_pod_begins_to_listen(pods: Lab) -> None:
+    endpoint = pods.runtime.endpoint
+    guest = await pods.puppet()
+    _, other = await listening(guest)
+    await endpoint.wait_for_listener(guest.guest.address, other)  # it does already
+    async with asyncio.TaskGroup() as group:
+        waiting = [
+            group.create_task(endpoint.wait_for_listener(guest.guest.address, 80)) for _ in range(3)
+        ]
+        await listening(guest)
+        await guest.kill()
+        await asyncio.sleep(0)
+        assert not any(task.done() for task in waiting)
+        waiting.pop().cancel()
+        second = await pods.puppet()
+        hearing = group.create_task(endpoint.wait_for_listener(second.guest.address, 80))
+        fd = await second.open_net("tcp/socket")
+        ident = await second.socket_id(fd)
+        await second.control_command(f"bind {ident} 0.0.0.0 80")
+        await second.control_command(f"listen {ident} 1")
+        await hearing
+        for task in waiting:
+            task.cancel()
+    with pytest.raises(OSError, match="No route to host"):
+        await endpoint.wait_for_listener("10.10.99.99", 80)
+
+
+async def test_whoever_waits_for_a_pod_hears_of_the_end_of_the_network(pods: Lab) -> None:
+    endpoint = pods.runtime.endpoint
+    guest = await pods.puppet()
+    asyncio.get_running_loop().call_soon(endpoint.close)
+    with pytest.raises(ConnectionAbortedError):
+        await endpoint.wait_for_listener(guest.guest.address, 80)
+
+
 async def test_a_pod_that_nobody_has_is_unreachable(pods: Lab) -> None:
     with pytest.raises(OSError, match="No route to host"):
         await pods.runtime.endpoint.open_connection("10.10.99.99", 80)

@@ -95,6 +95,7 @@ struct pod {
 	u32 interface_count;
 	struct interface *interfaces[NETWORKS_MOST];
 	struct account *account; /* held */
+	struct waitq listening; /* woken when one of its sockets begins to listen */
 	char hostname[HOSTNAME_SIZE];
 };
 

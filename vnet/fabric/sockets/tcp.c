@@ -86,20 +86,25 @@ int tcp_bind(struct socket *socket, struct address address, u32 port)
 int tcp_listen(struct socket *socket, u32 backlog)
 {
 	int result = 0;
+	bool begins = false;
 	lock_acquire(&network_lock);
 	if (socket->state == TCP_CLOSED) {
 		if (!socket->bound)
 			result = port_claim(socket, 0);
 		if (result == 0 && !port_may_listen(socket))
 			result = -E_ADDRINUSE;
-		if (result == 0)
+		if (result == 0) {
 			atomic_store(&socket->state, TCP_LISTEN);
+			begins = true;
+		}
 	} else if (socket->state != TCP_LISTEN) {
 		result = -E_INVAL;
 	}
 	if (result == 0)
 		socket->backlog = MAX(1u, MIN(backlog, TCP_BACKLOG_MOST));
 	lock_release(&network_lock);
+	if (begins)
+		waitq_wake(&socket->pod->listening);
 	return result;
 }
 

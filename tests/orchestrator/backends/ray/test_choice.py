@@ -20,6 +20,7 @@ from orchestrator.backends.ray.environment import prepare
 from orchestrator.backends.ray.errors import NoClusterError, RayMissingError
 from orchestrator.backends.ray.record import (
     ClusterRecord,
+    RecordDamagedError,
     forget_record,
     keep_record,
     read_record,
@@ -89,8 +90,10 @@ def test_where_the_nodes_are_is_remembered(tmp_path: Path) -> None:
     record = ClusterRecord("10.0.0.1:6379", 5.0, {"m": "a/1"})
     keep_record(tmp_path, record)
     assert read_record(tmp_path) == record
-    (tmp_path / "cluster.json").write_text("[1]")
-    assert read_record(tmp_path) is None
+    for damaged in ("[1]", "", '{"nodes": 1}', "\x00"):
+        (tmp_path / "cluster.json").write_text(damaged)
+        with pytest.raises(RecordDamagedError, match="rm "):
+            read_record(tmp_path)
     forget_record(tmp_path)
     forget_record(tmp_path)
 

@@ -1,9 +1,14 @@
-"""Images on a real Ray cluster: machines with caches of their own, of which one prepares."""
+"""Images on a real Ray cluster: machines with caches of their own, of which one prepares.
+
+The first test is the one with a real Ray that `make test` runs, too: pods on two machines, an image
+that goes from one to the other, requests between them, and an end that leaves nothing.
+"""
 
 from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,16 +20,32 @@ from tests.support.cluster_command import up
 from tests.support.lab import python_image
 from tests.support.ray_cluster import RayCluster, ray_cluster
 from tests.support.serving import short_folder
+from tests.support.up import runs
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 TOPOLOGY = """
 name: given
 services:
-  sleeper:
+  web:
     image: python
-    command: [python, -u, -c, "print('runs'); import time; time.sleep(86400)"]
-    deploy: {replicas: 2}
+    command: [python, -m, http.server, "8000"]
+    working_dir: /site
+    volumes: [".:/site:ro"]
+    healthcheck: {tcp: ":8000", interval: 500ms, start_period: 60s}
+    deploy: {placement: {constraints: ["node.labels.zone==a"]}}
+  client:
+    image: python
+    command:
+      - python
+      - -u
+      - -c
+      - |
+        import time, urllib.request
+        print("served", len(urllib.request.urlopen("http://web:8000/", timeout=30).read()) > 0)
+        time.sleep(86400)
+    depends_on: {web: {condition: service_healthy}}
+    deploy: {placement: {constraints: ["node.labels.zone==b"]}}
 """
 CARRYING = (sys.executable, "-m", "tests.support.ray_carrying")
 
@@ -70,15 +91,13 @@ def test_a_machine_gets_the_image_of_another_and_fetches_and_compiles_nothing(
     cluster: RayCluster, caches: Path
 ) -> None:
     with up(cluster, "given", TOPOLOGY) as command:
-        ready: set[str] = set()
-
-        def both_run(line: str) -> bool:
-            if "| runs" in line or line.rstrip().endswith("runs"):
-                ready.add(line.split()[0])
-            return len(ready) == 2
-
-        command.until(both_run)
-        assert set(command.nodes_of("given").values()) == {"a", "b"}
+        command.until(lambda line: line.startswith("client-1") and "served True" in line)
+        assert command.nodes_of("given") == {"web-1": "a", "client-1": "b"}
+        processes = [int(str(node["process_id"])) for node in command.nodes()]
+        command.process.send_signal(signal.SIGINT)
+        command.until_end()
+    assert command.process.returncode == 130
+    assert not any(map(runs, processes))
     said = "".join(command.said)
     assert "image python: receiving from node a" in said
     assert "compiling" not in said
@@ -90,6 +109,7 @@ def test_a_machine_gets_the_image_of_another_and_fetches_and_compiles_nothing(
     assert files(caches / "b" / "layers") == files(caches / "a" / "layers") != {}
 
 
+@pytest.mark.cluster
 def test_what_was_changed_on_the_way_is_refused_with_a_message(
     cluster: RayCluster, caches: Path
 ) -> None:
