@@ -77,7 +77,10 @@ async def test_a_restart_whose_orchestrator_is_killed_is_finished_by_the_next(
 async def test_one_topology_runs_twice_under_two_names(state: Path, tmp_path: Path) -> None:
     file = topology(tmp_path, "one", replicas=1)
     assert (await podnet(state, "up", file, "-d")).status == 0
-    twin = await podnet(state, "up", file, "-d", "--name", "twin")
+    named = ("up", file, "-d", "--name", "twin")
+    ahead = await podnet(state, *named, "--scale", "a=2", "--dry-run")
+    assert "boot a-2: not there yet\n" in ahead.out
+    twin = await podnet(state, *named, "--scale", "a=2")
     assert twin.status == 0, twin.err
     assert (await podnet(state, "ls", "-q")).out == "lives\ntwin\n"
     wrong = await podnet(state, "up", file, "-d", "--name", "No Name")
@@ -85,9 +88,10 @@ async def test_one_topology_runs_twice_under_two_names(state: Path, tmp_path: Pa
     pid = lock_holder(state / "twin" / "lock")
     assert pid is not None
     await kill(pid)
-    again = await podnet(state, "up", file, "--name", "twin", "-d")
+    again = await podnet(state, *named)
     assert (again.status, "nothing to do" in again.err) == (0, True)
-    assert (await podnet(state, "logs", "-d", "twin", "--no-log-prefix")).out == "version one\n"
+    logs = await podnet(state, "logs", "-d", "twin", "--no-log-prefix")
+    assert logs.out == "version one\n" * 2
     assert (await podnet(state, "down", "twin")).out == "twin is down\n"
     assert await boots(state) == {"a-1": 1}
 

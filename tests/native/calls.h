@@ -175,5 +175,6 @@ i32 host_access_statistics(u32 group, uaddr at);
 void host_link_uses(u32 cursor, uaddr at, u32 size);
 void host_link_shares(uaddr shares, u32 count);
 i32 host_interfaces(u32 cursor, uaddr at, u32 size);
+i32 host_traffic(u32 cursor, uaddr at, u32 size);
 
 #endif

@@ -24,6 +24,7 @@
 	SCENARIO(datagrams)  \
 	SCENARIO(interfaces) \
 	SCENARIO(detach)     \
+	SCENARIO(hidden)     \
 	SCENARIO(memory)
 
 #define DECLARE_SCENARIO(name) void stress_##name(u64 seed, u32 rounds);

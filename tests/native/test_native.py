@@ -35,6 +35,7 @@ ROUNDS = {
     "datagrams": 2,
     "interfaces": 6,
     "detach": 12,
+    "hidden": 4,
     "memory": 1,
 }
 """How often a scenario is repeated: about a second under ThreadSanitizer on two cores."""

@@ -216,6 +216,7 @@ class Lab:
         networks: tuple[str, ...] = ("front",),
         mounts: tuple[Mount, ...] = (),
         limits: Limits | None = None,
+        roots: Roots | None = None,
     ) -> Guest:
         """Boot a module in the text format."""
         return self.boot(
@@ -224,12 +225,22 @@ class Lab:
             networks=networks,
             mounts=mounts,
             limits=limits,
+            roots=roots,
         )
 
-    def boot_script(self, folder: Path, at: int, memory: bytes) -> Guest:
-        """Boot the guest that runs `folder`'s file `script`; the folder is descriptor 3."""
-        mount = Mount(source=folder, target="/work")
-        return self.boot_text(script_text(pod_imports(), at, memory), mounts=(mount,))
+    def boot_script(
+        self, folder: Path, at: int, memory: bytes, roots: Roots | None = None
+    ) -> Guest:
+        """Boot the guest that runs `folder`'s file `script`; the folder is descriptor 3.
+
+        With `roots` it has a root, as descriptor 4, and the folder is a layer below that.
+        """
+        layered = roots is not None
+        mount = Mount(
+            source=folder, target="/work", read_only=layered, layer=layered, links=layered
+        )
+        text = script_text(pod_imports(), at, memory)
+        return self.boot_text(text, mounts=(mount,), roots=roots)
 
     async def puppet(
         self,

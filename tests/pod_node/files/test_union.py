@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 import os
+import stat
 import tarfile
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from pod_node.files.archive import read_archive, remove, write_archive
 from pod_node.files.values import BLOCK_BYTES, blocks_of
 from pod_node.spec import Limits, Mount, Tmpfs
 from tests.support import wasi
-from tests.support.lab import Lab
+from tests.support.lab import Lab, eventually
 from tests.support.puppet import Puppet
 from tests.support.wasi import Errno, FileType, Open
 
@@ -87,6 +89,11 @@ async def started_again(guest: Puppet, pods: Lab, roots: Roots) -> Puppet:
 
 def names_below(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.rglob("*"))
+
+
+def blocks_below(folder: Path) -> int:
+    found = [path.lstat() for path in folder.rglob("*")]
+    return sum(blocks_of(one.st_size) if stat.S_ISREG(one.st_mode) else 1 for one in found)
 
 
 def archive_of(files: dict[str, bytes]) -> io.BytesIO:
@@ -403,3 +410,59 @@ async def test_what_the_node_removes_is_hidden(guest: Puppet, roots: Roots, laye
     kept = roots.book("web-1")
     await guest.kill()
     assert set(kept.hidden()) == {f"{TARGET}/sub", f"{TARGET}/book"}
+
+
+async def test_who_is_killed_while_a_big_file_is_copied_leaves_no_half_of_it(
+    pods: Lab, roots: Roots, layer: Path, upper: Path
+) -> None:
+    with (layer / "huge").open("wb") as file:
+        file.truncate(1 << 40)  # takes no room here, and longer to copy than anybody waits
+    limits = Limits(disk_bytes=2 << 40)
+    guest = await pods.puppet(name="web-1", mounts=mounts(layer), roots=roots, limits=limits)
+    before = used_blocks(guest)
+    guest.start("path_open", LAYER, 0, *guest.path("huge"), 0, wasi.ALL_RIGHTS, 0, 0, 4096)
+    await eventually((upper / "huge").exists)
+    await guest.kill()
+    assert not (upper / "huge").exists()
+    again = await pods.puppet(
+        name="web-1",
+        mounts=mounts(layer),
+        roots=roots,
+        limits=limits,
+        interfaces=guest.guest.pod.spec.interfaces if guest.guest.pod else (),
+    )
+    assert used_blocks(again) == before
+    assert (await again.stat(LAYER, "huge")).size == 1 << 40
+
+
+async def test_processes_of_a_pod_change_the_same_files_at_once(
+    guest: Puppet, pods: Lab, layer: Path, upper: Path
+) -> None:
+    """Every answer is one that some order gives, and nothing is left over."""
+    others = [await pods.spawn_puppet(guest) for _ in range(3)]
+    everybody = [guest, *others]
+
+    async def work(one: Puppet, number: int) -> None:
+        for turn in range(12):
+            for path in ("book", "sub/page", "sub/deep/line"):
+                mine = f"sub/mine-{number}"
+                answer = await one.try_open(LAYER, path, create=Open.CREATE)
+                assert answer in (Errno.SUCCESS, Errno.NOENT)
+                if answer is Errno.SUCCESS:
+                    await one.close(await one.opened())
+                for call, name in (("rename", path), ("path_unlink_file", mine)):
+                    paths = (*one.path(name), LAYER, *one.second_path(mine))
+                    done = (
+                        await one.call("path_rename", LAYER, *paths)
+                        if call == "rename"
+                        else await one.call(call, LAYER, *one.path(mine))
+                    )
+                    assert done in (Errno.SUCCESS, Errno.NOENT), (turn, call)
+
+    await asyncio.gather(*(work(one, number) for number, one in enumerate(everybody)))
+    for path in ("book", "sub/page", "sub/deep/line"):
+        await change(guest, "path_unlink_file", path)
+    assert await listed(guest, LAYER, "sub") == ["deep"]
+    assert await listed(guest, LAYER, "sub/deep") == []
+    assert used_blocks(guest) == blocks_below(upper.parents[2])
+    assert (layer / "sub" / "page").read_text() == "a page"

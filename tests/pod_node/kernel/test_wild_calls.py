@@ -2,12 +2,14 @@
 
 Hypothesis writes scripts of calls; each runs in a guest of its own beside a neighbour that must go
 on echoing. A script's guest may block, exit, or confuse itself; it may not trap, because no
-argument is a trap.
+argument is a trap. Every second one has the same files as a layer below a root of its own, and what
+it does reaches no byte of them.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pod_node.files import Roots
 from pod_node.spec import ExitKind
 from tests.support.lab import Guest, Lab, lab, pod_imports
 from tests.support.puppet import Puppet
@@ -33,7 +36,8 @@ _PATH_LIST = (
     "file", "folder", "folder/inner", "link", "..", "../..", "/", ".", "", "new", "tcp/socket",
     "tcp/pair", "tcp/listen/0.0.0.0/0", "tcp/connect/127.0.0.1/80", "tcp/accept/1", "ctl",
     "hostname", "interfaces", "dns/localhost", "sock/1/options", "tcp", "localhost",
-    "udp/bind/0.0.0.0/9", "udp/connect/127.0.0.1/9", "udp/socket",
+    "udp/bind/0.0.0.0/9", "udp/connect/127.0.0.1/9", "udp/socket", "work/file", "work/folder/inner",
+    "work/link", "work/new", "folder/new", "dev/zero",
 )  # fmt: skip
 """At `PATHS`, 32 bytes each; scripts point at them."""
 
@@ -111,6 +115,8 @@ class Beside:
 
     def __init__(self, pods: Lab, neighbour: Puppet, folder: Path) -> None:
         self._pods = pods
+        self._roots = Roots(folder / "state")
+        self._layers: list[Path] = []
         self._neighbour = neighbour
         self._folder = folder
         self._scripts = 0
@@ -141,6 +147,11 @@ class Beside:
             end = await guest.end()
             assert end.kind in (ExitKind.EXITED, ExitKind.KILLED), end
         await self.echo()
+        while self._layers:
+            layer = self._layers.pop()
+            assert sorted(os.listdir(layer)) == ["file", "folder", "link", "script"]
+            assert os.listdir(layer / "folder") == ["inner"]
+            assert (layer / "file").read_text() == "text"
 
     def _boot(self, script: list[bytes]) -> Guest:
         self._scripts += 1
@@ -149,7 +160,10 @@ class Beside:
         (folder / "file").write_text("text")
         (folder / "link").symlink_to("file")
         (folder / "script").write_bytes(b"".join([*_prelude(), *script]))
-        return self._pods.boot_script(folder, PATHS, _memory())
+        if self._scripts % 2:
+            return self._pods.boot_script(folder, PATHS, _memory())
+        self._layers.append(folder)
+        return self._pods.boot_script(folder, PATHS, _memory(), self._roots)
 
 
 @pytest.fixture(scope="module")
@@ -183,4 +197,4 @@ def test_every_call_takes_the_worst_arguments(
                 arguments = [fd, *[FREE] * (count - 1)][:count]
                 arguments[position] = edge
                 calls.append(_call(function, *arguments))
-    runner.run(beside.run([calls]))
+    runner.run(beside.run([calls, calls]))
