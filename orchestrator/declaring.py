@@ -5,8 +5,8 @@ Owns the mapping of these calls to `Orchestrator`; each answers with a stream of
 
 from __future__ import annotations
 
-from contextlib import aclosing
-from typing import TYPE_CHECKING
+from contextlib import aclosing, asynccontextmanager
+from typing import TYPE_CHECKING, TypeVar
 
 import grpc
 
@@ -17,6 +17,7 @@ from orchestrator.errors import OrchestratorError
 from orchestrator.orchestration.errors import TopologyRefusedError
 from orchestrator.store import StoreError
 from orchestrator.topology.members import UnknownMemberError
+from orchestrator.views import ApplyOrder
 from pod_node.serving import Statuses, answering
 from protos.orchestrator.v1 import orchestrator_pb2 as pb
 from protos.orchestrator.v1.orchestrator_pb2_grpc import DeploymentServiceServicer
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
     from orchestrator.orchestration.orchestrator import Orchestrator
     from orchestrator.progress import Progress
+
+_Request = TypeVar("_Request")
+_Response = TypeVar("_Response")
 
 _STATUSES: Statuses = (
     (UnknownMemberError, grpc.StatusCode.NOT_FOUND),
@@ -52,18 +56,21 @@ class DeclaringService(DeploymentServiceServicer):
         context: aio.ServicerContext[pb.ApplyRequest, pb.ApplyResponse],
     ) -> AsyncIterator[pb.ApplyResponse]:
         """Take up a topology."""
-
-        def work() -> AsyncGenerator[Progress, None]:
-            return self._orchestrator.requests.apply(
+        requests = self._orchestrator.requests
+        async with _progress(
+            context,
+            lambda: requests.apply(
                 source_from_message(request.source),
+                ApplyOrder(
+                    force_recreate=request.force_recreate,
+                    services=tuple(request.services),
+                    replicas=dict(request.replicas),
+                ),
                 dry_run=request.dry_run,
-                force_recreate=request.force_recreate,
-                services=tuple(request.services),
-            )
-
-        async with answering(context, _STATUSES), aclosing(_messages(work)) as messages:
-            async for message in messages:
-                yield pb.ApplyResponse(progress=message)
+            ),
+        ) as steps:
+            async for step in steps:
+                yield pb.ApplyResponse(progress=step)
 
     async def Scale(
         self,
@@ -71,13 +78,10 @@ class DeclaringService(DeploymentServiceServicer):
         context: aio.ServicerContext[pb.ScaleRequest, pb.ScaleResponse],
     ) -> AsyncIterator[pb.ScaleResponse]:
         """Change numbers of replicas."""
-
-        def work() -> AsyncGenerator[Progress, None]:
-            return self._orchestrator.requests.scale(dict(request.replicas))
-
-        async with answering(context, _STATUSES), aclosing(_messages(work)) as messages:
-            async for message in messages:
-                yield pb.ScaleResponse(progress=message)
+        requests = self._orchestrator.requests
+        async with _progress(context, lambda: requests.scale(dict(request.replicas))) as steps:
+            async for step in steps:
+                yield pb.ScaleResponse(progress=step)
 
     async def RestartPods(
         self,
@@ -85,13 +89,12 @@ class DeclaringService(DeploymentServiceServicer):
         context: aio.ServicerContext[pb.RestartPodsRequest, pb.RestartPodsResponse],
     ) -> AsyncIterator[pb.RestartPodsResponse]:
         """End pods and start them again."""
-
-        def work() -> AsyncGenerator[Progress, None]:
-            return self._orchestrator.requests.restart_pods(tuple(request.targets), _grace(request))
-
-        async with answering(context, _STATUSES), aclosing(_messages(work)) as messages:
-            async for message in messages:
-                yield pb.RestartPodsResponse(progress=message)
+        requests = self._orchestrator.requests
+        async with _progress(
+            context, lambda: requests.restart_pods(tuple(request.targets), _grace(request))
+        ) as steps:
+            async for step in steps:
+                yield pb.RestartPodsResponse(progress=step)
 
     async def StopPods(
         self,
@@ -99,13 +102,12 @@ class DeclaringService(DeploymentServiceServicer):
         context: aio.ServicerContext[pb.StopPodsRequest, pb.StopPodsResponse],
     ) -> AsyncIterator[pb.StopPodsResponse]:
         """End pods until somebody starts them."""
-
-        def work() -> AsyncGenerator[Progress, None]:
-            return self._orchestrator.requests.stop_pods(tuple(request.targets), _grace(request))
-
-        async with answering(context, _STATUSES), aclosing(_messages(work)) as messages:
-            async for message in messages:
-                yield pb.StopPodsResponse(progress=message)
+        requests = self._orchestrator.requests
+        async with _progress(
+            context, lambda: requests.stop_pods(tuple(request.targets), _grace(request))
+        ) as steps:
+            async for step in steps:
+                yield pb.StopPodsResponse(progress=step)
 
     async def StartPods(
         self,
@@ -113,13 +115,10 @@ class DeclaringService(DeploymentServiceServicer):
         context: aio.ServicerContext[pb.StartPodsRequest, pb.StartPodsResponse],
     ) -> AsyncIterator[pb.StartPodsResponse]:
         """Start pods that were stopped."""
-
-        def work() -> AsyncGenerator[Progress, None]:
-            return self._orchestrator.requests.start_pods(tuple(request.targets))
-
-        async with answering(context, _STATUSES), aclosing(_messages(work)) as messages:
-            async for message in messages:
-                yield pb.StartPodsResponse(progress=message)
+        requests = self._orchestrator.requests
+        async with _progress(context, lambda: requests.start_pods(tuple(request.targets))) as steps:
+            async for step in steps:
+                yield pb.StartPodsResponse(progress=step)
 
     async def Down(
         self,
@@ -127,19 +126,27 @@ class DeclaringService(DeploymentServiceServicer):
         context: aio.ServicerContext[pb.DownRequest, pb.DownResponse],
     ) -> AsyncIterator[pb.DownResponse]:
         """End everything."""
-
-        def work() -> AsyncGenerator[Progress, None]:
-            return self._orchestrator.take_down(_grace(request))
-
-        async with answering(context, _STATUSES), aclosing(_messages(work)) as messages:
-            async for message in messages:
-                yield pb.DownResponse(progress=message)
+        async with _progress(
+            context, lambda: self._orchestrator.take_down(_grace(request))
+        ) as steps:
+            async for step in steps:
+                yield pb.DownResponse(progress=step)
 
 
 def _grace(
     request: pb.RestartPodsRequest | pb.StopPodsRequest | pb.DownRequest,
 ) -> float | None:
     return request.grace_us / US if request.HasField("grace_us") else None
+
+
+@asynccontextmanager
+async def _progress(
+    context: aio.ServicerContext[_Request, _Response],
+    work: Callable[[], AsyncGenerator[Progress, None]],
+) -> AsyncGenerator[AsyncIterator[pb.Progress], None]:
+    """Do something, and give its steps as messages; what goes wrong is answered with its status."""
+    async with answering(context, _STATUSES), aclosing(_messages(work)) as messages:
+        yield messages
 
 
 async def _messages(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.backends.processes import find_node
 from orchestrator.codec import NodeClient
-from orchestrator.declaration import Declaration, Wanted, with_topology
+from orchestrator.declaration import Declaration, Wanted, with_scale, with_topology
 from orchestrator.lifecycle.deployment import Deployment
 from orchestrator.planning import Wishes, newly_started, prepare, recreated_pods
 from orchestrator.reconcile import Observed
@@ -22,21 +22,18 @@ from pod_node.images import absolute_reference
 from pod_node.status import PodExisting
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from orchestrator.state import DeploymentFolder
     from orchestrator.steps import StepView
     from orchestrator.topology.schema import Topology
     from orchestrator.topology.source import TopologySource
+    from orchestrator.views import ApplyOrder
 
 
 async def steps_ahead(
     folder: DeploymentFolder,
     topology: Topology,
     source: TopologySource,
-    *,
-    force_recreate: bool,
-    services: Collection[str],
+    order: ApplyOrder,
 ) -> tuple[StepView, ...]:
     """Say what would be done.
 
@@ -49,15 +46,16 @@ async def steps_ahead(
         with Store.open(folder.database) as store:
             before = store.load()
     observed = await observe(folder)
-    declared = with_topology(before, source, topology, services)
+    declared = with_topology(before, source, topology, order.services)
+    declared = with_scale(declared, topology, order.replicas)
     wishes = Wishes(
         started=newly_started(before, declared, topology),
         retried=True,
         settings=changed_settings(_declared(before), topology),
     )
     prepared = prepare(declared, topology, observed, folder.path, wishes)
-    if force_recreate:
-        wishes = replace(wishes, recreated=recreated_pods(prepared.plan, services))
+    if order.force_recreate:
+        wishes = replace(wishes, recreated=recreated_pods(prepared.plan, order.services))
         prepared = prepare(declared, topology, observed, folder.path, wishes)
     return tuple(map(step_view, prepared.steps))
 

@@ -6,7 +6,7 @@ happens. Pods are `phases.PodView`s. Pure.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -14,6 +14,7 @@ from orchestrator.topology.values import LinkDirection
 from pod_node.status import Synced as Synced
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from ipaddress import IPv4Address
 
     from orchestrator.happenings import EventFacts
@@ -67,6 +68,21 @@ class ServiceView:
     desired_pods: int
     ports: tuple[int, ...] = ()
     """For which it declares portals, in its order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplyOrder:
+    """How a topology is to be taken up."""
+
+    force_recreate: bool = False
+    """Replace pods that do not differ, too."""
+    services: tuple[str, ...] = ()
+    """The only ones to start, with those that they depend on; none means all."""
+    replicas: Mapping[str, int] = field(default_factory=dict)
+    """Numbers that take the place of the file's, by service."""
+
+
+AS_IT_IS = ApplyOrder()
 
 
 class PortalOrigin(Enum):

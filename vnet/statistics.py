@@ -153,6 +153,15 @@ class PolicyStatistics:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrafficStatistics:
+    """What programs at one address have sent to another over TCP, since the sender's node began."""
+
+    source: IPv4Address
+    target: IPv4Address
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkStatistics:
     """All of it at one moment."""
 
@@ -163,3 +172,5 @@ class NetworkStatistics:
     policies: tuple[PolicyStatistics, ...] = ()
     flows: tuple[FlowStatistics, ...] = ()
     """Empty unless asked for."""
+    traffic: tuple[TrafficStatistics, ...] = ()
+    """Empty unless flows are asked for; a node leaves pairs out when it has too many."""

@@ -18,9 +18,12 @@ from vnet.statistics import (
     LinkStatistics,
     NetworkStatistics,
     PolicyStatistics,
+    TrafficStatistics,
 )
 
 if TYPE_CHECKING:
+    from ipaddress import IPv4Address
+
     from vnet.statistics import TcpSender
 
 _T = TypeVar("_T", LinkStatistics, InterfaceStatistics, PolicyStatistics)
@@ -35,6 +38,7 @@ def total(statistics: Sequence[NetworkStatistics]) -> NetworkStatistics:
         interfaces=_sums((one.interfaces for one in statistics), lambda one: one.address),
         policies=_sums((one.policies for one in statistics), lambda policy: policy.policy),
         flows=_flows(flow for one in statistics for flow in one.flows),
+        traffic=_traffic(pair for one in statistics for pair in one.traffic),
     )
 
 
@@ -65,6 +69,15 @@ def _added(name: str, one: object, other: object) -> object:
             return tuple(a + b for a, b in zip(one, other, strict=True))
         case _:
             return one or other
+
+
+def _traffic(pairs: Iterable[TrafficStatistics]) -> tuple[TrafficStatistics, ...]:
+    sums: dict[tuple[IPv4Address, IPv4Address], TrafficStatistics] = {}
+    for pair in pairs:
+        key = (pair.source, pair.target)
+        known = sums.get(key)
+        sums[key] = pair if known is None else replace(pair, bytes=known.bytes + pair.bytes)
+    return tuple(sums.values())
 
 
 def _flows(flows: Iterable[FlowStatistics]) -> tuple[FlowStatistics, ...]:

@@ -77,11 +77,7 @@ class Attached:
             )
         since_s = time.time()
         async with DeploymentClient(self._folder.control_socket) as client:
-            progress = client.apply(
-                self._source,
-                force_recreate=self._options.force_recreate,
-                services=self._options.services,
-            )
+            progress = client.apply(self._source, self._options.order)
             await self._applying.follow(progress)
             if not self._options.detach:
                 await self._follow(client, since_s)
@@ -108,12 +104,7 @@ async def steps_of_running(
 ) -> tuple[StepView, ...]:
     """Ask an orchestrator what it would do."""
     async with DeploymentClient(folder.control_socket) as client:
-        progress = client.apply(
-            source,
-            dry_run=True,
-            force_recreate=options.force_recreate,
-            services=options.services,
-        )
+        progress = client.apply(source, options.order, dry_run=True)
         async with aclosing(progress):
             async for step in progress:
                 if isinstance(step, StepsPlanned):

@@ -87,7 +87,7 @@ def read_request(file: str, options: UpOptions) -> UpRequest | None:
         click.echo(f"error: {reading.file}: {errors}; nothing was started", err=True)
         return None
     roster = Roster(reading.topology)
-    for service in options.services:
+    for service in (*options.services, *options.replicas):
         roster.find_service(service)
     return UpRequest(
         folder=DeploymentFolder(state_root(os.environ), reading.topology.name),

@@ -146,8 +146,7 @@ class _Session:
     async def _apply(self, orchestrator: Orchestrator) -> None:
         steps = orchestrator.requests.apply(
             self._source,
-            force_recreate=self._options.force_recreate,
-            services=self._options.services,
+            self._options.order,
         )
         try:
             async with aclosing(steps):

@@ -84,8 +84,7 @@ class Opening:
         screen = self._request.make_screen(printer)
         progress = orchestrator.requests.apply(
             self._request.source,
-            force_recreate=options.force_recreate,
-            services=options.services,
+            options.order,
         )
         try:
             await Applying(self._request.folder.name, options, screen).follow(progress)

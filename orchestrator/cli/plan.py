@@ -13,9 +13,9 @@ import click
 from orchestrator.cli.options import format_option, print_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from orchestrator.placement import CutEdge, NodeOffer, Placement
+    from orchestrator.placement import CutEdge, NodeOffer, Placement, TrafficEdge
     from orchestrator.topology.schema import Topology
 
 NODES_MOST = 10_000
@@ -45,6 +45,12 @@ NODES_MOST = 10_000
     metavar="[HOST:PORT]",
     help="Plan for the machines of a Ray cluster: this one, or one that runs here.",
 )
+@click.option(
+    "--declared",
+    "declared_only",
+    is_flag=True,
+    help="Leave out what was measured.",
+)
 @format_option
 @click.pass_context
 def command(
@@ -53,14 +59,24 @@ def command(
     count: int | None,
     described: tuple[str, ...],
     ray: str | None,
+    declared_only: bool,
     form: str,
 ) -> None:
     """Show on which node each pod of the topology FILE would run, and why; nothing is started.
 
-    After it come the services whose traffic would pass from one node to another, with how much of
-    it. The exit status is 1 when some pods could be on no node.
+    After it come the services that have to do with each other: what the file declares, what was
+    measured while the deployment ran on several nodes, and the weight of both; and what of that
+    would pass from one node to another. The exit status is 1 when some pods could be on no node.
     """
-    from orchestrator.placement import cut_of, demands_of, place, service_rules, traffic_of
+    from orchestrator.placement import (
+        cut_of,
+        demands_of,
+        edges,
+        place,
+        service_rules,
+        traffic_of,
+        with_measured,
+    )
 
     if sum((count is not None, bool(described), ray is not None)) > 1:
         raise click.UsageError("give one of --nodes, --node and --ray")
@@ -68,13 +84,17 @@ def command(
     if topology is None:
         context.exit(1)
     offers = _offers(count, described) if ray is None else _offers_of_ray(ray)
-    traffic = traffic_of(topology)
+    declared = traffic_of(topology)
+    measured = _measured(topology, declared_only=declared_only)
+    traffic = with_measured(declared, measured)
+    talks = edges(declared, measured)
     placement = place(demands_of(topology), offers, service_rules(topology), traffic)
     cut = cut_of(placement, traffic)
     if form == "json":
-        print_json({"placement": placement, "cut": cut, "nodes": offers})
+        print_json({"placement": placement, "traffic": talks, "cut": cut, "nodes": offers})
     else:
-        _show(offers, placement, cut)
+        _show(offers, placement)
+        _show_traffic(talks, cut)
     context.exit(_refuse(topology.name, placement))
 
 
@@ -86,6 +106,17 @@ def _read(file: str) -> Topology | None:
     if reading.problems:
         click.echo(render_problems(reading.problems), err=True)
     return reading.topology
+
+
+def _measured(topology: Topology, *, declared_only: bool) -> Mapping[tuple[str, str], float]:
+    """What the deployment's services have exchanged, of those that the file has."""
+    from orchestrator.cluster.traffic_record import read_traffic
+    from orchestrator.state import state_root
+
+    if declared_only:
+        return {}
+    known = read_traffic(state_root(os.environ) / topology.name).telling
+    return {pair: size for pair, size in known.items() if set(pair) <= topology.services.keys()}
 
 
 def _offers(count: int | None, described: Sequence[str]) -> list[NodeOffer]:
@@ -107,7 +138,7 @@ def _offers_of_ray(address: str) -> list[NodeOffer]:
     return look_at_cluster(address)
 
 
-def _show(offers: Sequence[NodeOffer], placement: Placement, cut: Sequence[CutEdge]) -> None:
+def _show(offers: Sequence[NodeOffer], placement: Placement) -> None:
     from orchestrator.cli.pictures import table
 
     rows = [(pod.pod, pod.node, pod.reason.value) for pod in placement.placed]
@@ -117,6 +148,25 @@ def _show(offers: Sequence[NodeOffer], placement: Placement, cut: Sequence[CutEd
         counts[pod.node] += 1
     totals = [(name, str(count)) for name, count in counts.items()]
     click.echo(table([("NODE", "PODS"), *totals], colours=False))
+
+
+def _show_traffic(talks: Sequence[TrafficEdge], cut: Sequence[CutEdge]) -> None:
+    from orchestrator.cli.pictures import table
+    from orchestrator.topology.units import format_size
+
+    if talks:
+        rows = [
+            (
+                " - ".join(edge.services),
+                f"{edge.declared:.2f}" if edge.declared else "-",
+                f"{edge.measured:.2f}" if edge.measured else "-",
+                format_size(edge.measured_bytes >> 10 << 10) if edge.measured else "-",
+                f"{edge.weight:.2f}",
+            )
+            for edge in talks
+        ]
+        columns = ("SERVICES", "DECLARED", "MEASURED", "BYTES", "WEIGHT")
+        click.echo(table([columns, *rows], colours=False))
     if cut:
         crossing = [
             (" - ".join(edge.services), " - ".join(edge.nodes), f"{edge.weight:.2f}")

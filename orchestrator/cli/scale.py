@@ -20,11 +20,16 @@ def command(context: click.Context, reach: Reach, wanted: tuple[str, ...]) -> No
 
     It stays so, also when the same topology is applied again, until the file's own number changes.
     """
-    replicas = dict(map(_parsed, wanted))
+    replicas = dict(map(read_scale, wanted))
     context.exit(change(reach, lambda client: client.scale(replicas)))
 
 
-def _parsed(text: str) -> tuple[str, int]:
+def read_scale(text: str) -> tuple[str, int]:
+    """Read `SERVICE=N`.
+
+    Raises:
+        BadParameter: it is none.
+    """
     service, equals, number = text.partition("=")
     if not (service and equals and number.isascii() and number.isdigit()):
         raise click.BadParameter(f'expected SERVICE=N, for example web=3, found "{text}"')

@@ -7,7 +7,7 @@ orchestrator that runs already. Exit statuses are those of the three; a dry run'
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,10 +19,13 @@ from orchestrator.cli.options import read_duration
 from vnet.loading import loading
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from orchestrator.access import ListenAddress
     from orchestrator.backends.starting import StartingNode
     from orchestrator.cli.background import Watcher
     from orchestrator.cli.booting import UpRequest
+    from orchestrator.views import ApplyOrder
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -36,6 +39,7 @@ class UpOptions:
     wait_timeout_s: float | None = None
     force_recreate: bool = False
     services: tuple[str, ...] = ()
+    replicas: Mapping[str, int] = field(default_factory=dict)
     name: str | None = None
     """Of the deployment, instead of the file's."""
     qr: bool | None = None
@@ -44,6 +48,15 @@ class UpOptions:
     watch: bool = False
     listen: ListenAddress | None = None
     """Where else to take requests."""
+
+    @property
+    def order(self) -> ApplyOrder:
+        """How the topology is to be taken up."""
+        from orchestrator.views import ApplyOrder
+
+        return ApplyOrder(
+            force_recreate=self.force_recreate, services=self.services, replicas=self.replicas
+        )
 
 
 @click.command("up", short_help="Boot a topology, or change a running one.")
@@ -68,6 +81,13 @@ class UpOptions:
 )
 @click.option("--watch", is_flag=True, help="Put changed files into pods, as podnet watch does.")
 @click.option("--force-recreate", is_flag=True, help="Replace pods that do not differ, too.")
+@click.option(
+    "--scale",
+    "scales",
+    multiple=True,
+    metavar="SERVICE=N",
+    help="So many replicas, as podnet scale does.",
+)
 @click.option(
     "--qr/--no-qr",
     default=None,
@@ -109,6 +129,7 @@ def command(
     wait: bool,
     wait_timeout_s: float | None,
     force_recreate: bool,
+    scales: tuple[str, ...],
     qr: bool | None,
     ray: str | None,
     watch: bool,
@@ -134,6 +155,7 @@ def command(
         wait_timeout_s=wait_timeout_s,
         force_recreate=force_recreate,
         services=services,
+        replicas=_read_scales(scales),
         name=name,
         qr=qr,
         ray=ray,
@@ -150,6 +172,14 @@ def command(
         behind = leave_behind(lambda watcher: boot(file, options, partial(_host_behind, watcher)))
         context.exit(behind)
     context.exit(boot(file, options, _host_here))
+
+
+def _read_scales(texts: Sequence[str]) -> dict[str, int]:
+    if not texts:
+        return {}
+    from orchestrator.cli.scale import read_scale
+
+    return dict(map(read_scale, texts))
 
 
 def _dry_run(file: str, options: UpOptions) -> int:
@@ -170,8 +200,7 @@ def _dry_run(file: str, options: UpOptions) -> int:
                 request.folder,
                 request.topology,
                 request.source,
-                force_recreate=options.force_recreate,
-                services=options.services,
+                options.order,
             )
         )
     for step in steps:

@@ -16,12 +16,13 @@ from orchestrator.placement import (
     Placing,
     ServiceRules,
     place,
+    with_measured,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.placement import Placement
+    from orchestrator.placement import Placement, Traffic
     from pod_node.spec import PodSpec
 
 
@@ -36,6 +37,9 @@ class Assignments:
         """Pods that the plan does not have (any more), and that are somewhere all the same."""
         self._owners: dict[str, str] = {}
         self._obstacles: dict[str, str] = {}
+        self.measured: Traffic = {}
+        """Bytes that services have exchanged: where new places are chosen, nearness to those whom a
+        pod talks to most counts as well as what is declared. No pod is moved for it."""
 
     @property
     def offers(self) -> tuple[NodeOffer, ...]:
@@ -155,6 +159,6 @@ class Assignments:
             demands,
             self._offers.values(),
             unruled | dict(self._placing.rules),
-            self._placing.traffic,
+            with_measured(self._placing.traffic, self.measured),
             current=current,
         )

@@ -23,7 +23,7 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _ARCHITECTURES = ("x86_64", "aarch64")
 _NEEDED = {"x86_64": ("sse4_1", "ssse3", "popcnt", "cx16")}
 """Processor features that compiled guests use and that not every x86-64 has."""
-_CONTRACTS = ("node/v1/node.proto", "vnet/v1/trunk.proto", "vnet/v1/configuration.proto")
+_CONTRACTS = ("node/v1", "vnet/v1")
 
 
 def machine_facts() -> MachineFacts:
@@ -65,8 +65,10 @@ def unfit_reason(there: MachineFacts, here: MachineFacts) -> str:
 
 def _contract() -> str:
     digest = hashlib.sha256()
-    for name in _CONTRACTS:
-        digest.update((files("protos") / name).read_bytes())
+    for folder in _CONTRACTS:
+        found = {entry.name: entry for entry in (files("protos") / folder).iterdir()}
+        for name in sorted(name for name in found if name.endswith(".proto")):
+            digest.update(found[name].read_bytes())
     return digest.hexdigest()[:16]
 
 

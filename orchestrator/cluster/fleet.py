@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from orchestrator.cluster.member import Member
     from orchestrator.codec import NodeClient
     from orchestrator.errors import OrchestratorError
-    from orchestrator.placement import NodeOffer
+    from orchestrator.placement import MeasuredTraffic, NodeOffer
     from orchestrator.plan import Plan
     from pod_node.attaching import AttachEvent, AttachStep
     from pod_node.dialling import Connection
@@ -301,6 +301,18 @@ class Fleet:
         if not found:
             raise NoNodeError("there is no node to ask")
         return total(found)
+
+    async def measure(self, measured: MeasuredTraffic, now: float) -> None:
+        """Read what services have exchanged, and have it count where pods get new places."""
+        found = await self._ask(lambda client: client.network_statistics(flows=True))
+        services = {
+            interface.address: spec.service
+            for spec in self._specs.values()
+            for interface in spec.interfaces
+        }
+        if found:
+            measured.note(total(found).traffic, services, now)
+            self.assignments.measured = measured.telling
 
     async def list_pods(self) -> list[PodStatus]:
         """List every pod."""

@@ -22,6 +22,7 @@ from orchestrator.planning import NO_WISHES, Wishes, newly_started, recreated_po
 from orchestrator.progress import Progress, Settled, StepsPlanned
 from orchestrator.steps import step_view
 from orchestrator.topology.members import Roster
+from orchestrator.views import AS_IT_IS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from orchestrator.steps import Step
     from orchestrator.topology.schema import Topology
     from orchestrator.topology.source import TopologySource
+    from orchestrator.views import ApplyOrder
     from pod_node.fanout import Fanout
     from pod_node.status import OpenPortal
 
@@ -54,18 +56,16 @@ class Requests:
     async def apply(
         self,
         source: TopologySource,
+        order: ApplyOrder = AS_IT_IS,
         *,
         dry_run: bool = False,
-        force_recreate: bool = False,
-        services: Sequence[str] = (),
     ) -> AsyncGenerator[Progress, None]:
         """Make the deployment what a topology says.
 
         Args:
             source: The topology.
+            order: How.
             dry_run: Only say what would be done.
-            force_recreate: Replace pods that do not differ, too.
-            services: The only ones to start, with those that they depend on; none means all.
 
         Raises:
             TopologyRefusedError: the topology has errors, or is not for this deployment.
@@ -73,15 +73,18 @@ class Requests:
         """
         topology = await self._declared.read(source)
         roster = Roster(topology)
-        chosen = {roster.find(name).service for name in services}
+        chosen = {roster.find(name).service for name in order.services}
+        for service in order.replicas:
+            roster.find_service(service)
         await self._launch.reached()
         with self._progress.subscribe() as subscription:
             async with self._declared.deciding:
                 before = self._declared.declaration
                 declared = with_topology(before, source, topology, chosen)
+                declared = with_scale(declared, topology, order.replicas)
                 started = newly_started(before, declared, topology)
                 wishes = Wishes(started=started, retried=True)
-                if force_recreate:
+                if order.force_recreate:
                     prepared = self._declared.prepare(declared, topology, wishes)
                     recreated = recreated_pods(prepared.plan, chosen)
                     wishes = replace(wishes, recreated=recreated)

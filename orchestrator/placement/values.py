@@ -131,6 +131,24 @@ class Placement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrafficEdge:
+    """How much two services have to do with each other, and how that is known."""
+
+    services: tuple[str, str]
+    declared: float = 0.0
+    """By dependencies, links and `near`."""
+    measured: float = 0.0
+    """By what they have exchanged, in the same unit."""
+    measured_bytes: int = 0
+    """What that was; the more recent counts more."""
+
+    @property
+    def weight(self) -> float:
+        """Both together."""
+        return self.declared + self.measured
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CutEdge:
     """Traffic between two services that has to pass from one node to another."""
 

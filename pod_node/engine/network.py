@@ -22,6 +22,7 @@ from pod_node.engine.flow_records import unpack_flows
 from pod_node.engine.interface_records import unpack_interfaces
 from pod_node.engine.network_tables import NetworkTables
 from pod_node.engine.policies import PolicyTables
+from pod_node.engine.traffic_records import unpack_traffic
 from pod_node.errors import NetworkConflictError, NetworkNotAttachedError
 from vnet.capture import InterfacePlace
 from vnet.errors import SubnetOverlapError
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from vnet.capture import CaptureBatch, CapturePlace
     from vnet.configuration import NetworkConfiguration
     from vnet.host import Watches
-    from vnet.statistics import FlowStatistics, InterfaceStatistics
+    from vnet.statistics import FlowStatistics, InterfaceStatistics, TrafficStatistics
 
 
 class FabricNetwork:
@@ -139,7 +140,18 @@ class FabricNetwork:
             interfaces=tuple(sorted(self._interfaces(), key=lambda one: one.address)),
             policies=tuple(self._policies.statistics()),
             flows=tuple(self._flows()) if flows else (),
+            traffic=tuple(self._traffic()) if flows else (),
         )
+
+    def _traffic(self) -> Iterator[TrafficStatistics]:
+        """What went between addresses, up to when interfaces were read last."""
+        cursor, start, size = 0, self._fabric.staging, self._fabric.staging_size
+        while True:
+            self._fabric.call("host_traffic", cursor, start, size)
+            cursor, pairs = unpack_traffic(self._fabric.view[start : start + size])
+            yield from pairs
+            if not cursor:
+                return
 
     def _flows(self) -> Iterator[FlowStatistics]:
         cursor, start, size = 0, self._fabric.staging, self._fabric.staging_size

@@ -9,6 +9,7 @@
 #include "vnet/fabric/errno.h"
 #include "vnet/fabric/outside/gateway.h"
 #include "vnet/fabric/outside/trunk.h"
+#include "vnet/fabric/sockets/stream_loops.h"
 #include "vnet/fabric/captures/tap.h"
 
 #define FIRST_SLOTS 16u
@@ -151,45 +152,33 @@ static bool pipe_readable(const void *object)
 	return stream_readable(&pipe->stream) || is_at_typed_end(pipe);
 }
 
+static i32 ends_reading(void *object, u32 flags, u32 done, u32 size)
+{
+	struct pipe *pipe = object;
+	(void)done, (void)size;
+	if (is_at_typed_end(pipe) && atomic_exchange(&pipe->terminal->ended, false))
+		return 0;
+	return flags & STREAM_FINISHED ? 0 : STREAM_GOES_ON;
+}
+
 static i32 pipe_read(struct pipe *pipe, uaddr to, u32 size, bool wait)
 {
-	struct stream *stream = &pipe->stream;
-	for (;;) {
-		i32 moved = stream_get(stream, to, size, false);
-		if (moved || size == 0)
-			return moved;
-		if (is_at_typed_end(pipe) && atomic_exchange(&pipe->terminal->ended, false))
-			return 0;
-		if (stream_flags(stream) & STREAM_FINISHED) {
-			if (stream_unread(stream))
-				continue;
-			return 0;
-		}
-		if (!wait)
-			return -E_AGAIN;
-		int result = waitq_block(&stream->readers, pipe_readable, pipe_readable, pipe, NEVER);
-		if (result < 0)
-			return result;
-	}
+	struct stream_user reader = {&pipe->stream, ends_reading, pipe, NEVER, pipe_readable, pipe};
+	return stream_read(reader, to, size, wait, false);
+}
+
+static i32 ends_writing(void *object, u32 flags, u32 done, u32 size)
+{
+	(void)object, (void)size;
+	if (!(flags & STREAM_ABANDONED))
+		return STREAM_GOES_ON;
+	return done ? (i32)done : -E_PIPE;
 }
 
 static i32 pipe_write(struct stream *stream, uaddr from, u32 size, bool wait)
 {
-	u32 done = 0;
-	while (!(stream_flags(stream) & STREAM_ABANDONED)) {
-		i32 moved = stream_put(stream, from + done, size - done);
-		if (moved < 0)
-			return done ? (i32)done : moved;
-		done += (u32)moved;
-		if (done == size)
-			return (i32)done;
-		if (!wait)
-			return done ? (i32)done : -E_AGAIN;
-		int result = waitq_block(&stream->writers, stream_has_room, stream_writable, stream, NEVER);
-		if (result < 0)
-			return done ? (i32)done : result;
-	}
-	return done ? (i32)done : -E_PIPE;
+	struct stream_user writer = {.stream = stream, .ending = ends_writing, .deadline = NEVER};
+	return stream_write(writer, from, size, wait);
 }
 
 static i32 text_read(struct text *text, uaddr to, u32 size)

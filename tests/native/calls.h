@@ -95,6 +95,7 @@ i32 host_token_buffer(u32 capacity);
 i32 host_wait(uaddr tokens, u32 capacity);
 void host_stop(void);
 i32 host_attach(u32 network, u32 ipv4, u32 prefix);
+i32 host_detach(u32 ipv4);
 i32 host_publish(u32 network, uaddr name, uaddr ipv4s, u32 count);
 i32 host_pod_create(uaddr at);
 u32 host_thread_started(u32 thread);
@@ -174,5 +175,6 @@ i32 host_access_statistics(u32 group, uaddr at);
 void host_link_uses(u32 cursor, uaddr at, u32 size);
 void host_link_shares(uaddr shares, u32 count);
 i32 host_interfaces(u32 cursor, uaddr at, u32 size);
+i32 host_traffic(u32 cursor, uaddr at, u32 size);
 
 #endif

@@ -23,6 +23,7 @@
 	SCENARIO(trunk)      \
 	SCENARIO(datagrams)  \
 	SCENARIO(interfaces) \
+	SCENARIO(detach)     \
 	SCENARIO(hidden)     \
 	SCENARIO(memory)
 

@@ -1,6 +1,8 @@
 /* Clients send to a server, connection after connection, while the node reads what interfaces have counted: counters never
- * go back, and in the end both sides have counted every byte, those of connections and pods that are gone too. */
+ * go back, and in the end both sides have counted every byte, those of connections and pods that are gone too, and whose
+ * they were. */
 #include "tests/native/stress.h"
+#include "vnet/fabric/pods/traffic.h"
 
 #include <sched.h>
 
@@ -70,7 +72,24 @@ static void watch_counters(void)
 	}
 }
 
-static void expect_totals(void)
+/* What all have sent to the server in all rounds, in batches of few. */
+static u64 traffic_to_server(void)
+{
+	static _Alignas(8) u8 batch[64];
+	const struct traffic_pair *pairs = (const struct traffic_pair *)(batch + 8);
+	u64 bytes = 0;
+	u32 cursor = 0;
+	do {
+		CHECK(host_traffic(cursor, (uaddr)batch, sizeof(batch)) == 0);
+		const u32 *header = (const u32 *)(const void *)batch;
+		for (u32 i = 0; i < header[1]; i++)
+			bytes += pairs[i].target == ADDRESS_OF(SERVER) ? pairs[i].bytes : 0;
+		cursor = header[0];
+	} while (cursor);
+	return bytes;
+}
+
+static void expect_totals(u64 earlier)
 {
 	struct interface_counters all[CLIENTS + 1];
 	u64 by_clients = 0;
@@ -78,6 +97,7 @@ static void expect_totals(void)
 	for (u32 i = 1; i <= CLIENTS; i++)
 		by_clients += all[i].sent_bytes;
 	CHECK(by_clients == atomic_load(&sent) && all[0].received_bytes == by_clients && all[0].sent_bytes == 0);
+	CHECK(traffic_to_server() - earlier == by_clients);
 }
 
 void stress_interfaces(u64 seed, u32 rounds)
@@ -87,6 +107,7 @@ void stress_interfaces(u64 seed, u32 rounds)
 	for (u32 round = 0; round < rounds; round++) {
 		struct usage before = node_usage();
 		struct guest *guests[CLIENTS + 1];
+		u64 earlier = traffic_to_server();
 		atomic_store(&sent, 0);
 		CHECK(host_group_set(GROUP, NETWORK, 0, (uaddr)addresses, COUNT_OF(addresses)) == 0);
 		guests[0] = guest_boot(SERVER, server, NULL, seed + round);
@@ -95,7 +116,7 @@ void stress_interfaces(u64 seed, u32 rounds)
 		watch_counters();
 		for (u32 i = 0; i <= CLIENTS; i++)
 			guest_end(guests[i]);
-		expect_totals();
+		expect_totals(earlier);
 		CHECK(host_group_remove(GROUP) == 0);
 		host_network_commit();
 		node_expect(before);

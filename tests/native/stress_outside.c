@@ -1,34 +1,16 @@
 /* Connects and lookups that leave the deployment, answered late, early, wrongly or never by the host, while the guests
  * that ask give up or are killed, and while the host stops serving and begins again. */
-#include "tests/native/stress.h"
+#include "tests/native/stress_crowd.h"
 
 #include <sched.h>
 #include <stdio.h>
 
-#define FIRST 10u
-#define FINISHERS 4u /* come to their end; the others are killed */
-#define GUESTS 8u
-#define ATTEMPTS 60u
-#define OPEN_MOST 64u
 #define AT_BYTES GUEST_DATA
-
-static _Atomic u32 finishing;
 
 static bool refused(int result)
 {
 	return result == -WASI_ACCES || result == -WASI_NETUNREACH || result == -WASI_HOSTUNREACH ||
 	       result == -WASI_TIMEDOUT || result == -WASI_CONNRESET;
-}
-
-/* The host echoes, ends or resets. */
-static void converse(struct guest *self, u32 fd)
-{
-	int sent = sys_write(self, fd, AT_BYTES, 4);
-	CHECK(sent == 4 || sent == -WASI_PIPE || sent == -WASI_CONNRESET);
-	if (random_below(&self->random, 2)) {
-		int got = sys_receive(self, fd, AT_BYTES, 4, 2);
-		CHECK(got == 0 || got == 4 || got == -WASI_CONNRESET);
-	}
 }
 
 static void connect_and_wait(struct guest *self)
@@ -37,7 +19,7 @@ static void connect_and_wait(struct guest *self)
 	CHECK(fd >= 0 || refused(fd));
 	if (fd < 0)
 		return;
-	converse(self, (u32)fd);
+	crowd_converse(self, (u32)fd);
 	CHECK(sys_close(self, (u32)fd) == 0);
 }
 
@@ -73,39 +55,17 @@ static void attempt(struct guest *self)
 	ways[random_below(&self->random, COUNT_OF(ways))](self);
 }
 
-static void finisher(struct guest *self)
-{
-	for (u32 i = 0; i < ATTEMPTS; i++)
-		attempt(self);
-	atomic_fetch_sub(&finishing, 1);
-}
-
-static void victim(struct guest *self)
-{
-	for (;;)
-		attempt(self);
-}
-
 /* What the host has taken and not answered, and the ends of connections that it has. */
 struct host {
 	u64 random;
 	u32 gateway;
-	u32 taken[OPEN_MOST], taken_count;
-	u32 lookups[OPEN_MOST], lookup_count;
-	u32 ends[OPEN_MOST], end_count;
+	struct numbers taken, lookups, ends;
 };
-
-static u32 pick(struct host *host, u32 *list, u32 *count)
-{
-	u32 index = random_below(&host->random, *count), value = list[index];
-	list[index] = list[--*count];
-	return value;
-}
 
 static void end_one(struct host *host)
 {
 	u8 bytes[4];
-	u32 fd = pick(host, host->ends, &host->end_count);
+	u32 fd = pick_number(&host->random, &host->ends);
 	if (host_read(fd, (uaddr)bytes, sizeof(bytes)) > 0)
 		host_write(fd, (uaddr)bytes, sizeof(bytes));
 	if (random_below(&host->random, 3) == 0)
@@ -116,7 +76,7 @@ static void end_one(struct host *host)
 static void decide_one(struct host *host)
 {
 	static const u32 errors[] = {E_ACCES, E_HOSTUNREACH, E_NETUNREACH, E_TIMEDOUT};
-	u32 id = pick(host, host->taken, &host->taken_count);
+	u32 id = pick_number(&host->random, &host->taken);
 	if (random_below(&host->random, 2)) {
 		i32 result = host_gateway_refuse(id, errors[random_below(&host->random, COUNT_OF(errors))]);
 		CHECK(result == 0 || result == -E_NOENT);
@@ -125,13 +85,13 @@ static void decide_one(struct host *host)
 	i32 fd = host_gateway_accept(id);
 	CHECK(fd >= 0 || fd == -E_NOENT);
 	if (fd >= 0)
-		host->ends[host->end_count++] = (u32)fd;
+		host->ends.list[host->ends.count++] = (u32)fd;
 	CHECK(host_gateway_accept(id) == -E_NOENT); /* decided once */
 }
 
 static void answer_one(struct host *host)
 {
-	u32 address = 0xc6120001, id = pick(host, host->lookups, &host->lookup_count);
+	u32 address = 0xc6120001, id = pick_number(&host->random, &host->lookups);
 	i32 result = host_resolve_answer(id, (uaddr)&address, random_below(&host->random, 2));
 	CHECK(result == 0 || result == -E_NOENT);
 	CHECK(host_resolve_answer(id, (uaddr)&address, 1) == -E_NOENT);
@@ -146,22 +106,22 @@ static void take_some(struct host *host)
 		u32 id, source;
 		char name[256];
 	} lookup;
-	while (host->taken_count < OPEN_MOST && host_gateway_take((uaddr)&connect) == 1) {
+	while (host->taken.count < OPEN_MOST && host_gateway_take((uaddr)&connect) == 1) {
 		CHECK(connect.destination >> 8 == 0xc00002 && connect.source >> 8 == ADDRESS_OF(0) >> 8);
-		host->taken[host->taken_count++] = connect.id;
+		host->taken.list[host->taken.count++] = connect.id;
 	}
-	while (host->lookup_count < OPEN_MOST && host_resolve_take((uaddr)&lookup) == 1) {
+	while (host->lookups.count < OPEN_MOST && host_resolve_take((uaddr)&lookup) == 1) {
 		CHECK(strcmp(strchr(lookup.name, '.'), ".example.com") == 0);
-		host->lookups[host->lookup_count++] = lookup.id;
+		host->lookups.list[host->lookups.count++] = lookup.id;
 	}
 }
 
 static void drop_withdrawn(struct host *host)
 {
 	u32 gone[OPEN_MOST];
-	memcpy(gone, host->taken, sizeof(gone));
-	i32 count = host_gateway_withdrawn((uaddr)gone, host->taken_count);
-	CHECK(count >= 0 && (u32)count <= host->taken_count);
+	memcpy(gone, host->taken.list, sizeof(gone));
+	i32 count = host_gateway_withdrawn((uaddr)gone, host->taken.count);
+	CHECK(count >= 0 && (u32)count <= host->taken.count);
 	for (i32 i = 0; i < count; i++)
 		CHECK(host_gateway_refuse(gone[i], E_ACCES) == -E_NOENT);
 }
@@ -175,14 +135,15 @@ static void reopen(struct host *host)
 	host->gateway = (u32)fd;
 }
 
-static void serve(struct host *host)
+static void serve(void *argument)
 {
+	struct host *host = argument;
 	take_some(host);
-	if (host->taken_count && random_below(&host->random, 3))
+	if (host->taken.count && random_below(&host->random, 3))
 		decide_one(host);
-	if (host->lookup_count && random_below(&host->random, 3))
+	if (host->lookups.count && random_below(&host->random, 3))
 		answer_one(host);
-	if (host->end_count > random_below(&host->random, OPEN_MOST))
+	if (host->ends.count > random_below(&host->random, OPEN_MOST))
 		end_one(host);
 	switch (random_below(&host->random, 400)) {
 	case 0: reopen(host); break;
@@ -197,19 +158,9 @@ void stress_outside(u64 seed, u32 rounds)
 {
 	for (u32 round = 0; round < rounds; round++) {
 		struct usage before = node_usage();
-		struct guest *guests[GUESTS];
 		struct host host = {.random = seed + round, .gateway = (u32)host_gateway_open()};
-		atomic_store(&finishing, FINISHERS);
-		for (u32 i = 0; i < GUESTS; i++)
-			guests[i] =
-				guest_boot(FIRST + i, i < FINISHERS ? finisher : victim, NULL, seed + round * 100 + i);
-		while (atomic_load(&finishing))
-			serve(&host);
-		for (u32 i = FINISHERS; i < GUESTS; i++)
-			guest_kill(guests[i]);
-		for (u32 i = 0; i < GUESTS; i++)
-			guest_end(guests[i]);
-		while (host.end_count)
+		crowd_run(attempt, seed + round * 100, serve, &host);
+		while (host.ends.count)
 			end_one(&host);
 		CHECK(host_close(host.gateway) == 0);
 		node_expect(before);

@@ -1,37 +1,19 @@
 /* Connects and datagrams to pods on other nodes, and from them, while guests come and go, give up or are killed, and while
  * who is elsewhere changes. The host decides as another node would: late, early, wrongly or never. */
-#include "tests/native/stress.h"
+#include "tests/native/stress_crowd.h"
 
 #include "vnet/fabric/outside/trunk.h"
 
 #include <sched.h>
 
-#define FIRST 10u
-#define FINISHERS 4u /* come to their end; the others are killed */
-#define GUESTS 8u
-#define ATTEMPTS 60u
-#define OPEN_MOST 64u
 #define ELSEWHERE 0x0a0a0900u /* 10.10.9.0 to 10.10.9.7 */
 #define REMOTES 8u
 #define AT_BYTES GUEST_DATA
-
-static _Atomic u32 finishing;
 
 static bool refused(int result)
 {
 	return result == -WASI_CONNREFUSED || result == -WASI_HOSTUNREACH || result == -WASI_TIMEDOUT ||
 	       result == -WASI_CONNRESET || result == -WASI_NOBUFS;
-}
-
-/* The other end echoes, ends or resets. */
-static void converse(struct guest *self, u32 fd)
-{
-	int sent = sys_write(self, fd, AT_BYTES, 4);
-	CHECK(sent == 4 || sent == -WASI_PIPE || sent == -WASI_CONNRESET);
-	if (random_below(&self->random, 2)) {
-		int got = sys_receive(self, fd, AT_BYTES, 4, 2);
-		CHECK(got == 0 || got == 4 || got == -WASI_CONNRESET);
-	}
 }
 
 static void connect_elsewhere(struct guest *self)
@@ -42,7 +24,7 @@ static void connect_elsewhere(struct guest *self)
 	if (fd < 0)
 		return;
 	if (!nonblock)
-		converse(self, (u32)fd);
+		crowd_converse(self, (u32)fd);
 	CHECK(sys_close(self, (u32)fd) == 0);
 }
 
@@ -82,19 +64,6 @@ static void attempt(struct guest *self)
 	ways[random_below(&self->random, COUNT_OF(ways))](self);
 }
 
-static void finisher(struct guest *self)
-{
-	for (u32 i = 0; i < ATTEMPTS; i++)
-		attempt(self);
-	atomic_fetch_sub(&finishing, 1);
-}
-
-static void victim(struct guest *self)
-{
-	for (;;)
-		attempt(self);
-}
-
 struct ends {
 	u32 source, source_port, target, target_port, send_buffer, receive_buffer;
 };
@@ -105,16 +74,8 @@ struct host {
 	struct {
 		i32 connects, listener, records;
 	} trunk;
-	u32 taken[OPEN_MOST], taken_count;
-	u32 ends[OPEN_MOST], end_count;
+	struct numbers taken, ends;
 };
-
-static u32 pick(struct host *host, u32 *list, u32 *count)
-{
-	u32 index = random_below(&host->random, *count), value = list[index];
-	list[index] = list[--*count];
-	return value;
-}
 
 /* Of four bytes there and up to four back, in any state of the connection. */
 static void exchange(struct host *host, u32 fd, uaddr at)
@@ -131,7 +92,7 @@ static void exchange(struct host *host, u32 fd, uaddr at)
 static void end_one(struct host *host)
 {
 	u8 bytes[4];
-	u32 fd = pick(host, host->ends, &host->end_count);
+	u32 fd = pick_number(&host->random, &host->ends);
 	if (random_below(&host->random, 2))
 		host_watch(fd, POLL_READ);
 	if (host_read(fd, (uaddr)bytes, sizeof(bytes)) > 0)
@@ -145,7 +106,7 @@ static void end_one(struct host *host)
 static void decide_one(struct host *host)
 {
 	static const u32 errors[] = {E_CONNREFUSED, E_HOSTUNREACH, E_NOBUFS, E_TIMEDOUT};
-	u32 id = pick(host, host->taken, &host->taken_count);
+	u32 id = pick_number(&host->random, &host->taken);
 	if (random_below(&host->random, 2)) {
 		i32 result = host_trunk_refuse(id, errors[random_below(&host->random, COUNT_OF(errors))]);
 		CHECK(result == 0 || result == -E_NOENT);
@@ -154,7 +115,7 @@ static void decide_one(struct host *host)
 	i32 fd = host_trunk_accept(id, 65536, 4096);
 	CHECK(fd >= 0 || fd == -E_NOENT);
 	if (fd >= 0)
-		host->ends[host->end_count++] = (u32)fd;
+		host->ends.list[host->ends.count++] = (u32)fd;
 	CHECK(host_trunk_accept(id, 1, 1) == -E_NOENT); /* decided once */
 }
 
@@ -164,9 +125,9 @@ static void take_some(struct host *host)
 		u32 id;
 		struct ends ends;
 	} connect;
-	while (host->taken_count < OPEN_MOST && host_trunk_take((uaddr)&connect) == 1) {
+	while (host->taken.count < OPEN_MOST && host_trunk_take((uaddr)&connect) == 1) {
 		CHECK(connect.ends.target >> 8 == ELSEWHERE >> 8 && connect.ends.source >> 16 == 0x0a0a);
-		host->taken[host->taken_count++] = connect.id;
+		host->taken.list[host->taken.count++] = connect.id;
 	}
 }
 
@@ -175,7 +136,7 @@ static struct ends random_ends(struct host *host)
 	return (struct ends){
 		.source = ELSEWHERE + random_below(&host->random, REMOTES),
 		.source_port = 1 + random_below(&host->random, 65535),
-		.target = ADDRESS_OF(FIRST + random_below(&host->random, GUESTS + 1)),
+		.target = ADDRESS_OF(CROWD_FIRST + random_below(&host->random, CROWD + 1)),
 		.target_port = 80,
 		.send_buffer = 65536,
 		.receive_buffer = 65536,
@@ -187,12 +148,12 @@ static void arrive(struct host *host)
 	struct ends ends = random_ends(host);
 	host_trunk_probe(ends.target, ends.target_port);
 	host_trunk_answer((uaddr)&ends, random_below(&host->random, 2) ? E_CONNREFUSED : 0);
-	if (host->end_count == OPEN_MOST)
+	if (host->ends.count == OPEN_MOST)
 		return;
 	i32 fd = host_trunk_connect((uaddr)&ends);
 	CHECK(fd >= 0 || fd == -E_CONNREFUSED || fd == -E_HOSTUNREACH || fd == -E_ADDRNOTAVAIL);
 	if (fd >= 0)
-		host->ends[host->end_count++] = (u32)fd;
+		host->ends.list[host->ends.count++] = (u32)fd;
 }
 
 /* Packets that leave come back to somebody. */
@@ -225,25 +186,26 @@ static void move_somebody(struct host *host)
 static void drop_withdrawn(struct host *host)
 {
 	u32 gone[OPEN_MOST];
-	memcpy(gone, host->taken, sizeof(gone));
-	i32 count = host_trunk_withdrawn((uaddr)gone, host->taken_count);
-	CHECK(count >= 0 && (u32)count <= host->taken_count);
+	memcpy(gone, host->taken.list, sizeof(gone));
+	i32 count = host_trunk_withdrawn((uaddr)gone, host->taken.count);
+	CHECK(count >= 0 && (u32)count <= host->taken.count);
 	for (i32 i = 0; i < count; i++)
 		CHECK(host_trunk_refuse(gone[i], E_HOSTUNREACH) == -E_NOENT);
 }
 
-static void serve(struct host *host)
+static void serve(void *argument)
 {
+	struct host *host = argument;
 	take_some(host);
-	if (host->taken_count && random_below(&host->random, 3))
+	if (host->taken.count && random_below(&host->random, 3))
 		decide_one(host);
-	if (host->end_count > random_below(&host->random, OPEN_MOST))
+	if (host->ends.count > random_below(&host->random, OPEN_MOST))
 		end_one(host);
 	reflect(host);
 	switch (random_below(&host->random, 400)) {
 	case 0: clock_advance(130 * NSEC_PER_SEC); break; /* connects time out */
 	case 1: drop_withdrawn(host); break;
-	case 2: CHECK(host_trunk_open(1, 1, (uaddr)&host->taken[OPEN_MOST - 1]) < 0); break;
+	case 2: CHECK(host_trunk_open(1, 1, (uaddr)&host->taken.list[OPEN_MOST - 1]) < 0); break;
 	case 3:
 	case 4: move_somebody(host); break;
 	default: arrive(host);
@@ -269,20 +231,10 @@ void stress_trunk(u64 seed, u32 rounds)
 {
 	for (u32 round = 0; round < rounds; round++) {
 		struct usage before = node_usage();
-		struct guest *guests[GUESTS];
 		struct host host = {.random = seed + round};
 		open_trunk(&host);
-		atomic_store(&finishing, FINISHERS);
-		for (u32 i = 0; i < GUESTS; i++)
-			guests[i] =
-				guest_boot(FIRST + i, i < FINISHERS ? finisher : victim, NULL, seed + round * 100 + i);
-		while (atomic_load(&finishing))
-			serve(&host);
-		for (u32 i = FINISHERS; i < GUESTS; i++)
-			guest_kill(guests[i]);
-		for (u32 i = 0; i < GUESTS; i++)
-			guest_end(guests[i]);
-		while (host.end_count)
+		crowd_run(attempt, seed + round * 100, serve, &host);
+		while (host.ends.count)
 			end_one(&host);
 		close_trunk(&host);
 		node_expect(before);

@@ -13,11 +13,12 @@ from orchestrator.backends.backend import UnknownNodeError
 from orchestrator.cluster.views import NodeState
 from orchestrator.codec.errors import DeploymentRefusedError
 from orchestrator.codec.nodes import NodesClient
+from orchestrator.declaration import Scale
 from orchestrator.network.changes import Part
 from orchestrator.state import DeploymentFolder
 from orchestrator.store import Store
 from orchestrator.topology.loader import read_topology_bytes
-from orchestrator.views import EventOrder, PortalOrigin
+from orchestrator.views import ApplyOrder, EventOrder, PortalOrigin
 from pod_node.logs import LogTrouble
 from tests.support.deployments import TOPOLOGY, running_deployment
 from tests.support.lab import eventually
@@ -164,6 +165,16 @@ async def test_what_is_said_of_nodes_is_kept_until_it_is_taken_back(folder: Path
             await client.cordon("blue")
         assert deployment.orchestrator.declaration.nodes == {"blue": NodeState.CORDONED}
     assert kept(folder).nodes == {}, "it ended with its deployment"
+
+
+async def test_a_topology_is_taken_up_with_other_numbers_than_its_own(folder: Path) -> None:
+    async with running_deployment(folder) as deployment:
+        client = deployment.client
+        await through(client.apply(deployment.source, ApplyOrder(replicas={"web": 3})))
+        assert deployment.runtime.boots.count("web-3") == 1
+        assert kept(folder).scales == {"web": Scale(3, 2)}
+        with pytest.raises(DeploymentRefusedError, match='did you mean "web"'):
+            await through(client.apply(deployment.source, ApplyOrder(replicas={"wep": 3})))
 
 
 async def test_a_pod_that_came_by_scaling_is_stopped_and_started_by_name(folder: Path) -> None:

@@ -34,6 +34,7 @@ from vnet.statistics import (
     PolicyStatistics,
     TcpSender,
     TcpState,
+    TrafficStatistics,
 )
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)
@@ -199,4 +200,5 @@ statistics = st.builds(
             sender=st.none() | senders,
         )
     ),
+    traffic=tuples(st.builds(TrafficStatistics, source=addresses, target=addresses, bytes=counts)),
 )

@@ -17,6 +17,7 @@ from vnet.statistics import (
     NetworkStatistics,
     PolicyStatistics,
     TcpSender,
+    TrafficStatistics,
 )
 from vnet.totals import total
 
@@ -37,6 +38,7 @@ def _is_plain(one: NetworkStatistics) -> bool:
         [(link.link, link.backward) for link in one.links],
         [interface.address for interface in one.interfaces],
         [policy.policy for policy in one.policies],
+        [(pair.source, pair.target) for pair in one.traffic],
     ]
     return all(len(some) == len(set(some)) for some in keys) and all(f.pod for f in one.flows)
 
@@ -84,3 +86,14 @@ def test_how_the_far_end_sends_is_told_by_the_node_that_simulates_it() -> None:
     )
     (flow,) = both.flows
     assert (flow.pod, flow.sender) == ("web", sender)
+
+
+def test_what_went_between_two_addresses_is_added_up() -> None:
+    there = TrafficStatistics(source=HERE.address, target=THERE.address, bytes=5)
+    back = TrafficStatistics(source=THERE.address, target=HERE.address, bytes=7)
+    first = NetworkStatistics(time_s=1.0, traffic=(there,))
+    second = NetworkStatistics(time_s=1.0, traffic=(back, there))
+    assert {(one.source, one.bytes) for one in total([first, second]).traffic} == {
+        (HERE.address, 10),
+        (THERE.address, 7),
+    }

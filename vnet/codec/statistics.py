@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address
+
 from protos.vnet.v1 import addresses_pb2
 from protos.vnet.v1 import statistics_pb2 as pb
 from vnet.codec import fields
@@ -15,6 +17,7 @@ from vnet.statistics import (
     PolicyStatistics,
     TcpSender,
     TcpState,
+    TrafficStatistics,
 )
 
 _US = 1_000_000
@@ -41,6 +44,12 @@ def statistics_to_message(statistics: NetworkStatistics) -> pb.NetworkStatistics
             for policy in statistics.policies
         ],
         flows=[_flow_to_message(flow) for flow in statistics.flows],
+        traffic=[
+            pb.TrafficStatistics(
+                source_ipv4=int(pair.source), target_ipv4=int(pair.target), bytes=pair.bytes
+            )
+            for pair in statistics.traffic
+        ],
     )
 
 
@@ -61,6 +70,14 @@ def statistics_from_message(message: pb.NetworkStatistics) -> NetworkStatistics:
             for policy in message.policies
         ),
         flows=tuple(_flow_from_message(flow) for flow in message.flows),
+        traffic=tuple(
+            TrafficStatistics(
+                source=IPv4Address(pair.source_ipv4),
+                target=IPv4Address(pair.target_ipv4),
+                bytes=pair.bytes,
+            )
+            for pair in message.traffic
+        ),
     )
 
 

@@ -7,8 +7,9 @@ each of them. Machines that come get a node; those that go take theirs with them
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,8 @@ from orchestrator.backends.ray.record import (
 from orchestrator.backends.ray.tending import Surroundings, Tended
 from orchestrator.cluster.certificates import open_credentials, open_token
 from orchestrator.cluster.fleet import Fleet
-from orchestrator.codec import NodeLostError
+from orchestrator.cluster.traffic_record import keep_traffic, read_traffic
+from orchestrator.codec import NodeLostError, NodeRefusedError
 from orchestrator.state import StateFolderError
 from vnet.tasks import TaskOwner
 
@@ -53,6 +55,8 @@ LEASE_S = 5.0
 """How long a node may be silent before it is taken for lost, and has ended by itself."""
 LOOK_S = 0.5
 """Between two looks at leases; also how late a loss is noticed."""
+MEASURE_S = 10.0
+"""Between two readings of what services say to each other."""
 MACHINES_EVERY = 2
 """Looks at leases for one at the cluster's machines."""
 OPEN = (
@@ -157,6 +161,7 @@ class RayBackend:
             around = self._surroundings(fleet)
             looking = self._tasks.spawn(self._look(around), "machines")
             await self._wait_joined(fleet, looking)
+            self._tasks.spawn(self._measure(fleet), "traffic")
             yield fleet
         finally:
             await self._tasks.cancel_all()
@@ -286,6 +291,16 @@ class RayBackend:
             await asyncio.sleep(LOOK_S)
         self._keeper = None  # it may have been on a machine that is lost; there can be another
         await around.fleet.fail(NodeLostError(self._reason))
+
+    async def _measure(self, fleet: Fleet) -> None:
+        """Read what services say to each other, again and again, and keep it."""
+        measured = await asyncio.to_thread(read_traffic, self._folder.path)
+        fleet.assignments.measured = measured.telling
+        while True:
+            await asyncio.sleep(MEASURE_S)
+            with suppress(NodeLostError, NodeRefusedError, OSError):  # told elsewhere, or no harm
+                await fleet.measure(measured, time.time())
+                await asyncio.to_thread(keep_traffic, self._folder.path, measured)
 
     async def _expired(self, around: Surroundings) -> list[str]:
         """The nodes that have lost their lease; when there is no keeper, have another one."""

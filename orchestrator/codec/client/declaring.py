@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from orchestrator.codec.calls import cancelled
 from orchestrator.codec.progress import read_progress, source_to_message
 from orchestrator.codec.times import US
+from orchestrator.views import AS_IT_IS
 from protos.orchestrator.v1 import orchestrator_pb2 as pb
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from orchestrator.progress import Progress
     from orchestrator.topology.source import TopologySource
+    from orchestrator.views import ApplyOrder
 from orchestrator.codec.client.describing import DescribingClient, errors
 
 
@@ -29,24 +31,23 @@ class DeclaringClient(DescribingClient):
     def apply(
         self,
         source: TopologySource,
+        order: ApplyOrder = AS_IT_IS,
         *,
         dry_run: bool = False,
-        force_recreate: bool = False,
-        services: Sequence[str] = (),
     ) -> AsyncGenerator[Progress, None]:
         """Make the deployment what a topology says.
 
         Args:
             source: The topology.
+            order: How.
             dry_run: Only say what would be done.
-            force_recreate: Replace pods that do not differ, too.
-            services: The only ones to start, with those that they depend on; none means all.
         """
         request = pb.ApplyRequest(
             source=source_to_message(source),
             dry_run=dry_run,
-            force_recreate=force_recreate,
-            services=services,
+            force_recreate=order.force_recreate,
+            services=order.services,
+            replicas=dict(order.replicas),
         )
         return _progress(lambda: self._stub.Apply(request))
 

@@ -366,3 +366,27 @@ async def test_more_interfaces_than_one_call_gives_are_each_listed_once(pods: La
     pods.runtime.configure_network(NetworkConfiguration(groups=(group("crowd@back", *many),)))
     listed = [str(one.address) for one in everything(pods)]
     assert listed == ["10.10.0.1", BACK_GATEWAY, *many]
+
+
+@pytest.mark.parametrize("parameters", [DIRECT, SLOW], ids=["direct", "slow"])
+async def test_what_goes_between_addresses_is_counted_also_after_its_connection(
+    pair: Pair, parameters: LinkParameters
+) -> None:
+    pair.configure(parameters)
+    client, server = await pair.connect()
+    assert await pair.left.write(client, bytes(3000)) == 3000
+    await pair.right.read_exactly(server, 3000)
+    assert await pair.right.write(server, bytes(70)) == 70
+    await pair.left.read_exactly(client, 70)
+    left, right = map(IPv4Address, pair.addresses)
+    expected = {(left, right): 3000, (right, left): 70}
+
+    def traffic() -> dict[tuple[IPv4Address, IPv4Address], int]:
+        found = pair.pods.runtime.network_statistics(flows=True).traffic
+        return {(one.source, one.target): one.bytes for one in found if one.source in (left, right)}
+
+    assert traffic() == expected
+    await pair.left.close(client)
+    await pair.right.close(server)
+    await eventually(lambda: traffic() == expected)
+    assert pair.pods.runtime.network_statistics(flows=False).traffic == ()

@@ -2,6 +2,7 @@
 
 #include "vnet/fabric/errno.h"
 #include "vnet/fabric/flows/flow.h"
+#include "vnet/fabric/pods/traffic.h"
 
 /* The writer of a stream pays for it; until there is a server, its stream is the client's. */
 struct connection *connection_create(struct socket *client)
@@ -85,6 +86,8 @@ void connection_count(struct socket *socket)
 	u64 sent = stream_written(&connection->stream[1 - socket->side]);
 	interface->counters.received_bytes += received - socket->counted_received;
 	interface->counters.sent_bytes += sent - socket->counted_sent;
+	if (!interface_is_remote(interface)) /* its own node counts that */
+		traffic_count(socket->local, socket->remote, sent - socket->counted_sent);
 	socket->counted_received = received;
 	socket->counted_sent = sent;
 }

@@ -1,5 +1,6 @@
 /* What an open socket does with bytes: reading, writing, errors, readiness. How sockets come and go is in tcp.c. */
 #include "vnet/fabric/errno.h"
+#include "vnet/fabric/sockets/stream_loops.h"
 #include "vnet/fabric/sockets/tcp_internal.h"
 
 static u32 take_connection_error(struct socket *socket)
@@ -45,29 +46,25 @@ static u32 take_read_error(struct socket *socket)
 	return atomic_load_explicit(error, memory_order_relaxed) == E_PIPE ? 0 : take_connection_error(socket);
 }
 
+static i32 ends_reading(void *object, u32 flags, u32 done, u32 size)
+{
+	struct socket *socket = object;
+	(void)done, (void)size;
+	u32 error = take_read_error(socket);
+	if (error)
+		return -(i32)error;
+	return socket->read_shut || flags & (STREAM_FINISHED | STREAM_RESET_READER) ? 0 : STREAM_GOES_ON;
+}
+
 i32 tcp_read(struct socket *socket, uaddr to, u32 size, bool wait, bool peek)
 {
 	u32 state = atomic_load(&socket->state);
 	if (state != TCP_ESTABLISHED)
 		return not_established(socket, state, true);
 	struct stream *stream = tcp_incoming(socket);
-	u64 end = timeout_end(socket->receive_timeout);
-	for (;;) {
-		u32 flags = stream_flags(stream); /* first: what came before the end is then seen below */
-		i32 moved = stream_get(stream, to, size, peek);
-		if (moved || size == 0)
-			return moved;
-		u32 error = take_read_error(socket);
-		if (error)
-			return -(i32)error;
-		if (socket->read_shut || flags & (STREAM_FINISHED | STREAM_RESET_READER))
-			return 0;
-		if (!wait)
-			return -E_AGAIN;
-		int result = waitq_block(&stream->readers, stream_readable, stream_readable, stream, end);
-		if (result < 0)
-			return timeout_result(result);
-	}
+	struct stream_user reader = {stream,          ends_reading, socket, timeout_end(socket->receive_timeout),
+				     stream_readable, stream};
+	return stream_read(reader, to, size, wait, peek);
 }
 
 i32 tcp_read_by(struct socket *socket, uaddr to, u32 size, u64 deadline)
@@ -93,35 +90,29 @@ static i32 write_severed(struct socket *socket, u32 size)
 	return (i32)size;
 }
 
+static i32 ends_writing(void *object, u32 flags, u32 done, u32 size)
+{
+	struct socket *socket = object;
+	u32 error = done ? 0 : take_connection_error(socket); /* after a part, the next call reports it */
+	if (error)
+		return -(i32)error;
+	if (socket->write_shut)
+		return -E_PIPE;
+	if (flags & (STREAM_ABANDONED | STREAM_RESET_WRITER))
+		return done ? (i32)done : write_severed(socket, size);
+	return STREAM_GOES_ON;
+}
+
 i32 tcp_write(struct socket *socket, uaddr from, u32 size, bool wait)
 {
 	u32 state = atomic_load(&socket->state);
 	if (state != TCP_ESTABLISHED)
 		return not_established(socket, state, false);
-	struct stream *stream = tcp_outgoing(socket);
-	u64 end = timeout_end(socket->send_timeout);
-	u32 done = 0;
-	for (;;) {
-		u32 flags = stream_flags(stream); /* first: the error of a reset is there before its flag */
-		u32 error = done ? 0 : take_connection_error(socket); /* after a part, the next call reports it */
-		if (error)
-			return -(i32)error;
-		if (socket->write_shut)
-			return -E_PIPE;
-		if (flags & (STREAM_ABANDONED | STREAM_RESET_WRITER))
-			return done ? (i32)done : write_severed(socket, size);
-		i32 moved = stream_put(stream, from + done, size - done);
-		if (moved < 0)
-			return done ? (i32)done : moved;
-		done += (u32)moved;
-		if (done == size || (moved && !wait))
-			return (i32)done;
-		if (!wait)
-			return done ? (i32)done : -E_AGAIN;
-		int result = waitq_block(&stream->writers, stream_has_room, stream_writable, stream, end);
-		if (result < 0)
-			return done ? (i32)done : timeout_result(result);
-	}
+	struct stream_user writer = {.stream = tcp_outgoing(socket),
+				     .ending = ends_writing,
+				     .object = socket,
+				     .deadline = timeout_end(socket->send_timeout)};
+	return stream_write(writer, from, size, wait);
 }
 
 u32 tcp_poll(struct socket *socket)

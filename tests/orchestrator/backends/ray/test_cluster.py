@@ -84,6 +84,18 @@ def test_pods_are_spread_over_machines_and_reach_each_other(shop: Command) -> No
     assert "zone=b" in shown
 
 
+def test_what_services_exchange_is_measured_and_planned_with(
+    shop: Command, cluster: RayCluster
+) -> None:
+    record = shop.folder / "shop" / "traffic.json"
+    shop.until(lambda _: record.exists() and "client" in record.read_text())
+    planned = shop.podnet("plan", str(shop.folder / "shop.yaml"), "--ray", cluster.address)
+    assert re.search(r"^client - web +1\.00 +1\.00 +\d+k +2\.00$", planned, re.MULTILINE)
+    before = shop.nodes_of("shop")
+    until_ok(shop)
+    assert shop.nodes_of("shop") == before, "nothing is moved for it"
+
+
 def test_a_drained_node_loses_its_pods_one_by_one_under_traffic(shop: Command) -> None:
     moved = shop.podnet("node", "drain", "a")
     assert moved.splitlines()
