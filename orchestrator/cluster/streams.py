@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AsyncExitStack, aclosing, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from orchestrator.backends.nodes import PodsDisplaced
 from orchestrator.cluster.merging import Tap, merge_sorted
+from orchestrator.cluster.ordering import PacketOrder
 from orchestrator.codec import NodeRefusedError
 from pod_node.health import Health
 from pod_node.progress import Phase, Progress
@@ -27,6 +29,7 @@ from pod_node.status import (
     PodStateChanged,
     Synced,
 )
+from vnet.capture import CaptureBatch
 from vnet.tasks import TaskOwner
 
 if TYPE_CHECKING:
@@ -35,7 +38,7 @@ if TYPE_CHECKING:
     from orchestrator.cluster.member import Member
     from orchestrator.errors import OrchestratorError
     from pod_node.records import LogLines
-    from vnet.capture import CaptureBatch, CaptureWish
+    from vnet.capture import CaptureWish
 
 _T = TypeVar("_T")
 _Told = NodeEvent | PodsDisplaced
@@ -205,7 +208,7 @@ class Streams:
     async def capture(
         self, members: Sequence[Member], wish: CaptureWish
     ) -> AsyncGenerator[CaptureBatch, None]:
-        """Report packets as they pass a place on any of these nodes."""
+        """Report packets as they pass a place on any of these nodes, by their times."""
         tap: Tap[CaptureBatch] = Tap(
             self._tasks, lambda member, _: member.client.capture(wish), ends=True
         )
@@ -213,12 +216,16 @@ class Streams:
         for member in members:
             tap.add(member)
         left = wish.count or None
+        batches = _in_order(tap) if len(members) > 1 else _as_they_come(tap)
         try:
-            async with aclosing(tap.items()) as items:
-                async for _, batch in items:
-                    yield batch
-                    left = None if left is None else left - len(batch.packets)
-                    if left is not None and left <= 0:
+            async with aclosing(batches):
+                async for batch in batches:
+                    if left is None:
+                        yield batch
+                        continue
+                    yield replace(batch, packets=batch.packets[:left])
+                    left -= len(batch.packets)
+                    if left <= 0:
                         return
         finally:
             self._taps.remove(tap)
@@ -253,3 +260,38 @@ class Streams:
             tap.close()
         if last is not None:
             yield last
+
+
+async def _as_they_come(tap: Tap[CaptureBatch]) -> AsyncGenerator[CaptureBatch, None]:
+    async with aclosing(tap.items()) as items:
+        async for _, batch in items:
+            yield batch
+
+
+async def _in_order(tap: Tap[CaptureBatch]) -> AsyncGenerator[CaptureBatch, None]:
+    """Merge what several nodes tell."""
+    clock = asyncio.get_running_loop().time
+    order = PacketOrder()
+    async with aclosing(_as_they_come(tap)) as batches:
+        coming = asyncio.ensure_future(anext(batches, None))  # noqa: TID251 - waited for here
+        try:
+            while True:
+                due = order.poll_at()
+                wait_s = None if due is None else max(0.0, due - clock())
+                await asyncio.wait({coming}, timeout=wait_s)
+                lost = 0
+                if coming.done():
+                    batch = coming.result()
+                    if batch is None:
+                        break
+                    order.put(batch.packets, clock())
+                    lost = batch.lost
+                    coming = asyncio.ensure_future(anext(batches, None))  # noqa: TID251
+                packets = order.take(clock())
+                if packets or lost:
+                    yield CaptureBatch(packets=packets, lost=lost)
+        finally:
+            coming.cancel()
+            await asyncio.wait({coming})
+    if rest := order.take_all():
+        yield CaptureBatch(packets=rest)

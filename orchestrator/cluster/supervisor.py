@@ -160,7 +160,7 @@ class Supervisor:
                 stdin=PIPE,
                 stdout=PIPE,
                 stderr=log,
-                env=self._environment,
+                env=dict(self._environment),  # uvloop, which Ray takes where it is, wants a dict
                 start_new_session=True,
             )
 

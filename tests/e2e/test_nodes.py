@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address
@@ -78,6 +79,21 @@ async def test_programs_on_two_nodes_talk_and_see_each_other(rig: Rig) -> None:
     assert end_of(client, "said") == end_of(server, "said") == "hello"
     await rig.first.kill_pod("client")
     assert end_of(await rig.second.lines("server", "end"), "end") == "orderly"
+
+
+async def test_a_node_that_stands_still_for_a_while_is_waited_for(rig: Rig) -> None:
+    await rig.second.boot("server", rig.image, "talk", "serve", "80", address=SERVER)
+    await rig.second.lines("server", "listening")
+    rig.second.process.send_signal(signal.SIGSTOP)
+    try:
+        await rig.first.boot("client", rig.image, "talk", "call", "server", "80", address=CLIENT)
+        while not (peers := await rig.first.peers())[0].flows:
+            pass
+        assert peers[0].connected
+    finally:
+        rig.second.process.send_signal(signal.SIGCONT)
+    assert end_of(await rig.first.lines("client", "said"), "said") == "hello"
+    assert end_of(await rig.second.lines("server", "said"), "said") == "hello"
 
 
 async def test_a_node_that_is_killed_and_comes_back_resets_what_it_had(rig: Rig) -> None:

@@ -105,12 +105,16 @@ async def page_in(state: Path, pod: str) -> str:
 async def test_pods_that_come_later_get_what_others_got_before(state: Path, folder: Path) -> None:
     file = folder / "reload.yaml"
     live_first = "action: sync, initial_sync: true"
-    file.write_text(file.read_text().replace(live_first, "action: sync"))
+    text = file.read_text().replace(live_first, "action: sync").rstrip()
+    file.write_text(f"{text}\n        - {{path: ./conf, action: restart}}\n")
+    (folder / "conf").mkdir()
     async with podnet_up(file, state, "--watch") as up:
         await up.until(lambda line: line.startswith("plain-1: synced page.py"))
         page(folder, "changed")
         await up.until(lambda line: line == "plain: synced page.py; restarted\n")
         assert "changed" in await page_in(state, "live-1")
+        (folder / "conf" / "settings").touch()
+        await up.until(lambda line: line == "plain: restarted\n")
         assert (await podnet(state, "scale", "live=2", "plain=2")).status == 0
         await up.until(lambda line: line == "live-2: synced page.py\n")
         await up.until(lambda line: line == "plain-2: synced page.py; restarted\n")

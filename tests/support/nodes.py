@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from ipaddress import IPv4Address
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+import pytest
 
 from pod_node.engine import EngineRuntime
 from tests.support.lab import FABRIC_BYTES, Lab, eventually, shared_compiler
 from tests.support.wire import Wire, proxy
+from vnet.capture import InterfacePlace
+from vnet.tasks import TaskOwner
 from vnet.totals import total
 from vnet.trunk import PeerSpec, RemoteInterface, TrunkSettings
 from vnet.trunk.settings import OUTAGE_S
@@ -36,8 +40,11 @@ if TYPE_CHECKING:
     from vnet.ping import EchoResult
     from vnet.statistics import NetworkStatistics
 
+Streams: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 NODES = "first", "second"
 TOKEN = b"a token of a test's deployment"
+TWICE = pytest.mark.parametrize("pods", [1, 2], indirect=True, ids=["one node", "two nodes"])
+"""For tests of the network, which goes over several nodes as within one."""
 
 
 class TwinRuntime:
@@ -134,9 +141,10 @@ class TwinRuntime:
     def capture(
         self, place: CapturePlace, *, snapshot_bytes: int
     ) -> AsyncGenerator[CaptureBatch, None]:
-        address = getattr(place, "address", None)
-        home = self.runtimes[self.homes.get(address, 0) if address else 0]
-        return home.capture(place, snapshot_bytes=snapshot_bytes)
+        if isinstance(place, InterfacePlace):
+            home = self.runtimes[self.homes.get(place.address, 0)]
+            return home.capture(place, snapshot_bytes=snapshot_bytes)
+        return _merged([one.capture(place, snapshot_bytes=snapshot_bytes) for one in self.runtimes])
 
     def boot(
         self,
@@ -191,6 +199,27 @@ class TwinRuntime:
         return both[0][1] + both[1][1], both[0][2] + both[1][2]
 
 
+async def _merged(
+    streams: Sequence[AsyncGenerator[CaptureBatch, None]],
+) -> AsyncGenerator[CaptureBatch, None]:
+    """What comes on any of them, as it comes."""
+    coming: asyncio.Queue[CaptureBatch] = asyncio.Queue()
+
+    async def follow(stream: AsyncGenerator[CaptureBatch, None]) -> None:
+        async with aclosing(stream):
+            async for batch in stream:
+                coming.put_nowait(batch)
+
+    followers = TaskOwner()
+    for stream in streams:
+        followers.spawn(follow(stream), "capture")
+    try:
+        while True:
+            yield await coming.get()
+    finally:
+        await followers.cancel_all()
+
+
 class TwinEndpoint:
     """The hosts of both nodes, which have the same addresses."""
 
@@ -205,6 +234,10 @@ class TwinEndpoint:
         server = await first.start_server(client_connected, address, port)
         await second.start_server(client_connected, address, server.address[1])
         return server
+
+    async def open_connection(self, address: str, port: int) -> Streams:
+        """Connect from the first node."""
+        return await self._endpoints[0].open_connection(address, port)
 
 
 class TwinLab(Lab):

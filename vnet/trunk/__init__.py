@@ -5,8 +5,8 @@
   they make sure of each other (all pure).
 - `shares.py` what of a link's rate each node may have (pure); `sharing.py` takes it.
 - `switch.py` what a fabric offers; `carrier.py` flows between it and a session.
-- `stream.py` one gRPC stream, `outgoing.py` what it sends; `peer.py` streams that come and go;
-  `server.py` where nodes dial; `trunk.py` the whole of a node.
+- `stream.py` one gRPC stream, `outgoing.py` what it sends; `peer.py` streams that come and go,
+  `back_off.py` how soon; `server.py` where nodes dial; `trunk.py` the whole of a node.
 """
 
 from vnet.trunk.errors import TrunkError, TrunkSettingsError

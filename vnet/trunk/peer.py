@@ -19,6 +19,7 @@ from grpc import aio
 from protos.vnet.v1.trunk_pb2_grpc import TrunkServiceStub
 from vnet.errors import InvalidMessageError, VnetError
 from vnet.tasks import TaskOwner
+from vnet.trunk.back_off import BackOff
 from vnet.trunk.carrier import Carrier
 from vnet.trunk.errors import PeerRefusedError, ProtocolError
 from vnet.trunk.frames import Reason
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 GREETING_S = 5.0
-BACK_OFF_FIRST_S, BACK_OFF_MOST_S = 0.05, 2.0
 
 
 class PeerLink:
@@ -136,7 +136,7 @@ class PeerLink:
             self.start()
 
     async def _keep_dialling(self) -> None:
-        back_off_s = BACK_OFF_FIRST_S
+        back_off = BackOff()
         while True:
             began_s = self._loop.time()
             try:
@@ -145,10 +145,8 @@ class PeerLink:
                 self._note(str(error), warn=True)
             except (StreamEndedError, VnetError, aio.AioRpcError, TimeoutError) as error:
                 self._note_failure(error)
-            if self._loop.time() - began_s > GREETING_S:
-                back_off_s = BACK_OFF_FIRST_S
-            await asyncio.sleep(back_off_s * random.uniform(0.5, 1.0))
-            back_off_s = min(2 * back_off_s, BACK_OFF_MOST_S)
+            lasted_s = self._loop.time() - began_s
+            await asyncio.sleep(back_off.next_s(lasted_s, random.random()))
 
     async def _dial(self) -> None:
         await self._hang_up()

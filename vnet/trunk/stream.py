@@ -10,9 +10,11 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from google.protobuf.message import DecodeError
 from grpc import aio
 
 from protos.vnet.v1 import trunk_pb2 as pb
+from vnet.errors import InvalidMessageError
 from vnet.trunk import codec
 from vnet.trunk.errors import PeerRefusedError
 from vnet.trunk.greeting import NONCE_BYTES, VERSION, Hello, Side, check_hello, check_proof, prove
@@ -52,10 +54,20 @@ class Identity:
 
 
 async def _next(wire: Wire) -> pb.TrunkMessage:
-    message = await wire.read()
+    """Take the next message.
+
+    Raises:
+        InvalidMessageError: The other side has sent something else.
+        StreamEndedError: It has gone.
+    """
+    try:
+        message = await wire.read()
+    except DecodeError:
+        message = None  # which is what gRPC makes of it on the side that has dialled
     if message is aio.EOF:
         raise StreamEndedError
-    assert isinstance(message, pb.TrunkMessage)
+    if not isinstance(message, pb.TrunkMessage):
+        raise InvalidMessageError("message", "cannot be read")
     return message
 
 

@@ -19,6 +19,7 @@ from orchestrator.codec import securing
 from pod_node.attaching import Attached, AttachStep
 from pod_node.executing import Input
 from pod_node.status import PodExisting, PodExited, PodState, PodStateChanged, Synced
+from tests.support.configurations import linked
 from tests.support.fleets import (
     FleetRig,
     address_of,
@@ -28,6 +29,9 @@ from tests.support.fleets import (
     sleeper,
 )
 from tests.support.serving import short_folder
+from vnet.capture import CapturedPacket, CaptureWish, LinkPlace
+from vnet.capture.packet import read_headers
+from vnet.configuration import LinkParameters
 from vnet.ping import EchoOutcome, PingPlan
 
 if TYPE_CHECKING:
@@ -76,6 +80,36 @@ async def test_pods_on_two_nodes_are_one_deployment(rig: FleetRig, image: str) -
     assert await asks(rig, plan, other, one) is EchoOutcome.REPLY
     assert (await rig.fleet.statistics()).running_pods == 4
     assert [(node.name, node.pods) for node in rig.fleet.nodes()] == [("a", 2), ("b", 2)]
+
+
+async def test_a_link_between_two_nodes_is_seen_on_both_in_the_order_of_time(
+    rig: FleetRig, image: str
+) -> None:
+    """Each node simulates what its pods send, so each sees one direction."""
+    plan = plan_of(image, web=2)
+    await rig.add("a")
+    await rig.add("b")
+    await boot(rig.fleet, plan)
+    assert where(rig) == {"a": 1, "b": 1}
+    ends = address_of(plan, "web-1"), address_of(plan, "web-2")
+    slow = LinkParameters(delay_ns=1_000_000)
+    await rig.fleet.configure_network(linked(str(ends[0]), str(ends[1]), slow))
+    wish = CaptureWish(place=LinkPlace(link="left--right"), count=20)
+    seen: list[CapturedPacket] = []
+
+    async def collect() -> None:
+        async with aclosing(rig.fleet.capture(wish)) as batches:
+            async for batch in batches:
+                seen.extend(batch.packets)
+
+    async with asyncio.TaskGroup() as group:
+        collecting = group.create_task(collect())
+        while not collecting.done():
+            assert await asks(rig, plan, "web-1", "web-2") is EchoOutcome.REPLY
+    assert len(seen) == 20
+    assert seen == sorted(seen, key=lambda packet: packet.time_ns)
+    sources = [headers.source for packet in seen if (headers := read_headers(packet))]
+    assert sources == [*ends] * 10 or sources == [*reversed(ends)] * 10
 
 
 async def test_whoever_attaches_to_a_pod_is_led_to_its_node(rig: FleetRig, image: str) -> None:

@@ -6,8 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.topology.loader import load_topology, read_topology
-from orchestrator.topology.problems import TopologyError
+from orchestrator.topology.loader import (
+    load_topology,
+    read_source,
+    read_topology,
+    read_topology_bytes,
+    renamed,
+)
+from orchestrator.topology.problems import TopologyError, TopologyNameError
 
 HEAD = "name: t\nservices:\n  web:\n    image: x\n"
 
@@ -146,3 +152,16 @@ def test_a_path_that_no_file_can_have_is_told_in_one_line(tmp_path: Path) -> Non
     (problem,) = read_topology(path, {}).problems
     assert "cannot be read: File name too long" in str(problem)
     assert sys.getrecursionlimit() >= 1000
+
+
+def test_a_topology_is_read_again_under_another_name(tmp_path: Path) -> None:
+    text = b"name: one\nservices: {a: {image: python}}\n"
+    reading = renamed(read_topology_bytes(text, "t.yaml", tmp_path, {}), "twin")
+    assert reading.source is not None
+    again = read_source(reading.source)
+    assert reading.topology is not None
+    assert reading.topology.name == "twin"
+    assert again.topology == reading.topology
+    for name in ("No Name", "", "-", "x" * 64):
+        with pytest.raises(TopologyNameError, match="the name "):
+            renamed(reading, name)

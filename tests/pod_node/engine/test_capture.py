@@ -157,6 +157,7 @@ async def test_tshark_finds_nothing_to_complain_about(
     assert BODY.hex() in "".join(line.strip() for line in follow)
 
 
+@BOTH
 async def test_one_that_begins_amid_a_connection_sees_the_rest(
     runtime: EngineRuntime, server: RunningPod, tmp_path: Path
 ) -> None:
@@ -179,6 +180,7 @@ async def test_one_that_begins_amid_a_connection_sees_the_rest(
     assert sum(sizes) > len(BODY)
 
 
+@BOTH
 async def test_a_link_shows_what_it_loses(
     runtime: EngineRuntime, pods: PodNetwork, server: RunningPod, tmp_path: Path
 ) -> None:
@@ -199,7 +201,7 @@ async def test_a_link_shows_what_it_loses(
     )
     async with watching(runtime, LinkPlace(link="line")) as seen:
         await pods.run(CLIENT).finished()
-    (forward, _) = runtime.network_statistics(flows=False).links
+    forward = runtime.network_statistics(flows=False).links[0]
     path = written(tmp_path / "link.pcapng", seen)
     lost = fields(path, 'frame.comment == "lost on this link"', "ip.src")
     assert lost == [("10.10.0.2",)] * forward.lost_packets
@@ -265,6 +267,7 @@ async def test_datagrams_refusals_and_echoes_are_what_they_are(
     )
 
 
+@BOTH
 async def test_packets_are_cut_to_the_length_that_is_asked_for(
     runtime: EngineRuntime, pods: PodNetwork, server: RunningPod, tmp_path: Path
 ) -> None:

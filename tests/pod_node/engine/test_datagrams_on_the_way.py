@@ -10,6 +10,7 @@ import pytest
 from tests.support.configurations import fault, group, linked
 from tests.support.datagrams import DatagramSocket
 from tests.support.lab import FRONT_GATEWAY, Lab
+from tests.support.nodes import TWICE
 from tests.support.puppet import Puppet
 from tests.support.wasi import Errno, FdFlag
 from vnet.configuration import (
@@ -24,7 +25,7 @@ from vnet.configuration import (
     Protocol,
 )
 
-pytestmark = pytest.mark.parametrize("pods", [1, 2], indirect=True, ids=["one node", "two nodes"])
+pytestmark = TWICE
 MS = 1_000_000
 NONBLOCK = FdFlag.NONBLOCK
 PORT = 7000

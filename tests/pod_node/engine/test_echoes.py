@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from tests.support.configurations import fault, linked
 from tests.support.lab import Lab
+from tests.support.nodes import TWICE
 from tests.support.puppet import Puppet
 from vnet.configuration import FaultKind, LinkParameters
 from vnet.ping import EchoOutcome, EchoResult
 
-pytestmark = pytest.mark.parametrize("pods", [1, 2], indirect=True, ids=["one node", "two nodes"])
+pytestmark = TWICE
 MS = 1_000_000
 SHORT_S = 0.02
 

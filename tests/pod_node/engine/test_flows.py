@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.configurations import fault, linked
 from tests.support.lab import Lab, eventually
+from tests.support.nodes import TWICE
 from tests.support.puppet import Puppet
 from tests.support.wasi import Errno, FdFlag, Subscription, subscribe_fd
 from vnet.configuration import (
@@ -20,7 +21,7 @@ from vnet.configuration import (
 )
 from vnet.statistics import FlowStatistics, TcpState
 
-pytestmark = pytest.mark.parametrize("pods", [1, 2], indirect=True, ids=["one node", "two nodes"])
+pytestmark = TWICE
 PORT = 80
 MS = 1_000_000
 QUICK = LinkParameters(delay_ns=3 * MS)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from tests.support.configurations import fault, group, linked
 from tests.support.datagrams import DatagramSocket
 from tests.support.lab import BACK_GATEWAY, NETWORKS, Lab, eventually
+from tests.support.nodes import TWICE
 from tests.support.puppet import Puppet
 from tests.support.wasi import Errno, FdFlag
 from vnet.configuration import (
@@ -31,7 +32,7 @@ from vnet.configuration import (
 )
 from vnet.statistics import InterfaceStatistics
 
-pytestmark = pytest.mark.parametrize("pods", [1, 2], indirect=True, ids=["one node", "two nodes"])
+pytestmark = TWICE
 MS = 1_000_000
 PORT = 7000
 ARRIVAL_S = 10.0

@@ -18,6 +18,7 @@ from tests.support.configurations import (
     linked,
 )
 from tests.support.lab import Lab, eventually, shared_compiler
+from tests.support.nodes import TWICE
 from tests.support.puppet import Puppet
 from tests.support.wasi import Errno, FdFlag
 from vnet.configuration import FaultKind, LinkParameters, NetworkConfiguration
@@ -69,6 +70,7 @@ async def pair(pods: Lab) -> Pair:
     return opened
 
 
+@TWICE
 async def test_a_datagram_crosses_a_link_and_is_counted(pair: Pair) -> None:
     pair.configure(linked(*pair.ends, QUICK))
     await pair.send()
@@ -78,6 +80,7 @@ async def test_a_datagram_crosses_a_link_and_is_counted(pair: Pair) -> None:
     assert (counted.packets, counted.bytes, counted.dropped_packets) == (1, 32, 0)
 
 
+@TWICE
 async def test_a_distant_pod_hears_nothing_yet(pair: Pair) -> None:
     pair.configure(linked(*pair.ends, DISTANT))
     await pair.send()
@@ -87,6 +90,7 @@ async def test_a_distant_pod_hears_nothing_yet(pair: Pair) -> None:
     assert not await pair.arrived()
 
 
+@TWICE
 async def test_lost_datagrams_are_counted(pair: Pair) -> None:
     pair.configure(linked(*pair.ends, LinkParameters(loss=1.0)))
     for _ in range(3):
@@ -95,6 +99,7 @@ async def test_lost_datagrams_are_counted(pair: Pair) -> None:
     assert not await pair.arrived()
 
 
+@TWICE
 async def test_a_cut_is_one_way_until_it_is_healed(pair: Pair) -> None:
     cut = fault(FaultKind.CUT, *pair.ends)
     pair.configure(linked(*pair.ends, QUICK, faults=(cut,)))
@@ -106,6 +111,7 @@ async def test_a_cut_is_one_way_until_it_is_healed(pair: Pair) -> None:
     assert pair.forward().cut_packets == 1
 
 
+@TWICE
 async def test_held_datagrams_come_when_they_are_released(pair: Pair) -> None:
     hold = fault(FaultKind.HOLD, *pair.ends)
     pair.configure(linked(*pair.ends, LinkParameters(), faults=(hold,)))
@@ -117,6 +123,7 @@ async def test_held_datagrams_come_when_they_are_released(pair: Pair) -> None:
     assert await pair.receive() == b"two."
 
 
+@TWICE
 async def test_an_interface_s_own_link_is_counted_for_its_group(pair: Pair) -> None:
     groups = (
         group("left@front", pair.ends[0], access=QUICK),
@@ -130,6 +137,7 @@ async def test_an_interface_s_own_link_is_counted_for_its_group(pair: Pair) -> N
     assert counted[0].packets >= 1  # what the test tells the guest to do crosses it too
 
 
+@TWICE
 async def test_a_link_keeps_its_counters_when_it_changes(pair: Pair) -> None:
     pair.configure(linked(*pair.ends, QUICK))
     await pair.send()
@@ -138,6 +146,7 @@ async def test_a_link_keeps_its_counters_when_it_changes(pair: Pair) -> None:
     assert pair.forward().packets == 1
 
 
+@TWICE
 async def test_links_lead_to_another_network(pods: Lab) -> None:
     near = await pods.puppet()
     far = await pods.puppet(networks=("front", "back"))
@@ -156,6 +165,7 @@ async def test_links_lead_to_another_network(pods: Lab) -> None:
     assert (await far.read(receiver))[-4:] == b"ping"
 
 
+@TWICE
 async def test_nonsense_changes_nothing(pair: Pair) -> None:
     good = linked(*pair.ends, LinkParameters(loss=1.0))
     pair.configure(good)
@@ -177,6 +187,7 @@ async def come_and_go(pair: Pair) -> None:
     pair.configure(NetworkConfiguration())
 
 
+@TWICE
 async def test_nothing_is_left_of_links_and_packets(pods: Lab) -> None:
     pair = Pair(pods, await pods.puppet(), await pods.puppet())
     await come_and_go(pair)

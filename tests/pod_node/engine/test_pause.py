@@ -11,6 +11,7 @@ import pytest
 from pod_node.spec import ExitKind
 from tests.support import wasi
 from tests.support.lab import Guest, Lab, declare, eventually
+from tests.support.nodes import TWICE
 from tests.support.puppet import BUFFER, Puppet, WasiError
 from tests.support.wasi import Errno
 from tests.support.wat import Op, command_text
@@ -94,6 +95,7 @@ async def test_time_passes_for_one_that_sleeps(pods: Lab) -> None:
     assert await guest.answer() == Errno.SUCCESS, "its sleep was over while it was stopped"
 
 
+@TWICE
 async def test_what_peers_send_waits_for_a_guest_that_is_paused_in_a_read(pods: Lab) -> None:
     guest, peer = await pods.puppet(), await pods.puppet()
     listener = await guest.listen()

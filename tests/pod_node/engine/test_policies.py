@@ -15,7 +15,9 @@ from pod_node.engine.errors import PolicyRefusedError
 from pod_node.engine.fabric import Fabric
 from pod_node.engine.policies import PolicyTables, Reason, Verdict, encode
 from tests.support import wasi
+from tests.support.configurations import group
 from tests.support.lab import FRONT_GATEWAY, Lab, shared_compiler
+from tests.support.nodes import TWICE
 from tests.support.policies import Attempt, End, declare_group, declare_groups, denial
 from tests.support.puppet import BUFFER, Puppet
 from tests.support.wasi import Errno, FdFlag, Subscription
@@ -23,11 +25,13 @@ from vnet.configuration import (
     AddressBlock,
     Denial,
     Direction,
+    NetworkConfiguration,
     Policy,
     PolicyRule,
     PortRange,
     Protocol,
 )
+from vnet.statistics import PolicyStatistics
 
 FRONT, BACK = 1, 2
 SCRATCH = BUFFER + 8192
@@ -278,13 +282,10 @@ class Office:
 
     def __init__(self, pods: Lab, client: Puppet, server: Puppet, port: int) -> None:
         self.client, self.server, self.port = client, server, port
-        self.tables = PolicyTables(pods.runtime.fabric)
-        self.numbers = declare_groups(
-            pods.runtime.fabric,
-            {
-                "client": (FRONT, [client.guest.address]),
-                "server": (FRONT, [server.guest.address]),
-            },
+        self._pods = pods
+        self._groups = (
+            group("client@front", client.guest.address),
+            group("server@front", server.guest.address),
         )
 
     @property
@@ -292,7 +293,11 @@ class Office:
         return f"tcp/connect/{self.server.guest.address}/{self.port}"
 
     def apply(self, *policies: Policy) -> None:
-        self.tables.apply(policies, self.numbers)
+        configuration = NetworkConfiguration(groups=self._groups, policies=policies)
+        self._pods.runtime.configure_network(configuration)
+
+    def statistics(self) -> tuple[PolicyStatistics, ...]:
+        return self._pods.runtime.network_statistics(flows=False).policies
 
 
 @pytest.fixture
@@ -303,17 +308,19 @@ async def office(pods: Lab) -> Office:
     return Office(pods, client, server, port)
 
 
+@TWICE
 async def test_a_rejected_connection_is_refused(office: Office) -> None:
-    office.apply(refusing("shut", "server"))
+    office.apply(refusing("shut", "server@front"))
     assert await office.client.try_open_net(office.path) is Errno.CONNREFUSED
     assert await office.client.try_open_net(office.path, FdFlag.NONBLOCK) is Errno.CONNREFUSED
-    assert office.tables.statistics()[0].denied == 2
+    assert office.statistics()[0].denied == 2
     office.apply()
     await office.client.open_net(office.path)
 
 
+@TWICE
 async def test_a_dropped_connection_is_never_answered(pods: Lab, office: Office) -> None:
-    office.apply(refusing("dark", "server", denial=Denial.DROP))
+    office.apply(refusing("dark", "server@front", denial=Denial.DROP))
     client = office.client
     sockets = pods.statistics()[1]
     waiting = await client.open_net(office.path, FdFlag.NONBLOCK)
@@ -325,22 +332,28 @@ async def test_a_dropped_connection_is_never_answered(pods: Lab, office: Office)
     assert await client.try_command(again) is Errno.ALREADY
     await client.close(waiting)
     assert pods.statistics()[1] == sockets
-    assert office.tables.statistics()[0].denied == 1
+    assert office.statistics()[0].denied == 1
 
 
+@TWICE
 async def test_a_client_is_killed_while_nobody_answers_it(office: Office) -> None:
-    office.apply(refusing("dark", "server", denial=Denial.DROP))
+    office.apply(refusing("dark", "server@front", denial=Denial.DROP))
     path = office.client.path(office.path)
     office.client.start("path_open", office.client.net, 0, *path, 0, 0, 0, 0, SCRATCH)
     await office.server.grow(0)
     await office.client.kill()
 
 
+@TWICE
 async def test_rules_open_ports_for_groups(office: Office) -> None:
-    rule = PolicyRule(groups=("client",), ports=(PortRange(first=office.port, last=office.port),))
-    ingress = Policy(name="in", groups=("server",), direction=Direction.INGRESS, rules=(rule,))
+    rule = PolicyRule(
+        groups=("client@front",), ports=(PortRange(first=office.port, last=office.port),)
+    )
+    ingress = Policy(
+        name="in", groups=("server@front",), direction=Direction.INGRESS, rules=(rule,)
+    )
     egress = Policy(
-        name="out", groups=("client",), direction=Direction.EGRESS, rules=(PolicyRule(),)
+        name="out", groups=("client@front",), direction=Direction.EGRESS, rules=(PolicyRule(),)
     )
     office.apply(ingress, egress)
     near = await office.client.open_net(office.path)
@@ -349,13 +362,14 @@ async def test_rules_open_ports_for_groups(office: Office) -> None:
     _, port = await office.server.local(other)
     path = f"tcp/connect/{office.server.guest.address}/{port}"
     assert await office.client.try_open_net(path) is Errno.CONNREFUSED
-    counters = {one.policy: (one.denied, one.allowed) for one in office.tables.statistics()}
+    counters = {one.policy: (one.denied, one.allowed) for one in office.statistics()}
     assert counters == {"in": (1, (1,)), "out": (0, (1,))}
 
 
+@TWICE
 async def test_replies_pass_and_connections_that_are_there_stay(office: Office) -> None:
     near = await office.client.open_net(office.path)
-    office.apply(refusing("in", "client"), refusing("shut", "server"))
+    office.apply(refusing("in", "client@front"), refusing("shut", "server@front"))
     listener = 6
     far = await office.server.accept(listener)
     await office.client.write(near, b"question")
@@ -365,18 +379,20 @@ async def test_replies_pass_and_connections_that_are_there_stay(office: Office) 
     assert await office.client.try_open_net(office.path) is Errno.CONNREFUSED
 
 
+@TWICE
 async def test_a_pod_reaches_itself_whatever_policies_say(office: Office) -> None:
     office.apply(
-        refusing("in", "server"),
-        Policy(name="out", groups=("server",), direction=Direction.EGRESS),
+        refusing("in", "server@front"),
+        Policy(name="out", groups=("server@front",), direction=Direction.EGRESS),
     )
     server = office.server
     for address in ("127.0.0.1", server.guest.address):
         await server.open_net(f"tcp/connect/{address}/{office.port}")
 
 
+@TWICE
 async def test_the_node_reaches_a_pod_that_is_shut(pods: Lab, office: Office) -> None:
-    office.apply(refusing("in", "server"))
+    office.apply(refusing("in", "server@front"))
     _, writer = await pods.runtime.endpoint.open_connection(
         office.server.guest.address, office.port
     )
@@ -384,6 +400,7 @@ async def test_the_node_reaches_a_pod_that_is_shut(pods: Lab, office: Office) ->
     assert await office.client.try_open_net(office.path) is Errno.CONNREFUSED
 
 
+@TWICE
 async def test_pods_of_other_networks_are_judged_where_they_are(pods: Lab) -> None:
     both = await pods.puppet(networks=("front", "back"))
     assert both.guest.pod is not None
@@ -393,31 +410,34 @@ async def test_pods_of_other_networks_are_judged_where_they_are(pods: Lab) -> No
     there = [str(one.address) for one in server.guest.pod.spec.interfaces]
     listener = await server.listen()
     _, port = await server.local(listener)
-    tables = PolicyTables(pods.runtime.fabric)
-    numbers = declare_groups(
-        pods.runtime.fabric,
-        {"server@front": (FRONT, [there[0]]), "server@back": (BACK, [there[1]])},
-    )
     rule = PolicyRule(blocks=(AddressBlock(block=IPv4Network(f"{back}/32")),))
-    tables.apply(
-        [
-            Policy(name="front", groups=("server@front",), direction=Direction.INGRESS),
-            Policy(
-                name="back", groups=("server@back",), direction=Direction.INGRESS, rules=(rule,)
+    pods.runtime.configure_network(
+        NetworkConfiguration(
+            groups=(group("server@front", there[0]), group("server@back", there[1])),
+            policies=(
+                Policy(name="front", groups=("server@front",), direction=Direction.INGRESS),
+                Policy(
+                    name="back", groups=("server@back",), direction=Direction.INGRESS, rules=(rule,)
+                ),
             ),
-        ],
-        numbers,
+        )
     )
     assert await both.try_open_net(f"tcp/connect/{there[0]}/{port}") is Errno.CONNREFUSED
     assert await both.open_net(f"tcp/connect/{there[1]}/{port}")
 
 
+@TWICE
 async def test_tables_change_while_pods_connect(pods: Lab, office: Office) -> None:
     """A verdict is that of one whole table, and no table that was in force is used when freed."""
     opened = Policy(
-        name="in", groups=("server",), direction=Direction.INGRESS, rules=(PolicyRule(),)
+        name="in", groups=("server@front",), direction=Direction.INGRESS, rules=(PolicyRule(),)
     )
-    tables = [(opened,), (refusing("in", "server"),), (refusing("in", "server"), opened), ()]
+    tables = [
+        (opened,),
+        (refusing("in", "server@front"),),
+        (refusing("in", "server@front"), opened),
+        (),
+    ]
     outcomes = set()
     for turn in range(200):
         office.client.start(

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pod_node.spec import ExitKind, Limits
 from tests.support.datagrams import HEADER, DatagramSocket, header
 from tests.support.lab import Lab
+from tests.support.nodes import TWICE
 from tests.support.puppet import BUFFER, Puppet
 from tests.support.wasi import Errno, FdFlag, FileType, Subscription, subscribe_fd
 
@@ -28,6 +29,7 @@ async def peer(pods: Lab) -> Puppet:
     return await pods.puppet()
 
 
+@TWICE
 async def test_a_datagram_arrives_whole_and_with_its_sender(guest: Puppet, peer: Puppet) -> None:
     server, client = await DatagramSocket.bind(peer), await DatagramSocket.bind(guest)
     for payload in (b"first", b"", b"third" * 200):
@@ -50,6 +52,7 @@ async def test_what_a_read_has_no_room_for_is_gone_and_marked(guest: Puppet) -> 
     assert await guest.try_read(server.fd, HEADER.size - 1) is Errno.INVAL
 
 
+@TWICE
 async def test_a_connected_socket_reads_and_writes_bare_payloads(
     guest: Puppet, peer: Puppet
 ) -> None:
@@ -66,6 +69,7 @@ async def test_a_connected_socket_reads_and_writes_bare_payloads(
     assert await guest.read(client.fd) == b"answer"
 
 
+@TWICE
 async def test_a_header_of_nobody_goes_to_the_peer(guest: Puppet) -> None:
     server = await DatagramSocket.bind(guest)
     client = await DatagramSocket.connect(guest, "127.0.0.1", server.port)
@@ -81,6 +85,7 @@ async def test_a_header_of_nobody_goes_to_the_peer(guest: Puppet) -> None:
     assert await guest.try_write(fresh.fd, bytes(HEADER.size)) is Errno.DESTADDRREQ
 
 
+@TWICE
 async def test_a_port_that_nobody_holds_refuses_a_peer(guest: Puppet, peer: Puppet) -> None:
     server = await DatagramSocket.bind(peer)
     await peer.close(server.fd)
@@ -102,6 +107,7 @@ async def test_a_refusal_wakes_a_waiting_reader(guest: Puppet) -> None:
     assert await guest.control_command(f"error {ident}") == str(Errno.CONNREFUSED.value)
 
 
+@TWICE
 async def test_an_address_that_no_pod_has_takes_datagrams_in_silence(guest: Puppet) -> None:
     client = await DatagramSocket.connect(guest, "10.10.77.77", 9, NONBLOCK)
     assert await guest.write(client.fd, b"anybody") == 7
@@ -125,6 +131,7 @@ async def test_where_no_datagram_goes(guest: Puppet, address: str, expected: Err
     assert await guest.try_open_net(f"udp/connect/{address}/9") is expected
 
 
+@TWICE
 async def test_a_broadcast_reaches_every_pod_of_one_network(pods: Lab) -> None:
     sender = await pods.puppet(networks=("front", "back"))
     member, front_only = await pods.puppet(networks=("front", "back")), await pods.puppet()
@@ -144,6 +151,7 @@ async def test_a_broadcast_reaches_every_pod_of_one_network(pods: Lab) -> None:
         assert await one.empty()
 
 
+@TWICE
 async def test_a_broadcast_may_be_as_large_as_any_datagram(pods: Lab, guest: Puppet) -> None:
     other = await pods.puppet()
     voice, hearer = await DatagramSocket.bind(guest, 5353), await DatagramSocket.bind(other, 5353)
@@ -174,6 +182,7 @@ async def test_multicast_cannot_be_joined(guest: Puppet) -> None:
     assert await guest.call("sock_setsockopt", fd, 0, 35, SCRATCH, 8) is Errno.NOTSUP
 
 
+@TWICE
 async def test_sizes(guest: Puppet, peer: Puppet) -> None:
     server, client = await DatagramSocket.bind(peer), await DatagramSocket.bind(guest)
     plain = await DatagramSocket.connect(guest, *server.endpoint)
@@ -183,6 +192,7 @@ async def test_sizes(guest: Puppet, peer: Puppet) -> None:
     assert await client.try_send(bytes(LARGEST + 1), server.endpoint) is Errno.MSGSIZE
 
 
+@TWICE
 async def test_a_flood_is_cut_at_the_receive_buffer(pods: Lab) -> None:
     victim, flooder, third = await pods.puppet(), await pods.puppet(), await pods.puppet()
     for one in (victim, flooder, third):  # so that the test's own connections have their buffers
@@ -229,6 +239,7 @@ async def test_a_receive_buffer_can_be_smaller_but_not_larger(guest: Puppet) -> 
     assert 0 < await server.get("drops") < 20
 
 
+@TWICE
 async def test_datagrams_are_paid_for(pods: Lab) -> None:
     poor = await pods.puppet(limits=Limits(fabric_bytes=300_000))
     rich = await pods.puppet()
@@ -250,6 +261,7 @@ async def test_ports_of_udp_and_tcp_are_apart(guest: Puppet) -> None:
     assert await guest.try_open_net("udp/bind/10.10.99.99/0") is Errno.ADDRNOTAVAIL
 
 
+@TWICE
 async def test_those_that_share_a_port_take_turns_by_sender(guest: Puppet, peer: Puppet) -> None:
     sockets = []
     for _ in range(4):
@@ -286,6 +298,7 @@ async def test_a_poll_sees_datagrams_and_errors(guest: Puppet) -> None:
     assert not event.hangup
 
 
+@TWICE
 async def test_a_peer_can_be_changed_and_left(guest: Puppet) -> None:
     first, second = await DatagramSocket.bind(guest), await DatagramSocket.bind(guest)
     client = await DatagramSocket.connect(guest, "127.0.0.1", first.port)
@@ -299,6 +312,7 @@ async def test_a_peer_can_be_changed_and_left(guest: Puppet) -> None:
     assert await guest.local(client.fd) == ("0.0.0.0", client.port)
 
 
+@TWICE
 async def test_a_kill_ends_a_wait_for_a_datagram(pods: Lab) -> None:
     guest, other = await pods.puppet(), await pods.puppet()
     server = await DatagramSocket.bind(guest)

@@ -9,6 +9,7 @@ import pytest
 
 from pod_node.spec import Limits
 from tests.support.lab import Lab
+from tests.support.nodes import TWICE
 from tests.support.puppet import Puppet
 from tests.support.wasi import Errno
 
@@ -40,6 +41,7 @@ def hosts_of(own: str, hostname: str, names: Names) -> list[str]:
     return lines
 
 
+@TWICE
 async def test_names_of_one_address_come_before_those_of_many(pods: Lab, guest: Puppet) -> None:
     pods.publish(
         {
@@ -55,6 +57,7 @@ async def test_names_of_one_address_come_before_those_of_many(pods: Lab, guest: 
     assert await reverse(guest, "10.10.0.9") == ["db"]
 
 
+@TWICE
 async def test_names_that_are_withdrawn_lead_back_no_more(pods: Lab, guest: Puppet) -> None:
     pods.publish({"api": ["10.10.0.7"], "db": ["10.10.0.7"]})
     assert await reverse(guest, "10.10.0.7") == ["api", "db"]
@@ -63,6 +66,7 @@ async def test_names_that_are_withdrawn_lead_back_no_more(pods: Lab, guest: Pupp
     assert await reverse(guest, "10.10.0.8") == ["api"]
 
 
+@TWICE
 async def test_the_pods_own_addresses_have_its_name(pods: Lab, guest: Puppet) -> None:
     assert await reverse(guest, guest.guest.address) == ["alpha"]
     pods.publish({"alpha": [guest.guest.address], "a": [guest.guest.address]})
@@ -70,6 +74,7 @@ async def test_the_pods_own_addresses_have_its_name(pods: Lab, guest: Puppet) ->
     assert await reverse(guest, "127.0.0.1") == ["localhost"]
 
 
+@TWICE
 async def test_what_has_no_name_is_not_there(guest: Puppet) -> None:
     assert await guest.try_open_net("dns/reverse/10.10.0.77") is Errno.NOENT
     assert await guest.try_command("reverse 192.0.2.1") is Errno.NOENT
@@ -78,6 +83,7 @@ async def test_what_has_no_name_is_not_there(guest: Puppet) -> None:
     assert await guest.try_open_net("dns/reverse/10.10.0.77/x") is Errno.NOENT
 
 
+@TWICE
 async def test_names_of_other_networks_stay_there(pods: Lab, guest: Puppet) -> None:
     both = await pods.puppet(name="beta", networks=("front", "back"))
     pods.publish({"store": ["10.20.0.9"]}, "back")
@@ -88,6 +94,7 @@ async def test_names_of_other_networks_stay_there(pods: Lab, guest: Puppet) -> N
     assert (await both.ask("hosts")).splitlines()[3:] == ["10.10.0.9 web", "10.20.0.9 store"]
 
 
+@TWICE
 async def test_a_name_may_lead_to_another_network(pods: Lab, guest: Puppet) -> None:
     """It is reached through routers."""
     pods.publish({"store": ["10.20.0.8", "10.20.0.9"]}, "front")
@@ -96,6 +103,7 @@ async def test_a_name_may_lead_to_another_network(pods: Lab, guest: Puppet) -> N
     assert "10.20.0.9 store" in (await guest.ask("hosts")).splitlines()
 
 
+@TWICE
 async def test_a_name_on_two_networks_is_one(pods: Lab) -> None:
     both = await pods.puppet(name="beta", networks=("front", "back"))
     for network in ("front", "back"):
@@ -104,6 +112,7 @@ async def test_a_name_on_two_networks_is_one(pods: Lab) -> None:
     assert (await both.ask("hosts")).count("10.10.0.9") == 1
 
 
+@TWICE
 async def test_hosts_has_every_name_in_order(pods: Lab, guest: Puppet) -> None:
     own = guest.guest.address
     names = {
@@ -126,6 +135,7 @@ async def test_hosts_of_a_large_network_is_whole(pods: Lab, guest: Puppet) -> No
     assert text.splitlines() == hosts_of(guest.guest.address, "alpha", names)
 
 
+@TWICE
 async def test_hosts_is_the_readers_to_pay_for(pods: Lab) -> None:
     swarm = [str(IPv4Address("10.10.4.0") + index) for index in range(2000)]
     pods.publish({f"one-{index}": [address] for index, address in enumerate(swarm)})
@@ -134,6 +144,7 @@ async def test_hosts_is_the_readers_to_pay_for(pods: Lab) -> None:
     assert await reverse(poor, swarm[7]) == ["one-7"], "nothing was lost on the way"
 
 
+@TWICE
 async def test_an_answer_ends_with_a_whole_name(pods: Lab, guest: Puppet) -> None:
     names = [f"{'n' * 100}-{index:02}" for index in range(20)]
     pods.publish({name: ["10.10.0.9"] for name in names})

@@ -6,6 +6,7 @@ import pytest
 
 from tests.support import wasi
 from tests.support.lab import BACK_GATEWAY, FRONT_GATEWAY, Lab
+from tests.support.nodes import TWICE
 from tests.support.puppet import BUFFER, Puppet
 from tests.support.wasi import Errno, FdFlag, FileType, Subscription
 
@@ -87,6 +88,7 @@ async def test_a_path_that_means_nothing_has_an_errno(
     assert await guest.try_open_net(path) is expected
 
 
+@TWICE
 async def test_hostname_and_interfaces(pods: Lab) -> None:
     guest = await pods.puppet(name="alpha", networks=("front", "back"))
     assert await guest.ask("hostname") == "alpha\n"
@@ -94,6 +96,7 @@ async def test_hostname_and_interfaces(pods: Lab) -> None:
     assert lines == ["lo 127.0.0.1/8 -", "eth0 10.10.0.2/16 front", "eth1 10.20.0.2/16 back"]
 
 
+@TWICE
 async def test_bytes_go_both_ways(guest: Puppet, peer: Puppet) -> None:
     near, far = await connected(guest, peer)
     assert await guest.write(near, b"question") == 8
@@ -102,6 +105,7 @@ async def test_bytes_go_both_ways(guest: Puppet, peer: Puppet) -> None:
     assert await guest.read(near) == b"answer"
 
 
+@TWICE
 async def test_both_ends_agree_on_the_addresses(guest: Puppet, peer: Puppet) -> None:
     near, far = await connected(guest, peer)
     assert (await guest.local(near))[0] == guest.guest.address
@@ -110,6 +114,7 @@ async def test_both_ends_agree_on_the_addresses(guest: Puppet, peer: Puppet) -> 
     assert 32768 <= (await guest.local(near))[1] <= 60999
 
 
+@TWICE
 async def test_the_peer_of_a_closed_connection_reads_the_end(guest: Puppet, peer: Puppet) -> None:
     near, far = await connected(guest, peer)
     await guest.write(near, b"last words")
@@ -119,6 +124,7 @@ async def test_the_peer_of_a_closed_connection_reads_the_end(guest: Puppet, peer
     assert await peer.read(far) == b""
 
 
+@TWICE
 async def test_closing_with_unread_bytes_resets(guest: Puppet, peer: Puppet) -> None:
     near, far = await connected(guest, peer)
     await peer.write(far, b"never read")
@@ -129,6 +135,7 @@ async def test_closing_with_unread_bytes_resets(guest: Puppet, peer: Puppet) -> 
     assert await peer.try_write(far, b"x") is Errno.PIPE
 
 
+@TWICE
 async def test_a_connection_is_refused_where_nobody_listens(guest: Puppet, peer: Puppet) -> None:
     refused = f"tcp/connect/{peer.guest.address}/4000"
     assert await guest.try_open_net(refused) is Errno.CONNREFUSED
@@ -149,6 +156,7 @@ async def test_a_connection_to_oneself_goes_by_loopback_any_and_own_address(
         assert await guest.read(far) == host.encode()
 
 
+@TWICE
 async def test_a_listener_on_loopback_is_not_for_others(guest: Puppet, peer: Puppet) -> None:
     listener = await guest.listen(0, "127.0.0.1")
     _, port = await guest.local(listener)
@@ -157,6 +165,7 @@ async def test_a_listener_on_loopback_is_not_for_others(guest: Puppet, peer: Pup
     assert await guest.connect("127.0.0.1", port)
 
 
+@TWICE
 async def test_accept_waits_for_a_connection(guest: Puppet, peer: Puppet) -> None:
     listener = await guest.listen()
     _, port = await guest.local(listener)
@@ -182,6 +191,7 @@ async def test_what_is_no_listener_accepts_nothing(guest: Puppet) -> None:
     assert await guest.try_open_net(path) is Errno.INVAL
 
 
+@TWICE
 async def test_a_port_is_taken_once(guest: Puppet, peer: Puppet) -> None:
     listener = await guest.listen(8080)
     assert await guest.try_open_net("tcp/listen/0.0.0.0/8080") is Errno.ADDRINUSE
@@ -191,6 +201,7 @@ async def test_a_port_is_taken_once(guest: Puppet, peer: Puppet) -> None:
     assert await guest.listen(8080)
 
 
+@TWICE
 async def test_another_pods_socket_cannot_be_named(guest: Puppet, peer: Puppet) -> None:
     ident = await peer.socket_id(await peer.listen())
     assert await guest.try_open_net(f"tcp/accept/{ident}") is Errno.BADF
@@ -218,6 +229,7 @@ async def test_a_pair_whose_second_end_nobody_opened_is_freed(pods: Lab, guest: 
     assert pods.statistics()[1] == before[1]
 
 
+@TWICE
 async def test_a_nonblocking_connect_to_a_full_backlog_is_decided_later(
     guest: Puppet, peer: Puppet
 ) -> None:
@@ -248,6 +260,7 @@ async def test_a_nonblocking_connect_to_a_full_backlog_is_decided_later(
     assert await guest.ask(f"sock/{number}/error") == "0\n", "reading clears it"
 
 
+@TWICE
 async def test_names_are_looked_up(pods: Lab, guest: Puppet) -> None:
     pods.publish({"api": ["10.10.0.7", "10.10.0.8", "10.10.0.9"], "db": ["10.10.0.5"]})
     assert await guest.ask("dns/db") == "10.10.0.5\n"
@@ -259,6 +272,7 @@ async def test_names_are_looked_up(pods: Lab, guest: Puppet) -> None:
     assert await guest.try_command("dns nobody") is Errno.NOENT
 
 
+@TWICE
 async def test_a_name_connects(pods: Lab, guest: Puppet, peer: Puppet) -> None:
     pods.publish({"service": [peer.guest.address]})
     listener = await peer.listen()
@@ -301,6 +315,7 @@ async def test_a_text_is_read_in_parts(guest: Puppet) -> None:
     assert [await guest.read(fd, 2) for _ in range(4)] == [b"al", b"ph", b"a\n", b""]
 
 
+@TWICE
 async def test_networks_are_apart(pods: Lab, guest: Puppet) -> None:
     both = await pods.puppet(networks=("front", "back"))
     stranger = pods.interface("back")
@@ -317,6 +332,7 @@ async def test_networks_are_apart(pods: Lab, guest: Puppet) -> None:
     assert await guest.try_open_net(f"tcp/connect/{FRONT_GATEWAY}/80") is Errno.CONNREFUSED
 
 
+@TWICE
 async def test_the_source_address_is_that_of_the_shared_network(pods: Lab) -> None:
     both = await pods.puppet(networks=("front", "back"))
     server = await pods.puppet(networks=("front", "back"))

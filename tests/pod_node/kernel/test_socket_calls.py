@@ -9,6 +9,7 @@ import pytest
 
 from tests.support import wasi
 from tests.support.lab import Lab
+from tests.support.nodes import TWICE
 from tests.support.puppet import BUFFER, Puppet
 from tests.support.wasi import Errno, FdFlag
 
@@ -77,6 +78,7 @@ async def receive(guest: Puppet, fd: int, size: int = 4096, flags: int = 0) -> b
     return await guest.peek(BUFFER, await guest.peek_u32(SCRATCH))
 
 
+@TWICE
 async def test_a_conversation_with_another_pod(pods: Lab, guest: Puppet) -> None:
     server = await pods.puppet()
     listener, port = await listening(server)
@@ -112,6 +114,7 @@ async def test_peeking_leaves_the_bytes(guest: Puppet) -> None:
     assert await receive(guest, server) == b"look"
 
 
+@TWICE
 async def test_waiting_for_all_goes_on_over_several_sends(pods: Lab, guest: Puppet) -> None:
     server = await pods.puppet()
     listener, port = await listening(server)
@@ -187,6 +190,7 @@ async def test_a_mapped_ipv6_address_is_ipv4_and_others_are_refused(guest: Puppe
     assert await guest.call("sock_connect", other, ADDRESS, port) is Errno.FAULT
 
 
+@TWICE
 async def test_errors_of_connecting_and_binding(guest: Puppet) -> None:
     fd = await open_socket(guest)
     connect = "sock_connect"
@@ -293,6 +297,7 @@ async def resolve(guest: Puppet, name: bytes, service: bytes, most: int = 4) -> 
     return [await guest.peek(data + 16 * index, 6) for index in range(count)]
 
 
+@TWICE
 async def test_names_resolve_into_the_guests_own_list(pods: Lab, guest: Puppet) -> None:
     pods.publish({"api": ["10.10.0.7", "10.10.0.8"]})
     found = await resolve(guest, b"api", b"8080")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -34,9 +34,11 @@ from vnet.trunk import (
 from vnet.trunk.errors import PeerRefusedError
 from vnet.trunk.frames import Batch, Buffers, Data, Ends, Frame, Opened, Packet, Reason, Reset
 from vnet.trunk.greeting import NONCE_BYTES, VERSION, Hello, Side, prove
+from vnet.trunk.server import MESSAGE_MOST_BYTES
 from vnet.trunk.session import Position
 from vnet.trunk.stream import Identity, dial_greeting
 
+UNBOUNDED = (("grpc.max_send_message_length", -1),)
 STRANGER = int(IPv4Address("10.10.7.7"))
 """An address of the other node's pod."""
 HELLO = Hello(VERSION, "test", "first", bytes(NONCE_BYTES))
@@ -223,6 +225,76 @@ async def test_a_node_that_breaks_the_protocol_is_cut_off_and_its_flows_reset(
     assert status is grpc.StatusCode.INVALID_ARGUMENT
     assert "bytes too many" in details
     assert await server.try_read(far) is Errno.CONNRESET
+
+
+@pytest.mark.parametrize(
+    ("raw", "status"),
+    [
+        (b"\xff" * 100, grpc.StatusCode.INVALID_ARGUMENT),
+        (bytes(MESSAGE_MOST_BYTES + 1), grpc.StatusCode.RESOURCE_EXHAUSTED),
+    ],
+    ids=["no message", "too large"],
+)
+async def test_what_is_no_message_ends_its_stream_only(
+    target: Target, raw: bytes, status: grpc.StatusCode, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL)
+    server = await target.pods.puppet()
+    listener = await server.listen(80)
+    opened_flow = Opened(
+        1, Ends(STRANGER, 4000, int(IPv4Address(server.guest.address)), 80), BUFFERS, 1000
+    )
+    async with target.dialled() as caller:
+        await caller.greet()
+        await caller.say(opened_flow)
+        await caller.heard()
+        far = await server.accept(listener)
+        async with aio.insecure_channel(target.address, options=UNBOUNDED) as channel:
+            call: aio.StreamStreamCall[bytes, bytes] = channel.stream_stream(
+                "/vnet.v1.TrunkService/Connect"
+            )()
+            with suppress(aio.AioRpcError):
+                await call.write(raw)
+            assert await call.code() is status
+        await caller.say(Data(1, b"still here"))
+        assert await server.read_exactly(far, 10) == b"still here"
+
+
+async def test_a_node_that_answers_with_nonsense_is_dialled_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.CRITICAL)
+    dials = 0
+
+    async def talk_nonsense(messages: object, context: object) -> AsyncIterator[bytes]:
+        del messages, context
+        nonlocal dials
+        dials += 1
+        yield b"\xff" * 100
+
+    handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_stream_rpc_method_handler(
+        talk_nonsense
+    )
+    server = aio.server()
+    server.add_generic_rpc_handlers(
+        (grpc.method_handlers_generic_handler("vnet.v1.TrunkService", {"Connect": handler}),)
+    )
+    with short_folder() as folder:
+        server.add_insecure_port(f"unix:{folder}/second")
+        await server.start()
+        try:
+            async with lab() as pods:
+                trunk = pods.runtime.trunk
+                own = TrunkSettings(
+                    deployment="test", node="first", listen=f"unix:{folder}/first", token=TOKEN
+                )
+                await trunk.open(own)
+                trunk.set_peers([PeerSpec(name="second", address=f"unix:{folder}/second")])
+                await eventually(lambda: dials > 1)
+                assert "cannot be read" in trunk.statuses[0].reason
+                await trunk.close()
+        finally:
+            await server.stop(grace=None)
 
 
 @pytest.fixture
