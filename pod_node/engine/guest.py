@@ -30,7 +30,7 @@ THREAD_STACK_BYTES = 8 << 20
 rest. Set here because the system's default may be smaller, and memory is taken only as it is
 used."""
 TABLES_MOST = 17
-"""Two of them are not the module's own: the shim's, and the one that metering adds."""
+"""Three of them are not the module's own: the kernel's, the shim's, and what metering adds."""
 TABLE_ELEMENTS_MOST = 1 << 20
 """CPython has ten thousand; every element takes eight bytes outside of the guest's memory."""
 _TRAP_STATUS = 134

@@ -144,8 +144,8 @@ async def test_a_module_cannot_bring_memories_and_tables_beyond_its_limits(
     assert (end.kind, end.status) == (ExitKind.TRAPPED, 126)
 
 
-async def test_a_module_may_have_fifteen_tables(pods: Lab) -> None:
-    for count, kind in ((15, ExitKind.EXITED), (16, ExitKind.TRAPPED)):
+async def test_a_module_may_have_fourteen_tables(pods: Lab) -> None:
+    for count, kind in ((14, ExitKind.EXITED), (15, ExitKind.TRAPPED)):
         tables = "(table 1 funcref)" * count
         text = f'(module (memory (export "memory") 1) {tables} (func (export "_start")))'
         assert (await pods.boot_text(text).end()).kind is kind
