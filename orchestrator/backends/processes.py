@@ -12,12 +12,9 @@ import fcntl
 import os
 import signal
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from pod_node.lock import LOCK_FILE
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 class FoundProcess:
@@ -89,6 +86,15 @@ def lock_holder(path: Path) -> int | None:
     finally:
         os.close(descriptor)
     return None
+
+
+def has_ended(pid: int) -> bool:
+    """Say whether no process of this machine has an id, or only one that nobody has collected."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+    except OSError:
+        return True
+    return state[0] in "ZX"
 
 
 async def end_process(process: FoundProcess, patience_s: float) -> None:

@@ -29,7 +29,8 @@ THREAD_STACK_BYTES = 8 << 20
 """Wasm may use `WASM_STACK_BYTES` of it; the engine's own code, below any depth of it, has the
 rest. Set here because the system's default may be smaller, and memory is taken only as it is
 used."""
-TABLES_MOST = 16
+TABLES_MOST = 17
+"""Three of them are not the module's own: the kernel's, the shim's, and what metering adds."""
 TABLE_ELEMENTS_MOST = 1 << 20
 """CPython has ten thousand; every element takes eight bytes outside of the guest's memory."""
 _TRAP_STATUS = 134

@@ -131,7 +131,7 @@ static void find_upper(struct mounts *mounts)
 			has_layers = true;
 			linked |= mount->linked;
 			mount->changed = mount->flags & MOUNT_CHANGED || is_shared(mounts, mount);
-		} else if (mount->target_length == 0)
+		} else if (mount->target_length == 0 && mount->flags & MOUNT_PRIVATE)
 			root = mount;
 	}
 	if (!has_layers || !root)

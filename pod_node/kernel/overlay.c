@@ -161,39 +161,38 @@ static u32 open_new(struct lookup *at, u32 open)
 	return error ? error : give_up(at);
 }
 
-static u32 open_seen(struct lookup *at, u32 open, u64 *rights, const struct sight *sight)
+static u32 open_seen(struct lookup *at, u32 *open, u64 *rights, const struct sight *sight)
 {
 	const struct wasi_filestat *top = sight_top(sight);
-	bool writes = *rights & WASI_RIGHTS_FD_WRITE || open & WASI_OFLAGS_TRUNC;
-	if (open & WASI_OFLAGS_CREAT && open & WASI_OFLAGS_EXCL)
+	u32 flags = *open;
+	bool writes = *rights & WASI_RIGHTS_FD_WRITE || flags & WASI_OFLAGS_TRUNC,
+	     whole = flags & WASI_OFLAGS_DIRECTORY;
+	if (flags & WASI_OFLAGS_CREAT && flags & WASI_OFLAGS_EXCL)
 		return WASI_EXIST;
 	if (at->slash && !is_directory(top))
 		return WASI_NOTDIR;
-	u32 error = WASI_SUCCESS;
-	if (top->filetype == WASI_FILETYPE_REGULAR_FILE && !(open & WASI_OFLAGS_DIRECTORY) && writes)
-		error = raise_itself(at, sight, !(open & WASI_OFLAGS_TRUNC));
-	else if (is_directory(top) && !(open & WASI_OFLAGS_DIRECTORY) && (writes || open & WASI_OFLAGS_CREAT))
-		error = WASI_ISDIR;
-	else if (is_there(&sight->upper))
-		error = WASI_SUCCESS;
-	else {
+	if (is_directory(top) && !whole && (writes || flags & WASI_OFLAGS_CREAT))
+		return WASI_ISDIR;
+	if (!is_there(&sight->upper) && (!writes || whole || top->filetype != WASI_FILETYPE_REGULAR_FILE)) {
 		*rights &= ~(u64)WASI_RIGHTS_FD_WRITE;
+		*open &= ~(u32)WASI_OFLAGS_CREAT;
 		return give_top(at, sight);
 	}
 	at->pure = is_directory(&sight->upper) && !is_there(&sight->lower);
+	u32 error = raise_itself(at, sight, !(flags & WASI_OFLAGS_TRUNC));
 	return error ? error : give_up(at);
 }
 
-u32 overlay_open(struct lookup *at, u32 open, u64 *rights)
+u32 overlay_open(struct lookup *at, u32 *open, u64 *rights)
 {
 	struct sight sight;
 	enter(at);
 	u32 error = look(at, &sight);
-	if (!error && at->slash && open & WASI_OFLAGS_CREAT)
+	if (!error && at->slash && *open & WASI_OFLAGS_CREAT)
 		error = WASI_ISDIR;
 	if (error)
 		return error;
-	return is_there(sight_top(&sight)) ? open_seen(at, open, rights, &sight) : open_new(at, open);
+	return is_there(sight_top(&sight)) ? open_seen(at, open, rights, &sight) : open_new(at, *open);
 }
 
 /* Prepare for the layers' part of `at` to be hidden, if they have one. */
@@ -376,6 +375,8 @@ u32 overlay_begin_link(struct lookup *from, struct lookup *to)
 	struct sight sight;
 	enter(from);
 	u32 error = from->overlaid ? look_at_top(from, &sight) : look_at_one(from, &sight);
+	if (!error && !is_there(sight_top(&sight)))
+		error = WASI_NOENT;
 	if (!error)
 		error = make_link_name(to);
 	if (!error && is_directory(sight_top(&sight)))

@@ -31,9 +31,9 @@ u32 overlay_stat(const char *path, u32 length, struct wasi_filestat *stat);
 u32 overlay_give(struct lookup *at);
 /* To open once more what was opened in a layer, whatever is over it by now; without the lock. */
 u32 overlay_give_again(struct lookup *at, struct mount *layer);
-/* For `path_open` with these flags; what is only in a layer cannot be opened with the right to write, as directories may
- * be: it is taken out of `rights`. */
-u32 overlay_open(struct lookup *at, u32 open, u64 *rights);
+/* For `path_open` with these flags and rights. From them is taken what the engine grants nobody in a layer and what is not
+ * needed for what was found there: to make a file, and to write, as directories may be opened. */
+u32 overlay_open(struct lookup *at, u32 *open, u64 *rights);
 /* For a name that must not be there yet. */
 u32 overlay_make(struct lookup *at);
 /* To change what is there without replacing it. */

@@ -111,7 +111,7 @@ static u32 open_uncounted(struct lookup *at, u32 lookup, u32 open, u64 base, u64
 u32 open_on_host(struct lookup *at, u32 lookup, u32 open, u64 base, u64 inheriting, u32 flags, uaddr opened,
 		 struct file *file)
 {
-	u32 error = at->overlaid ? overlay_open(at, open, &base) : (u32)WASI_SUCCESS;
+	u32 error = at->overlaid ? overlay_open(at, &open, &base) : (u32)WASI_SUCCESS;
 	if (!error)
 		error = is_counted(at) ? counted_open(at, lookup, open, base, inheriting, flags, opened, file)
 				       : open_uncounted(at, lookup, open, base, inheriting, flags, opened, file);

@@ -81,4 +81,6 @@ def up(cluster: RayCluster, name: str, topology: str) -> Iterator[Command]:
             yield Command(process, folder, environment)
         finally:
             process.kill()
-            process.communicate()
+            assert process.stdout is not None
+            process.stdout.close()
+            process.wait()

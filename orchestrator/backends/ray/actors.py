@@ -29,9 +29,11 @@ from ray.exceptions import (
 )
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from orchestrator.backends.processes import has_ended
 from orchestrator.backends.ray.environment import AUTH_MODE
 from orchestrator.backends.ray.errors import ClusterLostError, NoClusterError, WorkerFailedError
 from orchestrator.backends.ray.ports import port_numbers, ray_ports
+from orchestrator.cluster.facts import machine_facts
 from orchestrator.cluster.keeper import Keeper
 from orchestrator.cluster.supervisor import Supervisor
 from orchestrator.errors import OrchestratorError
@@ -72,6 +74,9 @@ class Machine:
 class _KeeperActor(Keeper):
     """Runs where the orchestrator was first started."""
 
+    async def process(self) -> tuple[str, int]:
+        return _process()
+
 
 class _SupervisorActor:
     """Runs on one machine."""
@@ -88,8 +93,9 @@ class _SupervisorActor:
     def _facts(self) -> MachineFacts:
         return replace(self._supervisor.facts(), ports=ray_ports(_session()))
 
-    async def keep(self, lease_s: float) -> None:
+    async def keep(self, lease_s: float) -> tuple[str, int]:
         self._own_keeper = self._own_keeper or Keeper(lease_s)
+        return _process()
 
     async def renew(self, key: str) -> float | None:
         assert self._own_keeper is not None, "it was asked to keep leases"
@@ -255,6 +261,8 @@ class KeeperHandle:
         self._deployment = deployment
         self._lease_s = lease_s
         self._own: Any = None
+        self._process: tuple[str, int] | None = None
+        self._lost: dict[str, float] = {}
         self.actor = self._own = self._find()
 
     @property
@@ -264,11 +272,20 @@ class KeeperHandle:
 
     @property
     def lost_s(self) -> float:
-        """How long leases may last that somebody gets from a keeper that cannot be reached.
+        """How long leases may last that somebody gets from it, now that it does not answer.
 
-        It may be cut off from here together with nodes, and goes on until Ray ends it.
+        Where it is known to have ended, it grants no more. Otherwise it may be cut off from here
+        together with nodes, and goes on until Ray ends it.
         """
+        if self._process is not None:
+            machine, pid = self._process
+            if machine == machine_facts().machine and has_ended(pid):
+                return self._lease_s
         return STRANDED_S + self._lease_s
+
+    def earlier_s(self, id: str) -> float:
+        """The same for an earlier one, by its id."""
+        return self._lost.get(id, STRANDED_S + self._lease_s)
 
     async def hand_over(self, supervisor: SupervisorHandle) -> None:
         """Have a supervisor keep leases from now on.
@@ -276,8 +293,9 @@ class KeeperHandle:
         Raises:
             WorkerFailedError: it does not answer.
         """
-        await _called(supervisor.actor.keep.remote(self._lease_s))
-        self.actor = supervisor.actor
+        process: tuple[str, int] = await _called(supervisor.actor.keep.remote(self._lease_s))
+        self._lost[self.id] = self.lost_s
+        self.actor, self._process = supervisor.actor, process
         await asyncio.to_thread(self.end)
 
     def replace(self) -> None:
@@ -286,8 +304,10 @@ class KeeperHandle:
         Raises:
             WorkerFailedError: there can be none now.
         """
+        self._lost[self.id] = self.lost_s
         try:
             self.actor = self._own = self._find()
+            self._process = None
         except (RayError, RuntimeError, ConnectionError, ValueError) as error:
             raise WorkerFailedError(_first_line(error)) from error
 
@@ -311,6 +331,8 @@ class KeeperHandle:
 
     async def expired(self) -> list[str]:
         """Nodes that have lost their lease since this was asked last."""
+        if self._process is None:
+            self._process = await _called(self.actor.process.remote())
         return list(await _called(self.actor.expired.remote()))
 
     async def forget(self, key: str) -> None:
@@ -428,6 +450,11 @@ async def _called(call: Any) -> Any:  # noqa: ANN401 - Ray's references have no 
         raise WorkerFailedError(_last_line(error)) from error
     except RayError as error:
         raise WorkerFailedError(_last_line(error)) from error
+
+
+def _process() -> tuple[str, int]:
+    """Where this process is, and which one it is there."""
+    return machine_facts().machine, os.getpid()
 
 
 def _session() -> str:

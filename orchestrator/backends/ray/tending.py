@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from orchestrator.cluster.fleet import Fleet
     from orchestrator.cluster.values import MachineFacts, NodeReady
 
+ANSWER_S = 1.0
+"""How long a supervisor may take to take note of another keeper, while leases run out."""
 CERTAIN_S = 0.2
 """Added to the end of a lease: what a process takes to end that has decided to."""
 
@@ -125,16 +127,18 @@ class Tended:
         if self._supervisor is None or self._is_ending or not self._is_member:
             return False
         try:
-            await self._around.keeper.hand_over(self._supervisor)
-        except WorkerFailedError:
+            async with asyncio.timeout(ANSWER_S):
+                await self._around.keeper.hand_over(self._supervisor)
+        except (WorkerFailedError, TimeoutError):
             return False
         return True
 
     async def meet_keeper(self) -> None:
         """Have the node get its leases from the keeper that there is now."""
         if self._supervisor is not None and not self._is_ending:
-            with suppress(WorkerFailedError):  # then it is on its way out
-                await self._meet(self._supervisor)
+            with suppress(WorkerFailedError, TimeoutError):  # then it is on its way out
+                async with asyncio.timeout(ANSWER_S):
+                    await self._meet(self._supervisor)
 
     async def _meet(self, supervisor: SupervisorHandle) -> None:
         keeper = self._around.keeper
@@ -224,7 +228,7 @@ class Tended:
             await asyncio.to_thread(self.kill)
             lease_s = await keeper.revoke(self.key)
             if self._keeper != keeper.id:  # it may still know an earlier one, which cannot be told
-                lease_s = max(lease_s, keeper.lost_s)
+                lease_s = max(lease_s, keeper.earlier_s(self._keeper))
         except (WorkerFailedError, ClusterLostError):
             lease_s = keeper.lost_s
         await asyncio.sleep(lease_s + CERTAIN_S)

@@ -144,6 +144,13 @@ async def test_a_module_cannot_bring_memories_and_tables_beyond_its_limits(
     assert (end.kind, end.status) == (ExitKind.TRAPPED, 126)
 
 
+async def test_a_module_may_have_fourteen_tables(pods: Lab) -> None:
+    for count, kind in ((14, ExitKind.EXITED), (15, ExitKind.TRAPPED)):
+        tables = "(table 1 funcref)" * count
+        text = f'(module (memory (export "memory") 1) {tables} (func (export "_start")))'
+        assert (await pods.boot_text(text).end()).kind is kind
+
+
 async def test_garbage_collected_objects_are_limited_too(pods: Lab, neighbour: Puppet) -> None:
     text = """(module (memory (export "memory") 1) (type $bytes (array (mut i64)))
       (type $list (struct (field (ref null $bytes)) (field (ref null $list))))

@@ -8,6 +8,7 @@ import io
 import os
 import stat
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,13 +18,15 @@ from pod_node.files.archive import read_archive, remove, write_archive
 from pod_node.files.values import BLOCK_BYTES, blocks_of
 from pod_node.spec import Limits, Mount, Tmpfs
 from tests.support import wasi
-from tests.support.lab import Lab, eventually
-from tests.support.puppet import Puppet
+from tests.support.lab import Lab, eventually, pod_imports
+from tests.support.puppet import BUFFER, Puppet
 from tests.support.wasi import Errno, FileType, Open
+from tests.support.wat import Op, record
 
 TARGET = "/usr/lib/layer"
 IN_ROOT = TARGET[1:]
 LAYER, ROOT = 3, 4
+SCRATCH = BUFFER + 8192
 BIG = 300_000
 """More than is copied at once, and no multiple of it."""
 
@@ -466,3 +469,34 @@ async def test_processes_of_a_pod_change_the_same_files_at_once(
     assert await listed(guest, LAYER, "sub/deep") == []
     assert used_blocks(guest) == blocks_below(upper.parents[2])
     assert (layer / "sub" / "page").read_text() == "a page"
+
+
+async def test_the_stack_never_overflows_while_a_file_is_copied(
+    pods: Lab, roots: Roots, layer: Path, upper: Path
+) -> None:
+    """A guest that calls from the bottom of its stack is ended before anything has happened."""
+    (layer / "short").symlink_to("sub/deep")
+    linked = tuple(replace(mount, links=True) for mount in mounts(layer))
+    number = [function.name for function in pod_imports()].index("path_rename")
+
+    async def survives(depth: int) -> bool:
+        guest = await pods.puppet(name="web-1", mounts=linked, roots=roots)
+        paths = (*guest.path("short/line"), LAYER, *guest.second_path("sub/moved"))
+        at = guest.poke(SCRATCH, record(Op.CALL, number, LAYER, *paths))
+        guest.tell(Op.CALL_AT_DEPTH, at, depth)
+        try:
+            await guest.answer()
+        except asyncio.IncompleteReadError:
+            assert "stack overflowed" in (await guest.end()).reason
+            assert names_below(upper) == []
+            return False
+        await guest.kill()
+        assert names_below(upper) == ["deep", "moved", "sub"]
+        return True
+
+    shallow, deep = 0, 1 << 17
+    while deep - shallow > 1:
+        middle = (shallow + deep) // 2
+        shallow, deep = (middle, deep) if await survives(middle) else (shallow, middle)
+    for depth in range(shallow - 2, shallow + 40):
+        await survives(depth)

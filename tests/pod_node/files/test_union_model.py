@@ -47,7 +47,7 @@ path = st.sampled_from(PATHS)
 steps = st.one_of(
     st.tuples(st.sampled_from(["read", "list", "stat", "lstat", "readlink"]), path),
     st.tuples(st.sampled_from(["mkdir", "unlink", "rmdir", "touch"]), path),
-    st.tuples(st.sampled_from(["exclusive", "truncate"]), path),
+    st.tuples(st.sampled_from(["exclusive", "truncate", "ensure"]), path),
     st.tuples(st.sampled_from(["write", "append"]), path, st.sampled_from(["x", "long " * 2000])),
     st.tuples(st.sampled_from(["rename", "link"]), path, path),
     st.tuples(st.just("symlink"), st.sampled_from(["a", "d", "../b", "e", "loop"]), path),
@@ -166,6 +166,9 @@ class Plain:
     def truncate(self, name: str) -> Answer:
         return self._open(name, os.O_TRUNC)
 
+    def ensure(self, name: str) -> None:
+        os.close(os.open(self._at(name), os.O_CREAT | os.O_RDONLY))
+
     def write(self, name: str, data: str) -> Answer:
         return self._open(name, os.O_CREAT, data.encode())
 
@@ -281,6 +284,12 @@ class InPod:
     async def truncate(self, name: str) -> Answer:
         return await self._open(name, Open.TRUNCATE)
 
+    async def ensure(self, name: str) -> Answer:
+        rights = wasi.READ_RIGHTS
+        fd = await self._guest.open(*self._at(name), create=Open.CREATE, rights=rights)
+        await self._guest.close(fd)
+        return None
+
     async def write(self, name: str, data: str) -> Answer:
         return await self._open(name, Open.CREATE, data.encode())
 
@@ -372,7 +381,10 @@ async def compare(shared: Shared, sequence: list[Step]) -> None:
                 assert old.is_dir()
                 assert not old.is_symlink()
                 continue
-            assert answer == plain.run(step), step
+            expected = plain.run(step)
+            if step[0] in ("rename", "link") and {answer, expected} == {Errno.NOENT, Errno.NOTDIR}:
+                continue  # both paths are wrong, and nobody says which is looked at first
+            assert answer == expected, step
         assert await seen_tree(in_pod) == tree_of(plain_folder / TARGET[1:])
     finally:
         await guest.kill()

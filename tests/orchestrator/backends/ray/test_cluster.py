@@ -148,12 +148,15 @@ def test_pods_outlive_an_orchestrator_that_is_killed_and_the_next_one_finds_them
         assert done.returncode == 0, done.stderr
 
     call(*up)
+    call("node", "cordon", "b", "-d", "shop")
     before = {node["name"]: node["process_id"] for node in shop.nodes()}
     boots = json.loads(shop.podnet("ps", "shop", "--format", "json"))
     holder = int((shop.folder / "shop" / "lock").read_text())
     os.kill(holder, signal.SIGKILL)
     call(*up)
     assert {node["name"]: node["process_id"] for node in shop.nodes()} == before
+    states = {node["name"]: node["state"] for node in shop.nodes()}
+    assert states["b"] == "cordoned", "that was said to the orchestrator that was killed"
     again = json.loads(shop.podnet("ps", "shop", "--format", "json"))
     assert [(row["name"], row["machine"]) for row in again] == [
         (row["name"], row["machine"]) for row in boots
