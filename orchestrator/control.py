@@ -181,24 +181,24 @@ class Control(Standing):
         """Change the network; name the links or faults concerned.
 
         Raises:
-            OrchestratorError: the change makes no sense, or the node refused.
+            OrchestratorError: the change makes no sense, or the node refused, or it cannot be kept;
+                nothing has changed.
         """
         names = await self.shaping.change(impairment)
-        self._woken.set()
-        await self._keep()
+        await self._keep_change()
         return names
 
     async def part(self, wanted: Part) -> FaultView:
         """Begin a partition or a hold; say what it is like.
 
         Raises:
-            OrchestratorError: it makes no sense, or the node refused.
+            OrchestratorError: it makes no sense, or the node refused, or it cannot be kept; nothing
+                has changed.
         """
         (name,) = await self.shaping.change(wanted)
         # Before anything is waited for: it may be a short one.
         view = next(fault for fault in self.shaping.faults() if fault.name == name)
-        self._woken.set()
-        await self._keep()
+        await self._keep_change()
         return view
 
     async def act(
@@ -243,6 +243,16 @@ class Control(Standing):
         self.events.tell(signal_text(number, pods), Remarked())
         return pods
 
+    async def _keep_change(self) -> None:
+        """Keep the change of the network that was made a moment ago, or undo it."""
+        self._woken.set()
+        made = self.shaping.last_change
+        try:
+            await self._keep()
+        except OrchestratorError:
+            await self.shaping.take_back(made)
+            raise
+
     async def _keep(self) -> None:
         await self._remember(self.memory)
 
@@ -266,12 +276,12 @@ class Control(Standing):
         for change in changes:
             await self._trying(self._make(change))
         if changes or over:
-            await self._keep()
+            await self._trying(self._keep())
 
     async def _make(self, change: Change) -> object:
         if isinstance(change, PodAction):
             return await self.act(change.verb, change.pods, change.duration_s)
-        return await self.change(change)
+        return await self.shaping.change(change)
 
     async def _trying(self, work: Coroutine[None, None, object]) -> None:
         """Do what nobody waits for; a refusal is told, and the deployment goes on."""

@@ -41,6 +41,9 @@ def read_folder(context: click.Context, parameter: click.Parameter, text: str) -
 @click.option("-i", "--interactive", is_flag=True, help="Pass standard input on.")
 @click.option("-t", "--tty", is_flag=True, help="Give the program a terminal.")
 @click.option(
+    "-T", "--no-tty", is_flag=True, help="Give it none, as without -t; for those who know Compose."
+)
+@click.option(
     "-e",
     "--env",
     "variables",
@@ -60,6 +63,7 @@ def command(
     reach: Reach,
     interactive: bool,
     tty: bool,
+    no_tty: bool,
     variables: tuple[tuple[str, str], ...],
     workdir: str,
     index: int | None,
@@ -76,6 +80,8 @@ def command(
     words = program[1:] if program[0] == "--" else program
     if not words:
         raise click.UsageError("name a program")
+    if tty and no_tty:
+        raise click.UsageError("give -t or -T, not both")
     if tty and not sys.stdin.isatty():
         raise click.UsageError("-t needs a terminal as standard input; leave it out here")
     wanted = Program(

@@ -7,6 +7,7 @@ change means is worked out by `impairments.py`, which is pure.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from orchestrator.errors import OrchestratorError
@@ -36,6 +37,15 @@ _Worked: TypeAlias = tuple[NetworkConfiguration, tuple[str, ...]]
 """A network as a node takes it, and the faults that some forwarded packets get past."""
 
 
+@dataclass(frozen=True, slots=True)
+class ShapingChange:
+    """A change of the network: how it was, how it is, and what it concerns."""
+
+    before: Impairments
+    after: Impairments
+    names: tuple[str, ...]
+
+
 class Shaping:
     """Links and faults of one deployment; the node has them when a method has returned."""
 
@@ -51,6 +61,8 @@ class Shaping:
         self._events = events
         self._clock = clock
         self._impairments = Impairments(topology)
+        self.last_change = ShapingChange(self._impairments, self._impairments, ())
+        """What `change` did last."""
         self._up: frozenset[str] = frozenset()
         self._without: frozenset[str] = frozenset()
         self._basis: tuple[Impairments, Plan, frozenset[str]] | None = None
@@ -169,8 +181,18 @@ class Shaping:
                 self._check_room(draft)
             await self._apply(draft)
             before, self._impairments = self._impairments, draft
+            self.last_change = ShapingChange(before, draft, names)
         self._tell(before, names, now_s)
         return names
+
+    async def take_back(self, made: ShapingChange) -> None:
+        """Undo a change, unless another one has followed."""
+        async with self._lock:
+            if self._impairments is not made.after:
+                return
+            self._impairments = made.before
+            await self._apply(made.before)
+        self._tell(made.after, made.names, self._clock())
 
     async def advance(self) -> None:
         """End the changes whose time is over."""

@@ -51,7 +51,7 @@ async def deployment(tmp_path: Path) -> AsyncIterator[tuple[Path, Up]]:
 async def test_a_person_runs_programs_in_a_pod(deployment: tuple[Path, Up]) -> None:
     state, up = deployment
     program = "import os, sys; print(os.environ['A'], input()); sys.stderr.write('e'); sys.exit(7)"
-    done = await podnet(state, "exec", "-e", "A=b", *PYTHON, program, typed=b"typed\n")
+    done = await podnet(state, "exec", "-T", "-e", "A=b", *PYTHON, program, typed=b"typed\n")
     assert done == (7, "b typed\n", "e")
     big = "import sys; print(len(sys.stdin.buffer.read())); print('x' * 300_000)"
     status, out, _ = await podnet(state, "exec", *PYTHON, big, typed=bytes(3_000_000))

@@ -14,9 +14,10 @@ from orchestrator.cluster.views import NodeState
 from orchestrator.codec.errors import DeploymentRefusedError
 from orchestrator.codec.nodes import NodesClient
 from orchestrator.declaration import Scale
-from orchestrator.network.changes import Part
+from orchestrator.network.changes import Part, SetLink
 from orchestrator.state import DeploymentFolder
-from orchestrator.store import Store
+from orchestrator.store import Store, StoreError
+from orchestrator.topology.link_change import LinkChange
 from orchestrator.topology.loader import read_topology_bytes
 from orchestrator.views import ApplyOrder, EventOrder, PortalOrigin
 from pod_node.logs import LogTrouble
@@ -82,6 +83,43 @@ async def test_of_two_changes_at_once_neither_is_lost(
         both = kept(folder)
         assert len(both.network.changes) == 1
         assert dict(both.portals.opened) == {("web", 8000): 0}
+
+
+def refuse_to_save(monkeypatch: pytest.MonkeyPatch) -> None:
+    def save(store: Store, declaration: Declaration) -> None:
+        raise StoreError(str(store.path), "the disk is full", "make room")
+
+    monkeypatch.setattr(Store, "save", save)
+
+
+async def test_a_change_that_cannot_be_kept_is_taken_back(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_deployment(folder) as deployment:
+        await eventually(lambda: kept(folder).network.schedule_began_s is not None)
+        client, applied = deployment.client, deployment.runtime.configurations
+        refuse_to_save(monkeypatch)
+        with pytest.raises(DeploymentRefusedError, match="the disk is full"):
+            await client.part(CUT)
+        assert (applied[-2].faults != (), applied[-1].faults) == (True, ())
+        delay = LinkChange(delay_ns=5_000_000)
+        with pytest.raises(DeploymentRefusedError, match="the disk is full"):
+            await client.set_link(SetLink(first="web", second="gw", change=delay))
+        assert applied[-1].links[0].forward.delay_ns == 20_000_000
+        assert (await client.describe()).faults == ()
+
+
+async def test_a_schedule_goes_on_where_it_cannot_be_kept(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = TOPOLOGY + "schedule:\n  - {at: 1s, partition: [[web], [api]], name: first}\n"
+    async with running_deployment(folder, text) as deployment:
+        await eventually(lambda: kept(folder).network.schedule_began_s is not None)
+        refuse_to_save(monkeypatch)
+        await eventually(lambda: bool(deployment.runtime.configurations[-1].faults))
+        told = deployment.screen.notices
+        await eventually(lambda: any("could not be done: state database" in text for text in told))
+        assert [fault.name for fault in (await deployment.client.describe()).faults] == ["first"]
 
 
 async def test_a_range_that_changes_leaves_other_networks_as_they_are(folder: Path) -> None:

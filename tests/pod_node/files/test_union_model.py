@@ -354,7 +354,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
         runner.run(stack.aclose())
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=24, deadline=None, suppress_health_check=list(HealthCheck))
 @given(sequence=st.lists(steps, min_size=1, max_size=25))
 def test_a_union_is_like_a_plain_folder(shared: Shared, sequence: list[Step]) -> None:
     before = [digest(layer) for layer in shared.layers]
