@@ -1,18 +1,22 @@
 """What pods must never reach, whatever egress rules say: that which runs the deployment itself.
 
 Owns which ports of which machines each node keeps from its pods: those of the cluster and those of
-the nodes. Whoever reaches them gives orders, or tries to. Pure.
+the nodes, and those of an orchestrator that takes orders over the network. Whoever reaches them
+gives orders, or tries to.
 """
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
+from orchestrator.cluster.listening import machine_addresses
 from vnet.configuration import GuardedPorts, PortRange
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from orchestrator.access import ListenAddress
     from orchestrator.cluster.member import Member
 
 REASON = "a port of what runs the deployment, which pods never reach"
@@ -40,6 +44,15 @@ def guarded_by(
         if other.settings.addresses
     )
     return (*own, *others)
+
+
+def guarded_address(listening: ListenAddress | None) -> tuple[GuardedPorts, ...]:
+    """Where an orchestrator takes orders over the network, on this machine."""
+    if listening is None:
+        return ()
+    ports = (PortRange(first=listening.port, last=listening.port),)
+    addresses = tuple(map(ip_address, machine_addresses()))
+    return (GuardedPorts(addresses=addresses, ports=ports, is_here=True, reason=REASON),)
 
 
 def _port_of(address: str) -> tuple[PortRange, ...]:

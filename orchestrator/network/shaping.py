@@ -7,7 +7,7 @@ change means is worked out by `impairments.py`, which is pure.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from orchestrator.errors import OrchestratorError
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from orchestrator.topology.links import LinkState
     from orchestrator.topology.schema import Topology
     from orchestrator.views import LinkAim
+    from vnet.configuration import GuardedPorts
 
 _Worked: TypeAlias = tuple[NetworkConfiguration, tuple[str, ...]]
 """A network as a node takes it, and the faults that some forwarded packets get past."""
@@ -69,6 +70,8 @@ class Shaping:
         """What the network was worked out from last; none of it is changed in place."""
         self._worked: _Worked = NetworkConfiguration(), ()
         self._applied: NetworkConfiguration | None = None
+        self.guarded: tuple[GuardedPorts, ...] = ()
+        """Where the orchestrator itself takes orders over the network, which pods never reach."""
         self._leaky: tuple[str, ...] = ()
         """Faults that some forwarded packets get past, because the node has room for no more."""
         self._lock = asyncio.Lock()
@@ -215,7 +218,7 @@ class Shaping:
 
     async def _apply(self, impairments: Impairments) -> None:
         whole, leaky = self._work_out(impairments)
-        configuration = remaining(whole, self._without)
+        configuration = replace(remaining(whole, self._without), guarded=self.guarded)
         if configuration != self._applied and self._client is not None:
             await self._client.configure_network(configuration)
             self._applied = configuration

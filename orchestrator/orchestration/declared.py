@@ -12,6 +12,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from orchestrator.cluster.guarding import guarded_address
 from orchestrator.control import Control
 from orchestrator.declaration import Wanted
 from orchestrator.errors import OrchestratorError
@@ -204,6 +205,7 @@ class Declared:
         control = Control(
             prepared.topology, prepared.plan, source, self._events, self._wall, self._remember
         )
+        control.shaping.guarded = guarded_address(self.declaration.listening)
         control.restore(prepared.declaration.network)
         return control
 

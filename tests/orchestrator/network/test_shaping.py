@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -13,11 +13,12 @@ from orchestrator.network.configuration import fitting
 from orchestrator.network.impairments import Impairments
 from orchestrator.network.shaping import Shaping
 from tests.support.networks import plan_of, topology
-from vnet.configuration import FAULTS_MOST, FaultKind
+from vnet.configuration import FAULTS_MOST, FaultKind, GuardedPorts
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from orchestrator.backends.nodes import Nodes
     from orchestrator.plan import Plan
     from vnet.configuration import NetworkConfiguration
 
@@ -104,3 +105,17 @@ async def test_faults_that_leak_once_a_router_forwards_are_told(
     assert "packets that routers forward may get past partition-" in notices[told]
     await shaping.pods_up({"web-1", "gw-1"})
     assert len(notices) == told + 1, "once is enough"
+
+
+async def test_what_pods_must_never_reach_goes_to_the_node_with_all_else(shaping: Shaping) -> None:
+    applied: list[NetworkConfiguration] = []
+
+    class Node:
+        async def configure_network(self, configuration: NetworkConfiguration) -> None:
+            applied.append(configuration)
+
+    guarded = GuardedPorts(addresses=(), ports=(), is_here=True, reason="the orchestrator's")
+    shaping.guarded = (guarded,)
+    shaping.connect(cast("Nodes", Node()))
+    await shaping.pods_up(())
+    assert applied[-1].guarded == (guarded,)
