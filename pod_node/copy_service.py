@@ -8,11 +8,7 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-import grpc
-
-from pod_node.errors import PodNodeError, UnknownPodError
 from pod_node.files import copy_in, copy_out, remove_paths
-from pod_node.serving import Statuses, answering
 from protos.node.v1 import node_pb2 as pb
 from protos.node.v1.node_pb2_grpc import PodNodeServiceServicer
 from vnet.errors import InvalidMessageError
@@ -23,12 +19,6 @@ if TYPE_CHECKING:
     from grpc import aio
 
     from pod_node.node import Node
-
-_STATUSES: Statuses = (
-    (UnknownPodError, grpc.StatusCode.NOT_FOUND),
-    (InvalidMessageError, grpc.StatusCode.INVALID_ARGUMENT),
-    (PodNodeError, grpc.StatusCode.FAILED_PRECONDITION),
-)
 
 
 class CopyService(PodNodeServiceServicer):
@@ -42,12 +32,11 @@ class CopyService(PodNodeServiceServicer):
         context: aio.ServicerContext[pb.CopyOutRequest, pb.CopyOutResponse],
     ) -> AsyncIterator[pb.CopyOutResponse]:
         """Give files."""
-        async with answering(context, _STATUSES):
-            tree, _ = self._node.files(request.pod)
-            pieces = copy_out(tree, request.path, follow=request.follow)
-            async with aclosing(pieces):
-                async for piece in pieces:
-                    yield pb.CopyOutResponse(chunk=piece)
+        tree, _ = self._node.files(request.pod)
+        pieces = copy_out(tree, request.path, follow=request.follow)
+        async with aclosing(pieces):
+            async for piece in pieces:
+                yield pb.CopyOutResponse(chunk=piece)
 
     async def CopyIn(
         self,
@@ -55,14 +44,13 @@ class CopyService(PodNodeServiceServicer):
         context: aio.ServicerContext[pb.CopyInRequest, pb.CopyInResponse],
     ) -> pb.CopyInResponse:
         """Take files."""
-        async with answering(context, _STATUSES):
-            first = await anext(request_iterator, pb.CopyInRequest())
-            if not first.HasField("target"):
-                raise InvalidMessageError("target", "the first message says where to")
-            target = first.target
-            tree, book = self._node.files(target.pod)
-            pieces = _chunks(request_iterator)
-            copied = await copy_in(tree, book, pieces, target.path, strip=target.strip)
+        first = await anext(request_iterator, pb.CopyInRequest())
+        if not first.HasField("target"):
+            raise InvalidMessageError("target", "the first message says where to")
+        target = first.target
+        tree, book = self._node.files(target.pod)
+        pieces = _chunks(request_iterator)
+        copied = await copy_in(tree, book, pieces, target.path, strip=target.strip)
         return pb.CopyInResponse(files=copied.files, bytes=copied.bytes)
 
     async def RemoveFiles(
@@ -71,9 +59,8 @@ class CopyService(PodNodeServiceServicer):
         context: aio.ServicerContext[pb.RemoveFilesRequest, pb.RemoveFilesResponse],
     ) -> pb.RemoveFilesResponse:
         """Remove files."""
-        async with answering(context, _STATUSES):
-            tree, book = self._node.files(request.pod)
-            await remove_paths(tree, book, request.paths)
+        tree, book = self._node.files(request.pod)
+        await remove_paths(tree, book, request.paths)
         return pb.RemoveFilesResponse()
 
 

@@ -55,7 +55,7 @@ from pod_node.errors import (
 )
 from pod_node.images.errors import CacheFullError, UnknownImageError
 from pod_node.progress import Phase
-from pod_node.serving import Statuses, answering
+from pod_node.serving import ErrorStatuses, Statuses
 from pod_node.usage import NodeUsage, process_usage
 from protos.node.v1 import node_pb2 as pb
 from protos.node.v1.node_pb2_grpc import add_PodNodeServiceServicer_to_server
@@ -83,7 +83,7 @@ OPTIONS = (
     ("grpc.http2.min_ping_interval_without_data_ms", PINGS_APART_MS),
     ("grpc.keepalive_permit_without_calls", 1),
 )
-_STATUSES: Statuses = (
+STATUSES: Statuses = (
     (UnknownPodError, grpc.StatusCode.NOT_FOUND),
     (UnknownPortalError, grpc.StatusCode.NOT_FOUND),
     (UnknownImageError, grpc.StatusCode.NOT_FOUND),
@@ -129,10 +129,7 @@ class PodNodeService(CopyService):
         context: Context[pb.PrepareImagesRequest, pb.PrepareImagesResponse],
     ) -> AsyncIterator[pb.PrepareImagesResponse]:
         """Prepare images, telling each step."""
-        async with (
-            answering(context, _STATUSES),
-            aclosing(self._shelf.prepare(request.images)) as steps,
-        ):
+        async with aclosing(self._shelf.prepare(request.images)) as steps:
             async for step in steps:
                 ready = self._shelf.find(step.image) if step.phase is Phase.READY else None
                 yield progress_to_message(ready, step)
@@ -143,9 +140,8 @@ class PodNodeService(CopyService):
         context: Context[pb.AttachNetworksRequest, pb.AttachNetworksResponse],
     ) -> pb.AttachNetworksResponse:
         """Declare networks."""
-        async with answering(context, _STATUSES):
-            for name, subnet in [network_from_message(message) for message in request.networks]:
-                self._node.networks.attach(name, subnet)
+        for name, subnet in [network_from_message(message) for message in request.networks]:
+            self._node.networks.attach(name, subnet)
         return pb.AttachNetworksResponse()
 
     async def ListNetworks(
@@ -165,9 +161,8 @@ class PodNodeService(CopyService):
         context: Context[pb.DetachNetworksRequest, pb.DetachNetworksResponse],
     ) -> pb.DetachNetworksResponse:
         """Take networks away."""
-        async with answering(context, _STATUSES):
-            for name in request.names:
-                self._node.networks.detach(name)
+        for name in request.names:
+            self._node.networks.detach(name)
         return pb.DetachNetworksResponse()
 
     async def ConfigureNetwork(
@@ -176,8 +171,7 @@ class PodNodeService(CopyService):
         context: Context[pb.ConfigureNetworkRequest, pb.ConfigureNetworkResponse],
     ) -> pb.ConfigureNetworkResponse:
         """Replace links, routes, faults and policies."""
-        async with answering(context, _STATUSES):
-            self._node.networks.configure(configuration_from_message(request.configuration))
+        self._node.networks.configure(configuration_from_message(request.configuration))
         return pb.ConfigureNetworkResponse()
 
     async def PublishNames(
@@ -186,8 +180,7 @@ class PodNodeService(CopyService):
         context: Context[pb.PublishNamesRequest, pb.PublishNamesResponse],
     ) -> pb.PublishNamesResponse:
         """Replace the names of a network."""
-        async with answering(context, _STATUSES):
-            self._node.networks.publish(request.network, names_from_message(request.records))
+        self._node.networks.publish(request.network, names_from_message(request.records))
         return pb.PublishNamesResponse()
 
     async def BootPod(
@@ -196,8 +189,7 @@ class PodNodeService(CopyService):
         context: Context[pb.BootPodRequest, pb.BootPodResponse],
     ) -> pb.BootPodResponse:
         """Boot a pod."""
-        async with answering(context, _STATUSES):
-            status = self._node.boot(pod_spec_from_message(request.spec))
+        status = self._node.boot(pod_spec_from_message(request.spec))
         return pb.BootPodResponse(pod=pod_to_message(status))
 
     async def StopPod(
@@ -206,8 +198,7 @@ class PodNodeService(CopyService):
         context: Context[pb.StopPodRequest, pb.StopPodResponse],
     ) -> pb.StopPodResponse:
         """End a pod in order."""
-        async with answering(context, _STATUSES):
-            status = await self._node.stop(request.name, request.grace_ms / 1000)
+        status = await self._node.stop(request.name, request.grace_ms / 1000)
         return pb.StopPodResponse(pod=pod_to_message(status))
 
     async def SignalPod(
@@ -216,8 +207,7 @@ class PodNodeService(CopyService):
         context: Context[pb.SignalPodRequest, pb.SignalPodResponse],
     ) -> pb.SignalPodResponse:
         """Send a pod's main process a signal."""
-        async with answering(context, _STATUSES):
-            status = self._node.signal(request.name, request.signal)
+        status = self._node.signal(request.name, request.signal)
         return pb.SignalPodResponse(pod=pod_to_message(status))
 
     async def RemovePod(
@@ -226,8 +216,7 @@ class PodNodeService(CopyService):
         context: Context[pb.RemovePodRequest, pb.RemovePodResponse],
     ) -> pb.RemovePodResponse:
         """Forget a pod."""
-        async with answering(context, _STATUSES):
-            self._node.remove(request.name)
+        self._node.remove(request.name)
         return pb.RemovePodResponse()
 
     async def KillPod(
@@ -236,8 +225,7 @@ class PodNodeService(CopyService):
         context: Context[pb.KillPodRequest, pb.KillPodResponse],
     ) -> pb.KillPodResponse:
         """End a pod at once."""
-        async with answering(context, _STATUSES):
-            status = await self._node.kill(request.name)
+        status = await self._node.kill(request.name)
         return pb.KillPodResponse(pod=pod_to_message(status))
 
     async def PausePod(
@@ -246,8 +234,7 @@ class PodNodeService(CopyService):
         context: Context[pb.PausePodRequest, pb.PausePodResponse],
     ) -> pb.PausePodResponse:
         """Keep a pod from running."""
-        async with answering(context, _STATUSES):
-            status = self._node.pause(request.name)
+        status = self._node.pause(request.name)
         return pb.PausePodResponse(pod=pod_to_message(status))
 
     async def ResumePod(
@@ -256,8 +243,7 @@ class PodNodeService(CopyService):
         context: Context[pb.ResumePodRequest, pb.ResumePodResponse],
     ) -> pb.ResumePodResponse:
         """Let a paused pod go on."""
-        async with answering(context, _STATUSES):
-            status = self._node.resume(request.name)
+        status = self._node.resume(request.name)
         return pb.ResumePodResponse(pod=pod_to_message(status))
 
     async def ListPods(
@@ -284,19 +270,18 @@ class PodNodeService(CopyService):
         context: Context[pb.OpenPortalRequest, pb.OpenPortalResponse],
     ) -> pb.OpenPortalResponse:
         """Open a portal."""
-        async with answering(context, _STATUSES):
-            portal = await self._node.portals.open(
-                request.service,
-                fields.port("port", request.port),
-                fields.port("host_port", request.host_port) if request.host_port else 0,
-                backends_from_message(request.backends),
-                label=request.label,
-                shared_host_port=(
-                    fields.port("shared_host_port", request.shared_host_port)
-                    if request.shared_host_port
-                    else 0
-                ),
-            )
+        portal = await self._node.portals.open(
+            request.service,
+            fields.port("port", request.port),
+            fields.port("host_port", request.host_port) if request.host_port else 0,
+            backends_from_message(request.backends),
+            label=request.label,
+            shared_host_port=(
+                fields.port("shared_host_port", request.shared_host_port)
+                if request.shared_host_port
+                else 0
+            ),
+        )
         return pb.OpenPortalResponse(portal=portal_to_message(portal))
 
     async def ClosePortal(
@@ -305,8 +290,7 @@ class PodNodeService(CopyService):
         context: Context[pb.ClosePortalRequest, pb.ClosePortalResponse],
     ) -> pb.ClosePortalResponse:
         """Close a portal."""
-        async with answering(context, _STATUSES):
-            self._node.portals.close(request.portal_id)
+        self._node.portals.close(request.portal_id)
         return pb.ClosePortalResponse()
 
     async def SetPortalBackends(
@@ -315,9 +299,8 @@ class PodNodeService(CopyService):
         context: Context[pb.SetPortalBackendsRequest, pb.SetPortalBackendsResponse],
     ) -> pb.SetPortalBackendsResponse:
         """Replace the pods behind a portal."""
-        async with answering(context, _STATUSES):
-            backends = backends_from_message(request.backends)
-            self._node.portals.set_backends(request.portal_id, backends)
+        backends = backends_from_message(request.backends)
+        self._node.portals.set_backends(request.portal_id, backends)
         return pb.SetPortalBackendsResponse()
 
     async def ListPortals(
@@ -345,14 +328,13 @@ class PodNodeService(CopyService):
         context: Context[pb.ExecRequest, pb.ExecResponse],
     ) -> AsyncIterator[pb.ExecResponse]:
         """Run a program in a pod."""
-        async with answering(context, _STATUSES):
-            first = await anext(request_iterator, pb.ExecRequest())
-            order = exec_order_from_message(first)
-            async with aclosing(
-                self._node.programs.exec(order, exec_steps(request_iterator))
-            ) as events:
-                async for event in events:
-                    yield exec_event_to_message(event)
+        first = await anext(request_iterator, pb.ExecRequest())
+        order = exec_order_from_message(first)
+        async with aclosing(
+            self._node.programs.exec(order, exec_steps(request_iterator))
+        ) as events:
+            async for event in events:
+                yield exec_event_to_message(event)
 
     async def Attach(
         self,
@@ -360,14 +342,13 @@ class PodNodeService(CopyService):
         context: Context[pb.AttachRequest, pb.AttachResponse],
     ) -> AsyncIterator[pb.AttachResponse]:
         """Connect to a pod's main process."""
-        async with answering(context, _STATUSES):
-            first = await anext(request_iterator, pb.AttachRequest())
-            pod = attach_order_from_message(first)
-            async with aclosing(
-                self._node.programs.attach(pod, attach_steps(request_iterator))
-            ) as events:
-                async for event in events:
-                    yield attach_event_to_message(event)
+        first = await anext(request_iterator, pb.AttachRequest())
+        pod = attach_order_from_message(first)
+        async with aclosing(
+            self._node.programs.attach(pod, attach_steps(request_iterator))
+        ) as events:
+            async for event in events:
+                yield attach_event_to_message(event)
 
     async def Dial(
         self,
@@ -375,14 +356,13 @@ class PodNodeService(CopyService):
         context: Context[pb.DialRequest, pb.DialResponse],
     ) -> AsyncIterator[pb.DialResponse]:
         """Connect to a pod."""
-        async with answering(context, _STATUSES):
-            first = await anext(request_iterator, pb.DialRequest())
-            connection = await self._node.networks.dial(*dial_from_message(first))
-            yield pb.DialResponse(opened=pb.DialOpened())
-            sent = payloads(request_iterator)
-            async with aclosing(carry(connection, sent, self._dials)) as received:
-                async for data in received:
-                    yield received_to_message(data)
+        first = await anext(request_iterator, pb.DialRequest())
+        connection = await self._node.networks.dial(*dial_from_message(first))
+        yield pb.DialResponse(opened=pb.DialOpened())
+        sent = payloads(request_iterator)
+        async with aclosing(carry(connection, sent, self._dials)) as received:
+            async for data in received:
+                yield received_to_message(data)
 
     async def Statistics(
         self,
@@ -410,8 +390,7 @@ class PodNodeService(CopyService):
         context: Context[pb.NetworkStatisticsRequest, pb.NetworkStatisticsResponse],
     ) -> pb.NetworkStatisticsResponse:
         """Read the network's counters."""
-        async with answering(context, _STATUSES):
-            statistics = self._node.networks.statistics(flows=request.flows)
+        statistics = self._node.networks.statistics(flows=request.flows)
         return pb.NetworkStatisticsResponse(statistics=statistics_to_message(statistics))
 
     async def Ping(
@@ -420,10 +399,7 @@ class PodNodeService(CopyService):
         context: Context[pb.PingRequest, pb.PingResponse],
     ) -> AsyncIterator[pb.PingResponse]:
         """Send echo requests."""
-        async with (
-            answering(context, _STATUSES),
-            aclosing(self._node.networks.ping(*ping_from_message(request))) as echoes,
-        ):
+        async with aclosing(self._node.networks.ping(*ping_from_message(request))) as echoes:
             async for echo in echoes:
                 yield echo_to_message(echo)
 
@@ -433,16 +409,16 @@ class PodNodeService(CopyService):
         context: Context[pb.CaptureRequest, pb.CaptureResponse],
     ) -> AsyncIterator[pb.CaptureResponse]:
         """Report packets."""
-        async with (
-            answering(context, _STATUSES),
-            aclosing(self._node.networks.capture(capture_from_message(request))) as batches,
-        ):
+        async with aclosing(self._node.networks.capture(capture_from_message(request))) as batches:
             async for batch in batches:
                 yield batch_to_message(batch)
 
 
 def create_server(service: PodNodeService) -> aio.Server:
-    """Create a server for the service; it still needs an address."""
-    server = aio.server(options=OPTIONS)
+    """Create a server for the service; it still needs an address.
+
+    Errors of whatever else it serves are answered with the same statuses.
+    """
+    server = aio.server(options=OPTIONS, interceptors=(ErrorStatuses(STATUSES),))
     add_PodNodeServiceServicer_to_server(service, server)
     return server

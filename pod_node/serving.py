@@ -7,18 +7,17 @@ that failed.
 from __future__ import annotations
 
 import os
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from contextlib import aclosing, asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import grpc
+from grpc import aio
 
 from pod_node.errors import CredentialsError, StateFolderError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
     from pathlib import Path
-
-    from grpc import aio
 
     from pod_node.credentials import NodeCredentials
 
@@ -57,6 +56,57 @@ def bind_secured(server: aio.Server, host: str, credentials: NodeCredentials) ->
         return server.add_secure_port(f"{host}:0", credentials.server())
     except RuntimeError as error:
         raise CredentialsError(host, f"cannot serve on this address: {error}") from error
+
+
+class ErrorStatuses(aio.ServerInterceptor):
+    """Answers errors of ours with their statuses, in every call that a server takes."""
+
+    def __init__(self, statuses: Statuses) -> None:
+        self._statuses = statuses
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:  # noqa: ANN401 - gRPC's handlers have no type
+        """Have a call's errors answered."""
+        handler = await continuation(handler_call_details)
+        if handler is None:
+            return None  # there is no such call
+        for kind, make in _KINDS.items():
+            call = getattr(handler, kind)
+            if call is not None:
+                guard = self._streaming if handler.response_streaming else self._answering
+                return make(guard(call), handler.request_deserializer, handler.response_serializer)
+        raise AssertionError(handler)
+
+    def _answering(self, call: Any) -> Any:  # noqa: ANN401 - as above
+        async def answer(request: object, context: aio.ServicerContext[Any, Any]) -> object:
+            async with answering(context, self._statuses):
+                return await call(request, context)
+
+        return answer
+
+    def _streaming(self, call: Any) -> Any:  # noqa: ANN401 - as above
+        async def stream(
+            request: object, context: aio.ServicerContext[Any, Any]
+        ) -> AsyncGenerator[object, None]:
+            async with (
+                answering(context, self._statuses),
+                aclosing(call(request, context)) as responses,
+            ):
+                async for response in responses:
+                    yield response
+
+        return stream
+
+
+_KINDS: Mapping[str, Callable[..., Any]] = {
+    "unary_unary": grpc.unary_unary_rpc_method_handler,
+    "unary_stream": grpc.unary_stream_rpc_method_handler,
+    "stream_unary": grpc.stream_unary_rpc_method_handler,
+    "stream_stream": grpc.stream_stream_rpc_method_handler,
+}
 
 
 @asynccontextmanager

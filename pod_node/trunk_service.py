@@ -1,24 +1,19 @@
 """How a node is joined with others, over gRPC: messages in, messages out.
 
-Owns the mapping of calls to the node's trunk and of its errors to statuses.
+Owns the mapping of calls to the node's trunk; what an error becomes is the server's business.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
-import grpc
-
 from pod_node.codec.trunk import peers_from_message, settings_from_message, statuses_to_message
 from pod_node.errors import NetworkNotAttachedError
-from pod_node.serving import Statuses, answering
 from protos.node.v1 import trunk_pb2 as pb
 from protos.node.v1.trunk_pb2_grpc import (
     TrunkServiceServicer,
     add_TrunkServiceServicer_to_server,
 )
-from vnet.errors import InvalidMessageError
-from vnet.trunk import TrunkError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
@@ -30,12 +25,6 @@ if TYPE_CHECKING:
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
 Context: TypeAlias = "aio.ServicerContext[_Request, _Response]"
-
-_STATUSES: Statuses = (
-    (InvalidMessageError, grpc.StatusCode.INVALID_ARGUMENT),
-    (NetworkNotAttachedError, grpc.StatusCode.FAILED_PRECONDITION),
-    (TrunkError, grpc.StatusCode.FAILED_PRECONDITION),
-)
 
 
 class NodeTrunkService(TrunkServiceServicer):
@@ -57,8 +46,7 @@ class NodeTrunkService(TrunkServiceServicer):
         context: Context[pb.OpenTrunkRequest, pb.OpenTrunkResponse],
     ) -> pb.OpenTrunkResponse:
         """Listen for other nodes."""
-        async with answering(context, _STATUSES):
-            address = await self._trunk.open(settings_from_message(request))
+        address = await self._trunk.open(settings_from_message(request))
         return pb.OpenTrunkResponse(address=address)
 
     async def SetPeers(
@@ -67,12 +55,11 @@ class NodeTrunkService(TrunkServiceServicer):
         context: Context[pb.SetPeersRequest, pb.SetPeersResponse],
     ) -> pb.SetPeersResponse:
         """Replace all other nodes."""
-        async with answering(context, _STATUSES):
-            peers = peers_from_message(request)
-            for interface in (one for peer in peers for one in peer.interfaces):
-                if interface.network not in self._networks():
-                    raise NetworkNotAttachedError(interface.network)
-            self._trunk.set_peers(peers)
+        peers = peers_from_message(request)
+        for interface in (one for peer in peers for one in peer.interfaces):
+            if interface.network not in self._networks():
+                raise NetworkNotAttachedError(interface.network)
+        self._trunk.set_peers(peers)
         return pb.SetPeersResponse()
 
     async def ListPeers(

@@ -13,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pod_node.codec import trunk as codec
+from pod_node.service import STATUSES
+from pod_node.serving import ErrorStatuses
 from pod_node.trunk_service import NodeTrunkService
 from protos.node.v1 import trunk_pb2 as pb
 from protos.node.v1.trunk_pb2_grpc import TrunkServiceStub
@@ -70,7 +72,7 @@ def test_statuses_are_read_as_they_were_written(given_statuses: list[PeerStatus]
 async def served() -> AsyncIterator[aio.Channel]:
     with short_folder() as folder:
         async with lab() as pods:
-            server = aio.server()
+            server = aio.server(interceptors=(ErrorStatuses(STATUSES),))
             NodeTrunkService(pods.runtime.trunk, lambda: pods.runtime.networks).join(server)
             server.add_insecure_port(f"unix:{folder}/node")
             await server.start()
