@@ -95,17 +95,15 @@ class KernelInstance:
         """Return an exported 32-bit global."""
         return bindings.get_global_i32(self.store, self._exports[name])
 
-    def function(
-        self, name: str, parameters: int, *, short: bool = False
-    ) -> bindings.UncheckedFunction:
+    def function(self, name: str, parameters: int) -> bindings.UncheckedFunction:
         """Return an exported function with that many parameters.
 
-        It is called without the GIL, unless it is `short` and takes no lock: it may wait for a lock
-        whose holder, a guest inside the kernel, is in the epoch callback and waits for the GIL.
+        It is called without the GIL: it may wait for a lock whose holder, a guest inside the
+        kernel, is in the epoch callback and waits for the GIL.
         """
         if name not in self._functions:
             self._functions[name] = bindings.UncheckedFunction(
-                self.store, self._exports[name], parameters, short=short
+                self.store, self._exports[name], parameters
             )
         return self._functions[name]
 
