@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from orchestrator.backends.nodes import Nodes
     from orchestrator.cluster.views import NodeState, NodeView
-    from orchestrator.plan import Plan
+    from orchestrator.desired.plan import Plan
 
 
 class BackendError(OrchestratorError):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from orchestrator.backends.starting import StartingNode
     from orchestrator.backends.wish import RayWish
     from orchestrator.placement.values import NodeOffer
-    from orchestrator.state import DeploymentFolder
+    from orchestrator.store.state import DeploymentFolder
 
 NEEDED = ("ray", "cryptography")
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from orchestrator.backends.starting import StartingNode
-    from orchestrator.state import DeploymentFolder
+    from orchestrator.store.state import DeploymentFolder
 
 STOP_S = 2.0
 """How long an orderly end may take; a node gives its guests one second of it."""

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 
 from orchestrator.backends.processes import FoundProcess, find_node
 from orchestrator.backends.wish import is_on_ray
-from orchestrator.state import StateFolderError
+from orchestrator.store.state import StateFolderError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from orchestrator.backends.on_call import NodeOnCall
     from orchestrator.backends.wish import RayWish
-    from orchestrator.state import DeploymentFolder
+    from orchestrator.store.state import DeploymentFolder
 
 
 class StartingNode:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from orchestrator.backends.ray.record import read_record
 
 if TYPE_CHECKING:
-    from orchestrator.state import DeploymentFolder
+    from orchestrator.store.state import DeploymentFolder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

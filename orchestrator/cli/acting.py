@@ -22,7 +22,7 @@ def act(
     duration_s: float | None = None,
 ) -> None:
     """Act on pods and say on which."""
-    from orchestrator.wording import action_text
+    from orchestrator.events.wording import action_text
 
     pods = reach.call(lambda client: client.act_on_pods(verb, targets, duration_s))
     if form == "json":

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from orchestrator.errors import OrchestratorError
 from orchestrator.lifecycle.rollout import RolloutState
 from orchestrator.orchestration.errors import DeploymentFailedError
-from orchestrator.phases import Phase
-from orchestrator.progress import (
+from orchestrator.views.phases import Phase
+from orchestrator.views.progress import (
     ImageAdvanced,
     Noticed,
     PodAdvanced,
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
     from orchestrator.cli.screen import UpScreen
     from orchestrator.cli.up import UpOptions
+    from orchestrator.desired.steps import StepView
     from orchestrator.lifecycle.rollout import RolloutView
-    from orchestrator.phases import PodView
-    from orchestrator.progress import Progress
-    from orchestrator.steps import StepView
+    from orchestrator.views.phases import PodView
+    from orchestrator.views.progress import Progress
 
 SHOWN_STEPS = 40
 """More steps than this are only counted: nobody reads a thousand lines."""

@@ -13,20 +13,20 @@ import time
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from orchestrator.access import AccessError
 from orchestrator.cli.applying import Applying
 from orchestrator.cli.printer import Printer
 from orchestrator.codec import DeploymentClient, DeploymentLostError
-from orchestrator.progress import StepsPlanned
-from orchestrator.views import LogOrder
+from orchestrator.serving.access import AccessError
+from orchestrator.views.deployment import LogOrder
+from orchestrator.views.progress import StepsPlanned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from orchestrator.cli.screen import UpScreen
     from orchestrator.cli.up import UpOptions
-    from orchestrator.state import DeploymentFolder
-    from orchestrator.steps import StepView
+    from orchestrator.desired.steps import StepView
+    from orchestrator.store.state import DeploymentFolder
     from orchestrator.topology.source import TopologySource
 
 FLUSH_S = 0.5

@@ -17,7 +17,7 @@ import click
 
 from orchestrator.cli.detaching import DetachKeys
 from orchestrator.cli.terminals import raw_terminal, read_input, window_size, write_all
-from orchestrator.feeding import Feed
+from orchestrator.codec.feeding import Feed
 from pod_node.attaching import Attached, OutputLost
 from pod_node.executing import Ended, Input, InputTaken, Output, Resize
 

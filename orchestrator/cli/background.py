@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from orchestrator.state import DeploymentFolder
+    from orchestrator.store.state import DeploymentFolder
 
 INTERRUPTED = 130
 
@@ -135,8 +135,8 @@ def _death(pid: int, deployment: dict[str, object]) -> OrchestratorError:
     """The error of a process that ended without a word."""
     from pathlib import Path
 
-    from orchestrator.spawning import OrchestratorDiedError, last_lines
-    from orchestrator.state import DeploymentFolder
+    from orchestrator.process.spawning import OrchestratorDiedError, last_lines
+    from orchestrator.store.state import DeploymentFolder
 
     cause = f"ended (exit status {os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])})"
     if not deployment:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from orchestrator.cli.printer import Printer
     from orchestrator.cli.screen import UpScreen
     from orchestrator.cli.up import UpOptions
-    from orchestrator.state import DeploymentFolder
+    from orchestrator.store.state import DeploymentFolder
     from orchestrator.topology.schema import Topology
     from orchestrator.topology.source import TopologySource
 
@@ -71,7 +71,7 @@ class UpRequest:
 
 def read_request(file: str, options: UpOptions) -> UpRequest | None:
     """Read a topology; None when it has mistakes, which are shown."""
-    from orchestrator.state import DeploymentFolder, state_root
+    from orchestrator.store.state import DeploymentFolder, state_root
     from orchestrator.topology.loader import read_topology, renamed
     from orchestrator.topology.members import Roster
     from orchestrator.topology.render import count, render_problems
@@ -129,7 +129,7 @@ def _take_turn(
     host: Host,
 ) -> int:
     from orchestrator.backends.starting import node_ahead
-    from orchestrator.state import DeploymentRunningError, answers
+    from orchestrator.store.state import DeploymentRunningError, answers
 
     folder = request.folder
     waited = 0.0
@@ -169,7 +169,7 @@ def _node_on_call(file: str, options: UpOptions) -> Iterator[NodeOnCall | None]:
 
 def _seems_running(file: str, name: str | None) -> bool:
     """Guess from the text of a file, or from the name that it is given, whether it runs."""
-    from orchestrator.state import DeploymentFolder, answers, state_root
+    from orchestrator.store.state import DeploymentFolder, answers, state_root
 
     guess = _name_in(file) if name is None else name
     if not guess or "/" in guess:

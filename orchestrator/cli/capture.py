@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from orchestrator.cli.reaching import Reach
     from orchestrator.codec import DeploymentClient
-    from orchestrator.views import CaptureOrder, DeploymentView, LinkAim, PodAim
+    from orchestrator.views.deployment import CaptureOrder, DeploymentView, LinkAim, PodAim
     from vnet.capture import CaptureBatch, CapturedPacket
 
 _SNAPLEN_MOST = 65_549
@@ -121,7 +121,7 @@ class _Orders:
             UnknownNameError: no service or pod has the name.
         """
         from orchestrator.cli.selection import Selection
-        from orchestrator.views import LinkAim, PodAim
+        from orchestrator.views.deployment import LinkAim, PodAim
 
         if self._second is not None:
             aim = LinkAim(first=self._first, second=self._second, network=self._network)
@@ -130,7 +130,7 @@ class _Orders:
         return {pod: self._order(PodAim(pod=pod, network=self._network)) for pod in pods}
 
     def _order(self, aim: PodAim | LinkAim) -> CaptureOrder:
-        from orchestrator.views import CaptureOrder
+        from orchestrator.views.deployment import CaptureOrder
 
         return CaptureOrder(
             aim=aim,

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from orchestrator.cli.reaching import Reach
     from orchestrator.codec import DeploymentClient
-    from orchestrator.phases import PodView
-    from orchestrator.progress import Progress
+    from orchestrator.views.phases import PodView
+    from orchestrator.views.progress import Progress
 
 timeout_option = click.option(
     "--timeout",
@@ -46,7 +46,7 @@ def change(
 
 def _show(progress: Progress) -> int:
     """Show one step of progress; return what it does to the exit status."""
-    from orchestrator.progress import (
+    from orchestrator.views.progress import (
         Noticed,
         PodAdvanced,
         PodRemoved,
@@ -76,7 +76,7 @@ def _show(progress: Progress) -> int:
 
 def _show_pod(view: PodView) -> int:
     from orchestrator.cli.pictures import state_text
-    from orchestrator.phases import Phase
+    from orchestrator.views.phases import Phase
 
     if not view.phase.pending and view.phase not in (Phase.STARTING, Phase.STOPPING):
         click.echo(f"{view.spec.name}: {state_text(view)}")

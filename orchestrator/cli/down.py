@@ -12,8 +12,8 @@ import click
 from orchestrator.cli.options import read_duration
 
 if TYPE_CHECKING:
-    from orchestrator.progress import Progress
-    from orchestrator.state import DeploymentFolder
+    from orchestrator.store.state import DeploymentFolder
+    from orchestrator.views.progress import Progress
 
 
 @click.command("down", short_help="End a deployment.")
@@ -36,7 +36,7 @@ def command(
     no error. Named volumes stay unless -v is given.
     """
     folder = _find(target)
-    from orchestrator.ending import remove_volumes, take_down
+    from orchestrator.process.ending import remove_volumes, take_down
 
     ended = asyncio.run(take_down(folder, grace_s, _show, lambda text: click.echo(text, err=True)))
     click.echo(f"{folder.name} is down" if ended else f"{folder.name} does not run")
@@ -47,8 +47,8 @@ def command(
 
 def _find(target: str | None) -> DeploymentFolder:
     from orchestrator.cli.reaching import NoDeploymentError, name_in
-    from orchestrator.ending import is_running
-    from orchestrator.state import DeploymentFolder, known_deployments, state_root
+    from orchestrator.process.ending import is_running
+    from orchestrator.store.state import DeploymentFolder, known_deployments, state_root
 
     root = state_root(os.environ)
     known = known_deployments(root)
@@ -69,8 +69,8 @@ def _find(target: str | None) -> DeploymentFolder:
 
 
 def _show(progress: Progress) -> None:
-    from orchestrator.phases import Phase
-    from orchestrator.progress import PodAdvanced
+    from orchestrator.views.phases import Phase
+    from orchestrator.views.progress import PodAdvanced
 
     match progress:
         case PodAdvanced(view) if view.phase is Phase.STOPPED:

@@ -19,13 +19,13 @@ from orchestrator.cli.reaching import reaching
 if TYPE_CHECKING:
     from orchestrator.cli.reaching import Reach
     from orchestrator.codec import DeploymentClient
-    from orchestrator.views import DeploymentEvent, EventOrder
+    from orchestrator.views.deployment import DeploymentEvent, EventOrder
 
 
 def _read_types(
     context: click.Context, parameter: click.Parameter, words: tuple[str, ...]
 ) -> tuple[str, ...]:
-    from orchestrator.happenings import TYPES
+    from orchestrator.events.happenings import TYPES
     from orchestrator.topology.problems import quoted, suggestion
 
     for word in words:
@@ -64,7 +64,7 @@ def command(
     Goes on until the deployment ends, --until or Ctrl-C. With --since, begins with what has
     happened: the last 8192 events are kept.
     """
-    from orchestrator.views import EventOrder
+    from orchestrator.views.deployment import EventOrder
 
     order = EventOrder(
         since_s=since_s,
@@ -89,7 +89,7 @@ def _line(event: DeploymentEvent) -> str:
 
 
 def _json(event: DeploymentEvent) -> str:
-    from orchestrator.moments import moment_text
+    from orchestrator.views.moments import moment_text
 
     facts = event.facts
     return json_line(

@@ -14,15 +14,15 @@ from orchestrator.cli.selection import Selection
 from orchestrator.errors import OrchestratorError
 from orchestrator.topology.link_text import summary
 from orchestrator.topology.problems import quoted
-from orchestrator.verdicts import Attempt, Verdict, judge
+from orchestrator.views.verdicts import Attempt, Verdict, judge
 from vnet.configuration import Denial, Direction, FaultKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from ipaddress import IPv4Address
 
-    from orchestrator.phases import PodView
-    from orchestrator.views import DeploymentView
+    from orchestrator.views.deployment import DeploymentView
+    from orchestrator.views.phases import PodView
     from vnet.configuration import Group, Hop, NetworkConfiguration, Protocol
 
 

@@ -19,8 +19,8 @@ from orchestrator.backends.choice import open_backend
 from orchestrator.cli.printer import Printer
 from orchestrator.errors import OrchestratorError
 from orchestrator.orchestration.orchestrator import Orchestrator
-from orchestrator.service import serve_control
-from orchestrator.store import Store
+from orchestrator.serving.service import serve_control
+from orchestrator.store.store import Store
 from pod_node.errors import PodNodeError
 from pod_node.images import absolute_reference
 from vnet.errors import VnetError
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from orchestrator.cli.booting import UpRequest
     from orchestrator.cli.screen import UpScreen
     from orchestrator.cli.up import UpOptions
-    from orchestrator.phases import PodView
-    from orchestrator.state import DeploymentFolder
+    from orchestrator.store.state import DeploymentFolder
     from orchestrator.topology.source import TopologySource
+    from orchestrator.views.phases import PodView
 
 FLUSH_S = 0.5
 """How long the end waits for a terminal that does not take what is left to print."""

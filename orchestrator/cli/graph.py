@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from orchestrator.codec import DeploymentClient
     from orchestrator.graph import Diagram
     from orchestrator.topology.loader import Reading
-    from orchestrator.views import DeploymentView, LinkView
+    from orchestrator.views.deployment import DeploymentView, LinkView
 
 
 class TopologyLostError(OrchestratorError):
@@ -72,8 +72,8 @@ def command(context: click.Context, file: str | None, deployment: str | None, fo
 
 
 def _declared(file: str) -> Diagram | None:
+    from orchestrator.desired.plan import make_plan
     from orchestrator.graph import make_diagram
-    from orchestrator.plan import make_plan
     from orchestrator.topology.links import declared_links
     from orchestrator.topology.loader import read_topology
     from orchestrator.topology.render import render_problems
@@ -90,8 +90,8 @@ def _declared(file: str) -> Diagram | None:
 def _running(deployment: str | None) -> Diagram:
     """Draw what runs: a text is all that a deployment keeps of its topology."""
     from orchestrator.cli.reaching import find_deployment
+    from orchestrator.desired.plan import make_plan
     from orchestrator.graph import is_plan_of, leases_of, make_live_diagram, scaled_as
-    from orchestrator.plan import make_plan
 
     view, links = find_deployment(deployment).call(_ask)
     reading = _read_again(view)

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 from orchestrator.cli.counters import rule_text, section_text
 from orchestrator.cli.figures import size_text
 from orchestrator.cli.pictures import seconds, state_text
-from orchestrator.moments import moment_text
+from orchestrator.events.wording import fault_text, rounded_duration
+from orchestrator.events.wording import link_text as link_line
 from orchestrator.topology.link_text import summary
-from orchestrator.wording import fault_text, rounded_duration
-from orchestrator.wording import link_text as link_line
+from orchestrator.views.moments import moment_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from orchestrator.cli.selection import Selection
-    from orchestrator.phases import PodView
-    from orchestrator.views import DeploymentView, LinkView
+    from orchestrator.views.deployment import DeploymentView, LinkView
+    from orchestrator.views.phases import PodView
     from pod_node.spec import HealthCheck
     from vnet.statistics import LinkStatistics, NetworkStatistics
 

@@ -36,7 +36,7 @@ def command(reach: Reach, targets: tuple[str, ...], number: int | None, form: st
     from orchestrator.network.changes import PodVerb
 
     if number is not None and number != signal.SIGKILL:
-        from orchestrator.wording import signal_text
+        from orchestrator.events.wording import signal_text
 
         sent = number
         pods = reach.call(lambda client: client.signal_pods(targets, sent))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from orchestrator.cli.reaching import Reach
     from orchestrator.codec import DeploymentClient
-    from orchestrator.views import LinkView
+    from orchestrator.views.deployment import LinkView
 
 PARAMETERS = {
     "delay": ("TIME", "Time that every packet takes, for example 20ms."),
@@ -88,10 +88,10 @@ def set_link(
     Only what is given changes; 0 switches a parameter off. Where the topology declares no link, one
     is made, as long as the two share a network.
     """
+    from orchestrator.events.wording import link_text
     from orchestrator.network.changes import SetLink
     from orchestrator.topology.link_options import parse_change
     from orchestrator.topology.values import LinkDirection
-    from orchestrator.wording import link_text
 
     given = {name: text for name, text in parameters.items() if text is not None}
     if not given:
@@ -187,7 +187,7 @@ def _print_table(links: Sequence[LinkView]) -> None:
 
 
 def _state(link: LinkView) -> str:
-    from orchestrator.wording import rounded_duration
+    from orchestrator.events.wording import rounded_duration
 
     if not link.changed:
         return "declared"

@@ -10,8 +10,8 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.phases import PodView
-    from orchestrator.views import DeploymentView
+    from orchestrator.views.deployment import DeploymentView
+    from orchestrator.views.phases import PodView
 
 KEYS = ("status", "service", "name")
 WORDS = ("ready", "not-ready", "paused")
@@ -59,7 +59,7 @@ def read_filters(
     context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]
 ) -> Filters:
     """Read options such as `status=running`; a click callback."""
-    from orchestrator.phases import Phase
+    from orchestrator.views.phases import Phase
 
     wanted: dict[str, tuple[str, ...]] = {}
     for text in texts:
@@ -124,7 +124,7 @@ def uptime_s(pod: PodView, now_s: float) -> float | None:
 
 def age_text(pod: PodView, now_s: float) -> str:
     """Say since when a pod has been up, or how long ago it ended."""
-    from orchestrator.wording import rounded_duration
+    from orchestrator.events.wording import rounded_duration
 
     if pod.booted_at_s is None:
         return "-"

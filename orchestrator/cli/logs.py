@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from orchestrator.cli.reaching import Reach
     from orchestrator.codec import DeploymentClient
-    from orchestrator.views import LogOrder
+    from orchestrator.views.deployment import LogOrder
     from pod_node.records import LogLines
 
 _ALL = "all"
@@ -76,7 +76,7 @@ def command(
     Lines of several pods come in the order of time. With -f, pods that are restarted, replaced or
     added later are followed too; it ends with the deployment or with Ctrl-C.
     """
-    from orchestrator.views import LogOrder
+    from orchestrator.views.deployment import LogOrder
 
     if follow and until_s is not None:
         raise click.UsageError("give -f or --until, not both")
@@ -96,7 +96,7 @@ class _Json:
         return json_line({"lost_lines": count}) + "\n"
 
     def lines(self, lines: LogLines) -> str:
-        from orchestrator.moments import moment_text
+        from orchestrator.views.moments import moment_text
 
         facts: dict[str, object] = {
             "time": moment_text(lines.time_s),

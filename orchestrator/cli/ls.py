@@ -17,7 +17,7 @@ from orchestrator.cli.options import format_option, print_json
 from orchestrator.cli.ps import ask
 
 if TYPE_CHECKING:
-    from orchestrator.views import DeploymentView
+    from orchestrator.views.deployment import DeploymentView
 
 RUNNING = "running"
 ORPHANED = "orphaned"
@@ -67,7 +67,7 @@ def command(every: bool, quiet: bool, form: str) -> None:
 def _rows(running: dict[str, DeploymentView], *, every: bool) -> list[DeploymentRow]:
     from orchestrator.cli.orphans import find_orphan
     from orchestrator.cli.remoting import remote_address
-    from orchestrator.state import DeploymentFolder, known_deployments, state_root
+    from orchestrator.store.state import DeploymentFolder, known_deployments, state_root
 
     rows = {name: _running(name, view) for name, view in running.items()}
     if remote_address() is not None:
@@ -86,7 +86,7 @@ def _rows(running: dict[str, DeploymentView], *, every: bool) -> list[Deployment
 
 
 def _running(name: str, view: DeploymentView) -> DeploymentRow:
-    from orchestrator.moments import moment_text
+    from orchestrator.views.moments import moment_text
 
     return DeploymentRow(
         name=name,
@@ -102,8 +102,8 @@ def _running(name: str, view: DeploymentView) -> DeploymentRow:
 
 def _print_table(rows: list[DeploymentRow]) -> None:
     from orchestrator.cli.pictures import table
-    from orchestrator.moments import parse_moment
-    from orchestrator.wording import rounded_duration
+    from orchestrator.events.wording import rounded_duration
+    from orchestrator.views.moments import parse_moment
 
     now_s = time.time()
     lines: list[tuple[str, ...]] = [("NAME", "STATUS", "READY", "UP", "TOPOLOGY")]

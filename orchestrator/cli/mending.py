@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def end_faults(reach: Reach, kind: FaultKind, name: str | None, *, every: bool, form: str) -> None:
     """End one fault of a kind, or all, and say which have ended."""
-    from orchestrator.wording import ended_text
+    from orchestrator.events.wording import ended_text
 
     if every and name is not None:
         raise click.UsageError("give a name or --all, not both")

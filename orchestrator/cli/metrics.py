@@ -1,6 +1,6 @@
 """`podnet metrics`: a running deployment for Prometheus, once or over HTTP.
 
-Owns the verb's options and the server; the names are `orchestrator.metrics`'s.
+Owns the verb's options and the server; the names are `orchestrator.views.metrics`'s.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from orchestrator.cli.reaching import Reach
     from orchestrator.codec import DeploymentClient
-    from orchestrator.metrics import Measured
+    from orchestrator.views.metrics import Measured
 
 SCRAPE_S = 9.0
 """How long one may take; Prometheus gives up after ten."""
@@ -55,7 +55,7 @@ async def _text(client: DeploymentClient) -> str:
     from prometheus_client import generate_latest
     from prometheus_client.registry import CollectorRegistry
 
-    from orchestrator.metrics import metrics_of
+    from orchestrator.views.metrics import metrics_of
 
     measured = await _measure(client)
     registry = CollectorRegistry()
@@ -64,7 +64,7 @@ async def _text(client: DeploymentClient) -> str:
 
 
 async def _measure(client: DeploymentClient) -> Measured:
-    from orchestrator.metrics import Measured
+    from orchestrator.views.metrics import Measured
 
     usage, tallies = await client.measure()
     return Measured(
@@ -78,7 +78,7 @@ async def _measure(client: DeploymentClient) -> Measured:
 async def _serve(client: DeploymentClient, listen: str) -> None:
     from prometheus_client.registry import CollectorRegistry
 
-    from orchestrator.access import split_host
+    from orchestrator.serving.access import split_host
 
     host, port = split_host(listen)
     await client.describe()  # whoever starts it hears of a deployment that is not there
@@ -132,7 +132,7 @@ class _Asking:
 
     def collect(self) -> Iterator[Metric]:
         """Ask, and give what came."""
-        from orchestrator.metrics import metrics_of
+        from orchestrator.views.metrics import metrics_of
 
         asked = asyncio.run_coroutine_threadsafe(_measure(self._client), self._loop)
         yield from metrics_of(asked.result(SCRAPE_S))

@@ -16,7 +16,7 @@ from orchestrator.cli.reaching import reaching
 if TYPE_CHECKING:
     from orchestrator.cli.reaching import Reach
     from orchestrator.codec import DeploymentClient
-    from orchestrator.views import DeploymentView, LinkView
+    from orchestrator.views.deployment import DeploymentView, LinkView
     from vnet.statistics import NetworkStatistics
 
 

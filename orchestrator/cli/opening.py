@@ -11,11 +11,11 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
-from orchestrator import hosting
 from orchestrator.cli.applying import Applying
 from orchestrator.cli.printer import Printer
-from orchestrator.declaration import Wanted
+from orchestrator.desired.declaration import Wanted
 from orchestrator.errors import OrchestratorError
+from orchestrator.process import hosting
 from vnet.errors import VnetError
 
 if TYPE_CHECKING:

@@ -78,7 +78,7 @@ def read_moment(
     context: click.Context, parameter: click.Parameter, text: str | None
 ) -> float | None:
     """Read an option such as `5m`, for so long ago, or a time, in seconds since the epoch."""
-    from orchestrator.moments import parse_moment
+    from orchestrator.views.moments import parse_moment
 
     if text is None:
         return None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from orchestrator.state import DeploymentFolder
+    from orchestrator.store.state import DeploymentFolder
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ def begin_fault(
     form: str,
 ) -> None:
     """Begin a partition or a hold and say what it does."""
-    from orchestrator.wording import fault_text
+    from orchestrator.events.wording import fault_text
 
     wanted = _wanted(kind, words, oneway=oneway, name=name, duration_s=duration_s)
     fault = reach.call(lambda client: client.part(wanted))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from orchestrator.phases import PodView
+    from orchestrator.views.phases import PodView
 
 COLOURS = (36, 33, 32, 35, 34, 96, 93, 92, 95, 94)
 """SGR codes for pods, those that read well on dark and on light; red is kept for trouble."""

@@ -17,7 +17,7 @@ from orchestrator.cli.reaching import reaching
 if TYPE_CHECKING:
     from orchestrator.cli.reaching import Reach
     from orchestrator.codec import DeploymentClient
-    from orchestrator.views import PingEnds
+    from orchestrator.views.deployment import PingEnds
     from vnet.ping import NumberedEcho, PingPlan
 
 _HEADER_BYTES = 8
@@ -93,7 +93,7 @@ def command(
 
 
 async def _ping(client: DeploymentClient, source: str, target: str, report: _Report) -> None:
-    from orchestrator.views import PingEnds
+    from orchestrator.views.deployment import PingEnds
 
     try:
         async with aclosing(client.ping(source, target, report.plan)) as steps:

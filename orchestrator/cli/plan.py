@@ -111,7 +111,7 @@ def _read(file: str) -> Topology | None:
 def _measured(topology: Topology, *, declared_only: bool) -> Mapping[tuple[str, str], float]:
     """What the deployment's services have exchanged, of those that the file has."""
     from orchestrator.cluster.traffic_record import read_traffic
-    from orchestrator.state import state_root
+    from orchestrator.store.state import state_root
 
     if declared_only:
         return {}

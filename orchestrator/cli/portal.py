@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from orchestrator.cli.reaching import Reach
-    from orchestrator.views import PortalView
+    from orchestrator.views.deployment import PortalView
 
 _TARGET = re.compile(r"(?P<service>[^:]+):(?P<port>[0-9]{1,5})", re.ASCII)
 

@@ -17,7 +17,7 @@ import click
 
 from orchestrator.cli.terminals import raw_terminal, read_input, window_size, write_all
 from orchestrator.codec import DeploymentRefusedError
-from orchestrator.feeding import Feed
+from orchestrator.codec.feeding import Feed
 from pod_node.executing import (
     Ended,
     ExecOrder,

@@ -27,10 +27,10 @@ from orchestrator.cli.remoting import remote_address
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from orchestrator.access import RemoteAddress
     from orchestrator.cli.listing import Filters
-    from orchestrator.phases import PodView
-    from orchestrator.views import DeploymentView
+    from orchestrator.serving.access import RemoteAddress
+    from orchestrator.views.deployment import DeploymentView
+    from orchestrator.views.phases import PodView
 
 ANSWER_S = 5.0
 """How long an orchestrator may take to say how its pods are."""
@@ -101,7 +101,7 @@ def command(
 def _tell_absent(absent: list[str], *, all_of_them: bool, running: Views) -> None:
     """Say why named deployments do not answer; of the others, which were left alone."""
     from orchestrator.cli.orphans import find_orphan
-    from orchestrator.state import DeploymentFolder, known_deployments, state_root
+    from orchestrator.store.state import DeploymentFolder, known_deployments, state_root
 
     root = state_root(os.environ)
     others = [name for name in known_deployments(root) if name not in running]
@@ -116,7 +116,7 @@ def _tell_absent(absent: list[str], *, all_of_them: bool, running: Views) -> Non
 
 async def ask(names: tuple[str, ...]) -> Views:
     """Ask all deployments at once; those that do not answer do not run."""
-    from orchestrator.state import DeploymentFolder, known_deployments, state_root
+    from orchestrator.store.state import DeploymentFolder, known_deployments, state_root
 
     remote = remote_address()
     if remote is not None:
@@ -131,9 +131,9 @@ async def ask(names: tuple[str, ...]) -> Views:
 
 
 async def _view(where: Path | RemoteAddress) -> DeploymentView | None:
-    from orchestrator.access import RemoteAddress
     from orchestrator.codec.client.describing import DescribingClient
     from orchestrator.codec.errors import DeploymentLostError
+    from orchestrator.serving.access import RemoteAddress
     from vnet.errors import InvalidMessageError
 
     try:
@@ -149,7 +149,7 @@ async def _view(where: Path | RemoteAddress) -> DeploymentView | None:
 
 
 def _row(deployment: str, pod: PodView, view: DeploymentView) -> dict[str, object]:
-    from orchestrator.moments import moment_text
+    from orchestrator.views.moments import moment_text
 
     began = pod.booted_at_s
     return {

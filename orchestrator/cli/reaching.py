@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
     from pathlib import Path
 
-    from orchestrator.access import RemoteAddress
     from orchestrator.codec import DeploymentClient
     from orchestrator.codec.nodes import NodesClient
+    from orchestrator.serving.access import RemoteAddress
 
 ANSWER_S = 30.0
 """How long a deployment may take to answer; killing many pods is the slowest that it does."""
@@ -139,7 +139,7 @@ def find_deployment(name: str | None) -> Reach:
     Raises:
         NoDeploymentError: it does not run, or there is no choice, or too much of it.
     """
-    from orchestrator.state import DeploymentFolder, answers, known_deployments, state_root
+    from orchestrator.store.state import DeploymentFolder, answers, known_deployments, state_root
 
     root = state_root(os.environ)
     if name is not None and answers(DeploymentFolder(root, name).control_socket):
@@ -170,7 +170,7 @@ def _check_orphaned(names: Iterable[str]) -> None:
         NoDeploymentError: it is so.
     """
     from orchestrator.cli.orphans import find_orphan
-    from orchestrator.state import DeploymentFolder, state_root
+    from orchestrator.store.state import DeploymentFolder, state_root
 
     root = state_root(os.environ)
     for name in names:

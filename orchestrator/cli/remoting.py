@@ -13,7 +13,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from orchestrator.access import RemoteAddress
+    from orchestrator.serving.access import RemoteAddress
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _OPTIONS = (
@@ -47,7 +47,7 @@ def remote_address() -> RemoteAddress | None:
     text = options.get("connect")
     if not text:
         return None
-    from orchestrator.access import AccessError, Certificate, RemoteAddress, split_host
+    from orchestrator.serving.access import AccessError, Certificate, RemoteAddress, split_host
 
     host, port = split_host(text)
     certificate, key = options.get("tls_cert"), options.get("tls_key")

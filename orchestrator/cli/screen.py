@@ -26,16 +26,16 @@ from orchestrator.cli.pictures import (
     state_text,
     table,
 )
-from orchestrator.phases import Phase
+from orchestrator.views.phases import Phase
 from pod_node.progress import Phase as ImagePhase
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from orchestrator.cli.printer import Printer
-    from orchestrator.phases import PodView
-    from orchestrator.steps import StepView
+    from orchestrator.desired.steps import StepView
     from orchestrator.topology.schema import Topology
+    from orchestrator.views.phases import PodView
     from pod_node.progress import Progress
     from pod_node.records import LogLines
     from pod_node.status import OpenPortal

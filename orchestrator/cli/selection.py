@@ -14,8 +14,8 @@ from orchestrator.topology.problems import quoted, suggestion
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from orchestrator.phases import PodView
-    from orchestrator.views import DeploymentView, LinkView
+    from orchestrator.views.deployment import DeploymentView, LinkView
+    from orchestrator.views.phases import PodView
     from vnet.configuration import Policy
     from vnet.statistics import NetworkStatistics
 

@@ -14,14 +14,14 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import OrchestratorError
-from orchestrator.watching import ROOTED, Copies, Reaction, concerned
+from orchestrator.topology.watching import ROOTED, Copies, Reaction, concerned
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 
     from orchestrator.codec import DeploymentClient
-    from orchestrator.phases import PodView
-    from orchestrator.watching import Rule
+    from orchestrator.topology.watching import Rule
+    from orchestrator.views.phases import PodView
 
 PIECE_BYTES = 256 * 1024
 SHOWN = 3

@@ -11,7 +11,7 @@ import tty
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from orchestrator.feeding import CHUNK_BYTES
+from orchestrator.codec.feeding import CHUNK_BYTES
 from pod_node.executing import DEFAULT_WINDOW, WindowSize
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from orchestrator.cli.rates import Sample
     from orchestrator.cli.reaching import Reach
     from orchestrator.codec import DeploymentClient
-    from orchestrator.views import DeploymentView
+    from orchestrator.views.deployment import DeploymentView
 
 _SHORT_S = 0.2
 """Between the two samples of a single table, whose rates are of this time."""
@@ -133,7 +133,7 @@ def _text(view: DeploymentView, before: Sample, now: Sample) -> str:
 def _json(view: DeploymentView, before: Sample, now: Sample) -> str:
     from orchestrator.cli.rates import node_cpu
     from orchestrator.cli.use import uses
-    from orchestrator.moments import moment_text
+    from orchestrator.views.moments import moment_text
 
     usage = now.usage
     return json_line(

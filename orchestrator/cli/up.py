@@ -21,11 +21,11 @@ from vnet.loading import loading
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from orchestrator.access import ListenAddress
     from orchestrator.backends.starting import StartingNode
     from orchestrator.cli.background import Watcher
     from orchestrator.cli.booting import UpRequest
-    from orchestrator.views import ApplyOrder
+    from orchestrator.serving.access import ListenAddress
+    from orchestrator.views.deployment import ApplyOrder
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -52,7 +52,7 @@ class UpOptions:
     @property
     def order(self) -> ApplyOrder:
         """How the topology is to be taken up."""
-        from orchestrator.views import ApplyOrder
+        from orchestrator.views.deployment import ApplyOrder
 
         return ApplyOrder(
             force_recreate=self.force_recreate, services=self.services, replicas=self.replicas
@@ -146,7 +146,7 @@ def command(
     alone, with those that they depend on. FILE may be - for standard input. The exit status is 0
     when all went well, 1 after an error, 130 after Ctrl-C.
     """
-    from orchestrator.access import listen_address
+    from orchestrator.serving.access import listen_address
 
     address = listen_address(listen, tls_cert, tls_key, tls_client_ca, token_file)
     options = UpOptions(
@@ -186,8 +186,8 @@ def _dry_run(file: str, options: UpOptions) -> int:
     import asyncio
 
     from orchestrator.cli.attached import steps_of_running
-    from orchestrator.looking_ahead import steps_ahead
-    from orchestrator.state import answers
+    from orchestrator.process.looking_ahead import steps_ahead
+    from orchestrator.store.state import answers
 
     request = read_request(file, options)
     if request is None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from orchestrator.cli.rates import Sample
-    from orchestrator.views import DeploymentView
+    from orchestrator.views.deployment import DeploymentView
 
 HEADINGS = (
     *("NAME", "STATE", "CPU", "MEMORY", "LIMIT", "NETWORK"),

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from orchestrator.cli.syncing import Syncing
     from orchestrator.codec import DeploymentClient
     from orchestrator.topology.schema import Topology
-    from orchestrator.views import DeploymentEvent
-    from orchestrator.watching import Rule
+    from orchestrator.topology.watching import Rule
+    from orchestrator.views.deployment import DeploymentEvent
 
 DEBOUNCE_MS = 300
 """Changes that come closer together than `STEP_MS` are one, up to this time."""
@@ -89,7 +89,7 @@ def watch_beside(control: Path, topology: Topology) -> None:
 
 async def _beside(control: Path, topology: Topology) -> None:
     from orchestrator.codec import DeploymentClient
-    from orchestrator.state import answers
+    from orchestrator.store.state import answers
 
     while not await asyncio.to_thread(answers, control):  # noqa: ASYNC110  # nobody announces it
         await asyncio.sleep(WAIT_S)
@@ -125,7 +125,7 @@ async def watch(
         DeploymentLostError: the deployment has ended.
     """
     from orchestrator.cli.syncing import Syncing
-    from orchestrator.watching import rules_of
+    from orchestrator.topology.watching import rules_of
 
     paths = [
         entry.path for service in topology.services.values() for entry in service.develop.watch
@@ -155,7 +155,7 @@ def _places(rules: Sequence[Rule]) -> list[str]:
 async def _watch_files(rules: Sequence[Rule], syncing: Syncing, begun: asyncio.Event) -> None:
     from watchfiles import Change, awatch
 
-    from orchestrator.watching import react
+    from orchestrator.topology.watching import react
 
     changes = awatch(
         *_places(rules),
@@ -181,7 +181,7 @@ async def _watch_files(rules: Sequence[Rule], syncing: Syncing, begun: asyncio.E
 
 async def _watch_pods(client: DeploymentClient, syncing: Syncing) -> None:
     """Have pods that come get what they lack, until the deployment ends."""
-    from orchestrator.views import EventOrder
+    from orchestrator.views.deployment import EventOrder
     from pod_node.status import EventsLost
 
     order = EventOrder(initial_state=True, types=frozenset({"pod", "node"}))
@@ -195,8 +195,8 @@ async def _watch_pods(client: DeploymentClient, syncing: Syncing) -> None:
 
 
 async def _take(event: DeploymentEvent, syncing: Syncing) -> None:
-    from orchestrator.views import NodeGone, PodDropped, PodShown
-    from orchestrator.watching import ROOTED
+    from orchestrator.topology.watching import ROOTED
+    from orchestrator.views.deployment import NodeGone, PodDropped, PodShown
     from pod_node.status import EventsLost, Synced
 
     match event.happening:

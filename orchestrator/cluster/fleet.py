@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
     from orchestrator.cluster.member import Member
     from orchestrator.codec import NodeClient
+    from orchestrator.desired.plan import Plan
     from orchestrator.errors import OrchestratorError
     from orchestrator.placement import MeasuredTraffic, NodeOffer
-    from orchestrator.plan import Plan
     from pod_node.attaching import AttachEvent, AttachStep
     from pod_node.dialling import Connection
     from pod_node.executing import ExecEvent, ExecOrder, ExecStep

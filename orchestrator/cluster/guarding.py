@@ -16,8 +16,8 @@ from vnet.configuration import GuardedPorts, PortRange
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from orchestrator.access import ListenAddress
     from orchestrator.cluster.member import Member
+    from orchestrator.serving.access import ListenAddress
 
 REASON = "a port of what runs the deployment, which pods never reach"
 

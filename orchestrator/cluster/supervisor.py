@@ -19,7 +19,7 @@ from typing import TypeAlias
 
 from orchestrator.cluster.facts import machine_facts
 from orchestrator.cluster.values import MachineFacts, NodeEnd, NodeOrder, NodeReady
-from orchestrator.state import state_root
+from orchestrator.store.state import state_root
 from pod_node.fingerprint import fingerprint
 from pod_node.images import CacheFolder, ImageDesk, ImageParts, cache_root
 from pod_node.images.errors import CacheFolderError, PartRefusedError

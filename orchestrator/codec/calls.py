@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 import grpc
 from grpc import aio
 
-from orchestrator.access import RemoteAddress, read_pem, read_token
+from orchestrator.serving.access import RemoteAddress, read_pem, read_token
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable, Iterator

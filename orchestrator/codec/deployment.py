@@ -7,13 +7,13 @@ from orchestrator.codec.steps import (
     rollout_to_message,
 )
 from orchestrator.codec.times import US, duration_from_us, duration_to_us
-from orchestrator.phases import Phase, PodView
-from orchestrator.views import (
+from orchestrator.views.deployment import (
     DeploymentView,
     FaultView,
     LinkView,
     ServiceView,
 )
+from orchestrator.views.phases import Phase, PodView
 from pod_node.codec import (
     exit_from_message,
     exit_to_message,

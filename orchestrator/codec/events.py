@@ -19,8 +19,8 @@ from orchestrator.codec.steps import (
     step_to_message,
 )
 from orchestrator.codec.times import US
-from orchestrator.happenings import EventFacts
-from orchestrator.views import (
+from orchestrator.events.happenings import EventFacts
+from orchestrator.views.deployment import (
     DeploymentEvent,
     DeploymentHappening,
     FaultBegun,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.codec.changes import DIRECTIONS, ends_to_message
-from orchestrator.views import CaptureOrder, LinkAim, PingEnds, PodAim
+from orchestrator.views.deployment import CaptureOrder, LinkAim, PingEnds, PodAim
 from pod_node.codec import echo_from_message, echo_to_message
 from protos.orchestrator.v1 import orchestrator_pb2 as pb
 from vnet.capture import CaptureBatch
@@ -14,7 +14,7 @@ from vnet.errors import InvalidMessageError
 from vnet.ping import NumberedEcho
 
 if TYPE_CHECKING:
-    from orchestrator.views import PingStep
+    from orchestrator.views.deployment import PingStep
 
 
 def ping_step_to_message(step: PingStep) -> pb.PingResponse:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from orchestrator.access import RemoteAddress
+    from orchestrator.serving.access import RemoteAddress
 
 _STATES = {
     NodeState.READY: pb.NODE_STATE_READY,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.views import PortalOrigin, PortalView
+from orchestrator.views.deployment import PortalOrigin, PortalView
 from pod_node.codec import portal_from_message, portal_to_message
 from protos.orchestrator.v1 import orchestrator_pb2 as pb
 from vnet.errors import InvalidMessageError

@@ -11,7 +11,8 @@ from orchestrator.codec.steps import (
     step_from_message,
     step_to_message,
 )
-from orchestrator.progress import (
+from orchestrator.topology.source import TopologySource
+from orchestrator.views.progress import (
     ImageAdvanced,
     Noticed,
     PodAdvanced,
@@ -22,7 +23,6 @@ from orchestrator.progress import (
     Started,
     StepsPlanned,
 )
-from orchestrator.topology.source import TopologySource
 from pod_node.codec import (
     portal_from_message,
     portal_to_message,
@@ -35,7 +35,7 @@ from vnet.errors import InvalidMessageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from orchestrator.phases import PodView
+    from orchestrator.views.phases import PodView
     from pod_node.status import OpenPortal
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from orchestrator.desired.steps import StepAction, StepView
 from orchestrator.lifecycle.rollout import RolloutState, RolloutView
-from orchestrator.steps import StepAction, StepView
 from protos.orchestrator.v1 import orchestrator_pb2 as pb
 from vnet.codec import fields
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.codec.times import US, duration_to_us
-from orchestrator.tallies import EventKind, Tallies
-from orchestrator.views import EventOrder, LogOrder
+from orchestrator.events.tallies import EventKind, Tallies
+from orchestrator.views.deployment import EventOrder, LogOrder
 from pod_node.codec import lines_from_message, lines_to_message, usage_to_message
 from pod_node.dialling import DIAL_TIMEOUT_S
 from protos.node.v1 import node_pb2

@@ -28,9 +28,8 @@ from vnet.configuration import Denial, FaultKind
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from orchestrator.desired.plan import Plan
     from orchestrator.network.faults import FaultState
-    from orchestrator.phases import PodView
-    from orchestrator.plan import Plan
     from orchestrator.topology.links import LinkState
     from orchestrator.topology.schema import (
         EgressRule,
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
         PolicySection,
         Topology,
     )
+    from orchestrator.views.phases import PodView
 
 
 def make_diagram(

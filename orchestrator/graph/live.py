@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from ipaddress import IPv4Address
 
+    from orchestrator.desired.plan import Plan
     from orchestrator.graph.diagram import Diagram
-    from orchestrator.plan import Plan
     from orchestrator.topology.schema import Topology
-    from orchestrator.views import DeploymentView, FaultView, LinkView
+    from orchestrator.views.deployment import DeploymentView, FaultView, LinkView
 
 
 def scaled_as(topology: Topology, view: DeploymentView) -> Topology:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from orchestrator.launch.order import Order
     from orchestrator.lifecycle.restart import RestartRecord
     from orchestrator.lifecycle.rollout import RolloutView
-    from orchestrator.phases import PodView
+    from orchestrator.views.phases import PodView
     from pod_node.status import OpenPortal
     from vnet.egress import EgressHappening
 

@@ -9,16 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.codec import NodeRefusedError
-from orchestrator.steps import AttachNetwork, ClosePortal, DetachNetwork, OpenPortal
+from orchestrator.desired.steps import AttachNetwork, ClosePortal, DetachNetwork, OpenPortal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from ipaddress import IPv4Network
 
     from orchestrator.backends.nodes import Nodes
+    from orchestrator.desired.steps import Step
     from orchestrator.launch.order import Order
-    from orchestrator.progress import Screen
-    from orchestrator.steps import Step
+    from orchestrator.views.progress import Screen
     from pod_node.status import OpenPortal as OpenedPortal
 
 

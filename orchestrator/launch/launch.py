@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, assert_never
 
 from orchestrator.backends.backend import BackendError
 from orchestrator.codec import NodeLostError
+from orchestrator.desired.reconcile import Observed, reconcile
 from orchestrator.errors import OrchestratorError
 from orchestrator.launch.fixtures import Fixtures, moving_networks
 from orchestrator.launch.news import NodeNews
 from orchestrator.launch.node_loss import find_cause
 from orchestrator.launch.pod_calls import PodCalls
+from orchestrator.launch.publishing import Publishing
 from orchestrator.launch.tasks import NodeTasks
 from orchestrator.lifecycle.deployment import Deployment
 from orchestrator.lifecycle.events import (
@@ -39,8 +41,6 @@ from orchestrator.lifecycle.events import (
     TimerFired,
 )
 from orchestrator.lifecycle.restart import RestartTimer
-from orchestrator.publishing import Publishing
-from orchestrator.reconcile import Observed, reconcile
 from orchestrator.topology.values import RestartMode, RestartPolicy
 
 if TYPE_CHECKING:
@@ -48,13 +48,13 @@ if TYPE_CHECKING:
 
     from orchestrator.backends.backend import Backend
     from orchestrator.backends.nodes import Nodes
+    from orchestrator.desired.steps import Step
     from orchestrator.launch.companion import Companion
     from orchestrator.launch.order import Order
     from orchestrator.lifecycle.events import Command, Event
     from orchestrator.lifecycle.restart import RestartRecord
-    from orchestrator.phases import PodView
-    from orchestrator.progress import Screen
-    from orchestrator.steps import Step
+    from orchestrator.views.phases import PodView
+    from orchestrator.views.progress import Screen
     from pod_node.status import OpenPortal
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from orchestrator.launch.tasks import NodeTasks
     from orchestrator.lifecycle.events import Event
-    from orchestrator.progress import Screen
+    from orchestrator.views.progress import Screen
     from vnet.egress import EgressHappening
 
 LAST_LINES_S = 2.0

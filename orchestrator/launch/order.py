@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from orchestrator.declaration import PortalMemory
-    from orchestrator.reconcile import Desired
+    from orchestrator.desired.declaration import PortalMemory
+    from orchestrator.desired.reconcile import Desired
     from orchestrator.topology.values import UpdatePolicy
 
 

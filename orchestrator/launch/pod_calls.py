@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 
 from orchestrator.codec import NodeRefusedError
 from orchestrator.lifecycle.events import BootFailed, ImageFailed, ImageProgressed, ImageReady
-from orchestrator.phases import Phase
+from orchestrator.views.phases import Phase
 from pod_node.progress import Phase as ImagePhase
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from orchestrator.backends.nodes import Nodes
+    from orchestrator.launch.publishing import Publishing
     from orchestrator.lifecycle.events import Event
-    from orchestrator.progress import Screen
-    from orchestrator.publishing import Publishing
+    from orchestrator.views.progress import Screen
     from pod_node.spec import PodSpec
 
 BOOTS_AT_ONCE = 8

@@ -15,7 +15,7 @@ from orchestrator.errors import OrchestratorError
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from orchestrator.progress import Screen
+    from orchestrator.views.progress import Screen
 
 
 class NodeTasks:

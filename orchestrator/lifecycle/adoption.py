@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, assert_never
 
 from orchestrator.lifecycle.entries import HEALTH_PHASES, Entry, Fate, orphan
 from orchestrator.lifecycle.restart import RestartTimer
-from orchestrator.phases import Phase, PodView
 from orchestrator.topology.values import RestartPolicy
+from orchestrator.views.phases import Phase, PodView
 from pod_node.health import Health
 from pod_node.status import PodExited, PodState, exit_reason
 

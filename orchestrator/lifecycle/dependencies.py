@@ -11,15 +11,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
-from orchestrator.phases import Phase
-from orchestrator.plan import Condition
+from orchestrator.desired.plan import Condition
+from orchestrator.views.phases import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from orchestrator.desired.plan import Dependency
     from orchestrator.lifecycle.entries import Entry
-    from orchestrator.phases import PodView
-    from orchestrator.plan import Dependency
+    from orchestrator.views.phases import PodView
 
 Verdict: TypeAlias = "bool | str"
 """Whether a condition holds, or, while it cannot, why."""

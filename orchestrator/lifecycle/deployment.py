@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
+from orchestrator.desired.steps import Boot, PrepareImage, Remove, Replace, Restart, Stop
 from orchestrator.lifecycle.adoption import Adoption
 from orchestrator.lifecycle.entries import Fate, observed_pod
 from orchestrator.lifecycle.events import (
@@ -27,8 +28,7 @@ from orchestrator.lifecycle.images import Images
 from orchestrator.lifecycle.lives import Lives
 from orchestrator.lifecycle.pods import Pods
 from orchestrator.lifecycle.rollouts import Rollouts
-from orchestrator.phases import Phase
-from orchestrator.steps import Boot, PrepareImage, Remove, Replace, Restart, Stop
+from orchestrator.views.phases import Phase
 from pod_node.status import (
     PodDiskFull,
     PodExisting,
@@ -41,13 +41,13 @@ from pod_node.status import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from orchestrator.desired.reconcile import ObservedPod
+    from orchestrator.desired.steps import Step
     from orchestrator.lifecycle.entries import Entry
     from orchestrator.lifecycle.events import Command, Event
     from orchestrator.lifecycle.restart import RestartRecord
     from orchestrator.lifecycle.rollout import RolloutView
-    from orchestrator.phases import PodView
-    from orchestrator.reconcile import ObservedPod
-    from orchestrator.steps import Step
+    from orchestrator.views.phases import PodView
 
 
 class Deployment:

@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from orchestrator.phases import Phase, full_text
-from orchestrator.plan import PlannedPod
-from orchestrator.reconcile import ObservedPod
+from orchestrator.desired.plan import PlannedPod
+from orchestrator.desired.reconcile import ObservedPod
 from orchestrator.topology.values import RestartPolicy
+from orchestrator.views.phases import Phase, full_text
 from pod_node.health import Health
 
 if TYPE_CHECKING:
     from orchestrator.lifecycle.restart import RestartTimer
-    from orchestrator.phases import PodView
+    from orchestrator.views.phases import PodView
     from pod_node.spec import PodSpec
     from pod_node.status import PodStatus
 

@@ -17,12 +17,12 @@ from pod_node.status import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from orchestrator.desired.reconcile import Desired
+    from orchestrator.desired.steps import Step
     from orchestrator.lifecycle.restart import RestartRecord
     from orchestrator.lifecycle.rollout import RolloutView
-    from orchestrator.phases import Phase, PodView
-    from orchestrator.reconcile import Desired
-    from orchestrator.steps import Step
     from orchestrator.topology.values import UpdatePolicy
+    from orchestrator.views.phases import Phase, PodView
     from pod_node.spec import PodSpec
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, assert_never
 from orchestrator.lifecycle.entries import Fate
 from orchestrator.lifecycle.events import BootPod, StopPod
 from orchestrator.lifecycle.restart import RestartTimer
-from orchestrator.phases import Phase, PodView
+from orchestrator.views.phases import Phase, PodView
 from pod_node.health import Health
 from pod_node.status import (
     PodDiskFull,

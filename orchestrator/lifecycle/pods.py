@@ -14,15 +14,15 @@ from orchestrator.lifecycle.dependencies import Dependencies
 from orchestrator.lifecycle.entries import Entry, Fate, Tally, is_outdated
 from orchestrator.lifecycle.events import DropPod, KeepRestarts, RemovePod, ShowPod
 from orchestrator.lifecycle.restart import RestartTimer
-from orchestrator.phases import Phase, PodView
+from orchestrator.views.phases import Phase, PodView
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from orchestrator.desired.plan import Dependency
+    from orchestrator.desired.reconcile import Desired
     from orchestrator.lifecycle.events import Command
     from orchestrator.lifecycle.restart import RestartRecord
-    from orchestrator.plan import Dependency
-    from orchestrator.reconcile import Desired
 
 
 class Pods:

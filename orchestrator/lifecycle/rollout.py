@@ -17,14 +17,14 @@ from enum import Enum
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from orchestrator.phases import Phase
 from orchestrator.topology.values import FailureAction
+from orchestrator.views.phases import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from orchestrator.phases import PodView
     from orchestrator.topology.values import UpdatePolicy
+    from orchestrator.views.phases import PodView
 
 _FAILED = frozenset(
     {Phase.UNHEALTHY, Phase.RESTARTING, Phase.CRASH_LOOP, Phase.FAILED, Phase.BLOCKED}

@@ -15,13 +15,13 @@ from orchestrator.lifecycle.rollout import Rollout, RolloutState
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from orchestrator.desired.steps import Replace
     from orchestrator.lifecycle.entries import Entry
     from orchestrator.lifecycle.events import Planned
     from orchestrator.lifecycle.images import Images
     from orchestrator.lifecycle.lives import Lives
     from orchestrator.lifecycle.pods import Pods
     from orchestrator.lifecycle.rollout import RolloutView
-    from orchestrator.steps import Replace
 
 _OVER = (RolloutState.COMPLETED, RolloutState.ROLLED_BACK)
 

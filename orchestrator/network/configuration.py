@@ -19,8 +19,8 @@ from vnet.configuration import FAULTS_MOST, Link, NetworkConfiguration
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
+    from orchestrator.desired.plan import Plan
     from orchestrator.network.faults import FaultState
-    from orchestrator.plan import Plan
     from orchestrator.topology.links import LinkState
     from orchestrator.topology.schema import Topology
     from vnet.configuration import PolicyRule

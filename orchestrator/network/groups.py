@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from ipaddress import IPv4Address
 
-    from orchestrator.plan import Plan
+    from orchestrator.desired.plan import Plan
     from orchestrator.topology.links import LinkState
     from orchestrator.topology.schema import Topology
 

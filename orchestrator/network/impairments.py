@@ -26,7 +26,7 @@ from vnet.configuration import FAULTS_MOST, FaultKind
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from orchestrator.plan import Plan
+    from orchestrator.desired.plan import Plan
     from orchestrator.topology.links import LinkState
     from orchestrator.topology.members import Member
     from orchestrator.topology.schema import Topology

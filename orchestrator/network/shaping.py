@@ -11,13 +11,20 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from orchestrator.errors import OrchestratorError
+from orchestrator.events.wording import ended_text, fault_text, link_text
 from orchestrator.network.changes import Part
 from orchestrator.network.configuration import fitting, remaining
 from orchestrator.network.impairments import ImpairmentError, Impairments
 from orchestrator.topology.links import turned
 from orchestrator.topology.values import LinkDirection
-from orchestrator.views import FaultBegun, FaultEnded, FaultView, LinkShown, LinkView, Remarked
-from orchestrator.wording import ended_text, fault_text, link_text
+from orchestrator.views.deployment import (
+    FaultBegun,
+    FaultEnded,
+    FaultView,
+    LinkShown,
+    LinkView,
+    Remarked,
+)
 from vnet.capture import LinkPlace
 from vnet.configuration import FAULTS_MOST, NetworkConfiguration
 
@@ -25,13 +32,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
     from orchestrator.backends.nodes import Nodes
-    from orchestrator.events import EventLog
+    from orchestrator.desired.plan import Plan
+    from orchestrator.events.log import EventLog
     from orchestrator.network.changes import Impairment
     from orchestrator.network.faults import FaultState
-    from orchestrator.plan import Plan
     from orchestrator.topology.links import LinkState
     from orchestrator.topology.schema import Topology
-    from orchestrator.views import LinkAim
+    from orchestrator.views.deployment import LinkAim
     from vnet.configuration import GuardedPorts
 
 _Worked: TypeAlias = tuple[NetworkConfiguration, tuple[str, ...]]

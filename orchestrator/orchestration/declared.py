@@ -13,31 +13,31 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.cluster.guarding import guarded_address
-from orchestrator.control import Control
-from orchestrator.declaration import Wanted
+from orchestrator.desired.declaration import Wanted
+from orchestrator.desired.planning import NO_WISHES, Wishes, has_same_life, prepare
+from orchestrator.desired.settings import changed_settings
+from orchestrator.desired.steps import step_view
 from orchestrator.errors import OrchestratorError
 from orchestrator.launch.order import Order
+from orchestrator.orchestration.control import Control
 from orchestrator.orchestration.errors import NothingDeclaredError, TopologyRefusedError
-from orchestrator.planning import NO_WISHES, Wishes, has_same_life, prepare
-from orchestrator.settings import changed_settings
-from orchestrator.steps import step_view
 from orchestrator.topology.loader import read_source
 from orchestrator.topology.members import Roster
 from orchestrator.topology.render import render_problems
-from orchestrator.views import PlanTaken
+from orchestrator.views.deployment import PlanTaken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from orchestrator.cluster.views import NodeState
-    from orchestrator.declaration import Declaration, NetworkMemory
-    from orchestrator.events import EventLog
+    from orchestrator.desired.declaration import Declaration, NetworkMemory
+    from orchestrator.desired.planning import Prepared
+    from orchestrator.desired.steps import Step
+    from orchestrator.events.log import EventLog
     from orchestrator.launch.launch import Launch
     from orchestrator.orchestration.milestones import Milestones
-    from orchestrator.planning import Prepared
-    from orchestrator.state import DeploymentFolder
-    from orchestrator.steps import Step
-    from orchestrator.store import Store
+    from orchestrator.store.state import DeploymentFolder
+    from orchestrator.store.store import Store
     from orchestrator.topology.resolution import FindImage
     from orchestrator.topology.schema import Topology
     from orchestrator.topology.source import TopologySource

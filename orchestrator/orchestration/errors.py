@@ -9,7 +9,7 @@ from orchestrator.errors import OrchestratorError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from orchestrator.phases import PodView
+    from orchestrator.views.phases import PodView
 
 
 class DeploymentFailedError(OrchestratorError):

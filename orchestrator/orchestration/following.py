@@ -11,13 +11,14 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from orchestrator.declaration import PortalMemory, Wanted, with_topology
+from orchestrator.desired.declaration import PortalMemory, Wanted, with_topology
+from orchestrator.desired.planning import Wishes
 from orchestrator.errors import OrchestratorError
 from orchestrator.lifecycle.rollout import RolloutState
 from orchestrator.orchestration.errors import could_not_start
 from orchestrator.orchestration.milestones import Milestone
-from orchestrator.planning import Wishes
-from orchestrator.progress import (
+from orchestrator.views.deployment import NodeGone, Remarked, RolloutShown
+from orchestrator.views.progress import (
     ImageAdvanced,
     Noticed,
     PodAdvanced,
@@ -26,15 +27,14 @@ from orchestrator.progress import (
     Settled,
     Started,
 )
-from orchestrator.views import NodeGone, Remarked, RolloutShown
 from vnet.errors import VnetError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Sequence
 
     from orchestrator.backends.nodes import Nodes
-    from orchestrator.declaration import Declaration
-    from orchestrator.events import EventLog
+    from orchestrator.desired.declaration import Declaration
+    from orchestrator.events.log import EventLog
     from orchestrator.launch.launch import Launch
     from orchestrator.launch.order import Order
     from orchestrator.lifecycle.restart import RestartRecord
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from orchestrator.orchestration.declared import Declared
     from orchestrator.orchestration.milestones import Milestones
     from orchestrator.orchestration.restart_memory import RestartMemory
-    from orchestrator.phases import PodView
-    from orchestrator.progress import Progress, Screen
+    from orchestrator.views.phases import PodView
+    from orchestrator.views.progress import Progress, Screen
     from pod_node.fanout import Fanout
     from pod_node.progress import Progress as ImageProgress
     from pod_node.records import LogLines

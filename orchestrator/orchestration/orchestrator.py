@@ -12,34 +12,34 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.cluster.views import NodeState
-from orchestrator.declaration import Wanted, at_end
+from orchestrator.desired.declaration import Wanted, at_end
 from orchestrator.errors import OrchestratorError
-from orchestrator.events import EventLog
+from orchestrator.events.log import EventLog
 from orchestrator.launch.launch import Launch
 from orchestrator.orchestration.declared import Declared, order_of
 from orchestrator.orchestration.following import Follower
 from orchestrator.orchestration.milestones import Milestones
 from orchestrator.orchestration.requests import Requests
 from orchestrator.orchestration.restart_memory import RestartMemory
-from orchestrator.store import StoreError
-from orchestrator.views import PortalOrigin, PortalView, Remarked
+from orchestrator.store.store import StoreError
+from orchestrator.views.deployment import PortalOrigin, PortalView, Remarked
 from pod_node.fanout import Fanout
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
-    from orchestrator.access import ListenAddress
     from orchestrator.backends.backend import Backend
     from orchestrator.cluster.views import NodeView
-    from orchestrator.control import Control
-    from orchestrator.declaration import Declaration
-    from orchestrator.phases import PodView
-    from orchestrator.planning import Prepared
-    from orchestrator.progress import Progress, Screen
-    from orchestrator.state import DeploymentFolder
-    from orchestrator.store import Store
+    from orchestrator.desired.declaration import Declaration
+    from orchestrator.desired.planning import Prepared
+    from orchestrator.orchestration.control import Control
+    from orchestrator.serving.access import ListenAddress
+    from orchestrator.store.state import DeploymentFolder
+    from orchestrator.store.store import Store
     from orchestrator.topology.resolution import FindImage
-    from orchestrator.views import DeploymentView
+    from orchestrator.views.deployment import DeploymentView
+    from orchestrator.views.phases import PodView
+    from orchestrator.views.progress import Progress, Screen
     from pod_node.errors import PodNodeError
     from vnet.errors import VnetError
 

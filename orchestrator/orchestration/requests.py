@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from orchestrator.declaration import (
+from orchestrator.desired.declaration import (
     with_portal,
     with_scale,
     with_started,
@@ -17,23 +17,23 @@ from orchestrator.declaration import (
     with_topology,
     without_portals,
 )
+from orchestrator.desired.planning import NO_WISHES, Wishes, newly_started, recreated_pods
+from orchestrator.desired.steps import step_view
 from orchestrator.orchestration.errors import NoPortalError
-from orchestrator.planning import NO_WISHES, Wishes, newly_started, recreated_pods
-from orchestrator.progress import Progress, Settled, StepsPlanned
-from orchestrator.steps import step_view
 from orchestrator.topology.members import Roster
-from orchestrator.views import AS_IT_IS
+from orchestrator.views.deployment import AS_IT_IS
+from orchestrator.views.progress import Progress, Settled, StepsPlanned
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
-    from orchestrator.declaration import Declaration
+    from orchestrator.desired.declaration import Declaration
+    from orchestrator.desired.steps import Step
     from orchestrator.launch.launch import Launch
     from orchestrator.orchestration.declared import Declared
-    from orchestrator.steps import Step
     from orchestrator.topology.schema import Topology
     from orchestrator.topology.source import TopologySource
-    from orchestrator.views import ApplyOrder
+    from orchestrator.views.deployment import ApplyOrder
     from pod_node.fanout import Fanout
     from pod_node.status import OpenPortal
 

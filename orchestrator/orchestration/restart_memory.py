@@ -10,13 +10,13 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from orchestrator.store import StoreError
+from orchestrator.store.store import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from orchestrator.lifecycle.restart import RestartRecord
-    from orchestrator.store import Store
+    from orchestrator.store.store import Store
 
 
 class RestartMemory:

@@ -275,7 +275,7 @@ async def test_a_pod_that_ends_at_once_is_no_hot_loop_for_the_next_orchestrator_
 
 async def test_the_end_of_standard_input_takes_everything_down(state: Path, tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "orchestrator.background", "lives", "--until-eof"),
+        *(sys.executable, "-m", "orchestrator.process.background", "lives", "--until-eof"),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         env=os.environ | {"PODNET_STATE": str(state)},

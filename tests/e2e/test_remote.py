@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 import podnet as sdk
-from orchestrator.access import RemoteAddress
 from orchestrator.backends.processes import lock_holder
 from orchestrator.codec import DeploymentClient, DeploymentLostError
-from orchestrator.state import DeploymentFolder
-from orchestrator.store import Store
+from orchestrator.serving.access import RemoteAddress
+from orchestrator.store.state import DeploymentFolder
+from orchestrator.store.store import Store
 from tests.support.serving import short_folder
 from tests.support.up import Outcome, podnet, wait_gone
 

@@ -12,8 +12,8 @@ import pytest
 from orchestrator.backends.processes import lock_holder
 from orchestrator.codec import DeploymentClient, NodeClient
 from orchestrator.errors import OrchestratorError
-from orchestrator.state import DeploymentFolder
-from orchestrator.views import PortalOrigin
+from orchestrator.store.state import DeploymentFolder
+from orchestrator.views.deployment import PortalOrigin
 from pod_node.status import PodState
 from tests.support.lives import (
     boots,

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from orchestrator.codec import DeploymentClient
 from orchestrator.orchestration.orchestrator import Orchestrator
-from orchestrator.service import serve_control
-from orchestrator.state import DeploymentFolder
-from orchestrator.store import Store
+from orchestrator.serving.service import serve_control
+from orchestrator.store.state import DeploymentFolder
+from orchestrator.store.store import Store
 from orchestrator.topology.loader import read_topology_bytes
 from tests.support.pods import FakeRuntime
 from tests.support.serving import ServedBackend, ServedNode
@@ -22,9 +22,9 @@ from tests.support.serving import ServedBackend, ServedNode
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
-    from orchestrator.control import Control
-    from orchestrator.phases import PodView
+    from orchestrator.orchestration.control import Control
     from orchestrator.topology.source import TopologySource
+    from orchestrator.views.phases import PodView
     from pod_node.progress import Progress
     from pod_node.records import LogLines
     from pod_node.status import OpenPortal

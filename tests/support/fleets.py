@@ -21,8 +21,8 @@ from orchestrator.cluster.supervisor import Supervisor
 from orchestrator.cluster.values import NodeEnd, NodeOrder, NodeReady
 from orchestrator.codec import NodeClient
 from orchestrator.codec.securing import NodeAddress
+from orchestrator.desired.plan import Plan, PlannedNetwork, PlannedPod
 from orchestrator.placement import Demand, NodeOffer, Placing, ServiceRules
-from orchestrator.plan import Plan, PlannedNetwork, PlannedPod
 from orchestrator.topology.values import RestartPolicy
 from pod_node.images import ImageDesk, Offer, Part, Stock
 from pod_node.spec import Interface, PodSpec

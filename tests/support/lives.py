@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.backends.processes import lock_holder
 from orchestrator.codec import NodeClient, NodeLostError
-from orchestrator.state import DeploymentFolder
+from orchestrator.store.state import DeploymentFolder
 from pod_node.status import PodState
 from tests.support.up import podnet, wait_gone
 

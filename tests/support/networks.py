@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.plan import make_plan
+from orchestrator.desired.plan import make_plan
 from orchestrator.topology.schema import Topology
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from ipaddress import IPv4Address
 
-    from orchestrator.plan import Plan
+    from orchestrator.desired.plan import Plan
     from vnet.configuration import NetworkConfiguration, Route
 
 STATE = Path("/state")

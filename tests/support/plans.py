@@ -5,9 +5,8 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
-from orchestrator.declaration import PortalMemory
-from orchestrator.launch.order import Order
-from orchestrator.plan import (
+from orchestrator.desired.declaration import PortalMemory
+from orchestrator.desired.plan import (
     Condition,
     Dependency,
     Plan,
@@ -16,7 +15,8 @@ from orchestrator.plan import (
     PlannedPortal,
     PublishedName,
 )
-from orchestrator.reconcile import Desired
+from orchestrator.desired.reconcile import Desired
+from orchestrator.launch.order import Order
 from orchestrator.topology.values import RestartPolicy, UpdatePolicy
 from tests.support.pods import FRONT, LOOPBACK, make_spec
 

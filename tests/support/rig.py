@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from orchestrator.desired.reconcile import Desired, Observed, reconcile
+from orchestrator.desired.steps import step_view
 from orchestrator.lifecycle.deployment import Deployment
 from orchestrator.lifecycle.events import (
     BootPod,
@@ -20,14 +22,12 @@ from orchestrator.lifecycle.events import (
     TimerFired,
 )
 from orchestrator.lifecycle.restart import RestartRecord
-from orchestrator.phases import Phase
-from orchestrator.reconcile import Desired, Observed, reconcile
-from orchestrator.steps import step_view
 from orchestrator.topology.values import (
     RestartMode,
     RestartPolicy,
     UpdatePolicy,
 )
+from orchestrator.views.phases import Phase
 from pod_node.health import Health
 from pod_node.spec import ExitKind, PodExit
 from pod_node.status import (
@@ -43,9 +43,9 @@ from tests.support.pods import FRONT, exited, tcp_check
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from orchestrator.desired.plan import PlannedPod
     from orchestrator.lifecycle.events import Event
-    from orchestrator.phases import PodView
-    from orchestrator.plan import PlannedPod
+    from orchestrator.views.phases import PodView
 
 CHECK = tcp_check(80)
 ALWAYS = RestartPolicy(RestartMode.ALWAYS)

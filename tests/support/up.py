@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator import ending
-from orchestrator.ending import is_running
-from orchestrator.state import DeploymentFolder, known_deployments
+from orchestrator.process import ending
+from orchestrator.process.ending import is_running
+from orchestrator.store.state import DeploymentFolder, known_deployments
 from tests.support.serving import short_folder
 
 if TYPE_CHECKING:

@@ -34,15 +34,15 @@ from orchestrator.cluster.certificates import open_credentials, open_token
 from orchestrator.cluster.fleet import Fleet
 from orchestrator.cluster.traffic_record import keep_traffic, read_traffic
 from orchestrator.codec import NodeLostError, NodeRefusedError
-from orchestrator.state import StateFolderError
+from orchestrator.store.state import StateFolderError
 from vnet.tasks import TaskOwner
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
 
     from orchestrator.cluster.views import NodeState, NodeView
-    from orchestrator.plan import Plan
-    from orchestrator.state import DeploymentFolder
+    from orchestrator.desired.plan import Plan
+    from orchestrator.store.state import DeploymentFolder
     from vnet.configuration import GuardedPorts
 
 PATIENCE_S = 10.0

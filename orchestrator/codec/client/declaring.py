@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from orchestrator.codec.calls import cancelled
 from orchestrator.codec.progress import read_progress, source_to_message
 from orchestrator.codec.times import US
-from orchestrator.views import AS_IT_IS
+from orchestrator.views.deployment import AS_IT_IS
 from protos.orchestrator.v1 import orchestrator_pb2 as pb
 
 if TYPE_CHECKING:
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
         Sequence,
     )
 
-    from orchestrator.progress import Progress
     from orchestrator.topology.source import TopologySource
-    from orchestrator.views import ApplyOrder
+    from orchestrator.views.deployment import ApplyOrder
+    from orchestrator.views.progress import Progress
 from orchestrator.codec.client.describing import DescribingClient, errors
 
 

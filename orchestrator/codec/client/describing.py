@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from orchestrator.access import RemoteAddress
-    from orchestrator.views import DeploymentView
+    from orchestrator.serving.access import RemoteAddress
+    from orchestrator.views.deployment import DeploymentView
 
 
 class DescribingClient:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     )
 
     from orchestrator.network.changes import Mend, Part, ResetLink, ResetLinks, SetLink
-    from orchestrator.views import (
+    from orchestrator.views.deployment import (
         CaptureOrder,
         FaultView,
         LinkView,

@@ -12,7 +12,7 @@ from orchestrator.codec.watching import (
     log_chunk_from_message,
     log_order_to_message,
 )
-from orchestrator.views import EventOrder
+from orchestrator.views.deployment import EventOrder
 from pod_node.codec import (
     portal_from_message,
 )
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         AsyncGenerator,
     )
 
-    from orchestrator.views import (
+    from orchestrator.views.deployment import (
         DeploymentEvent,
         LogOrder,
         PortalView,

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         Sequence,
     )
 
-    from orchestrator.tallies import Tallies
+    from orchestrator.events.tallies import Tallies
     from pod_node.attaching import AttachEvent, AttachStep
     from pod_node.dialling import Connection
     from pod_node.executing import ExecEvent, ExecOrder, ExecStep

@@ -9,10 +9,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.access import Certificate, RemoteAddress, split_host
 from orchestrator.codec import DeploymentClient, DeploymentLostError
 from orchestrator.errors import OrchestratorError
-from orchestrator.state import DeploymentFolder, answers, known_deployments, state_root
+from orchestrator.serving.access import Certificate, RemoteAddress, split_host
+from orchestrator.store.state import DeploymentFolder, answers, known_deployments, state_root
 from podnet.deployment import Deployment
 from podnet.errors import (
     DeploymentEndedError,

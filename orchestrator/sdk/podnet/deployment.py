@@ -10,7 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from orchestrator.network.changes import Mend, PodVerb, ResetLinks
-from orchestrator.targets import ALIVE
+from orchestrator.orchestration.targets import ALIVE
 from podnet.errors import translated
 from podnet.members import Pod, Service
 from podnet.records import seconds_or_none

@@ -9,7 +9,7 @@ import asyncio
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Self
 
-from orchestrator.views import (
+from orchestrator.views.deployment import (
     EventOrder,
     PodDropped,
     PodShown,
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     import httpx
 
     from orchestrator.codec import DeploymentClient
-    from orchestrator.phases import PodView
-    from orchestrator.progress import Progress
-    from orchestrator.views import DeploymentView
+    from orchestrator.views.deployment import DeploymentView
+    from orchestrator.views.phases import PodView
+    from orchestrator.views.progress import Progress
     from podnet.records import Duration
 
 

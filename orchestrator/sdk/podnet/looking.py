@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from orchestrator.views import (
+from orchestrator.views.deployment import (
     CaptureOrder,
     EventOrder,
     LinkAim,

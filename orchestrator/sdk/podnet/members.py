@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.reachable import ready_pods
+from orchestrator.launch.reachable import ready_pods
 from podnet.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from orchestrator.phases import PodView
+    from orchestrator.views.phases import PodView
     from podnet.deployment import Deployment
     from podnet.records import Duration, LogLine, Moment
     from podnet.running import CompletedExec

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeAlias
 
-from orchestrator.moments import parse_moment
 from orchestrator.topology.units import parse_duration
+from orchestrator.views.moments import parse_moment
 from podnet.errors import RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.views import DeploymentEvent
+    from orchestrator.views.deployment import DeploymentEvent
     from pod_node.records import LogLines
 
 Duration: TypeAlias = "float | str | timedelta"

@@ -7,7 +7,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestrator.feeding import Feed
+from orchestrator.codec.feeding import Feed
 from pod_node.executing import Ended, ExecOrder, InputEnd, InputTaken, Output
 from podnet.errors import ExecError, translated
 from podnet.records import seconds_or_none

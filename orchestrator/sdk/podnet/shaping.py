@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from orchestrator.codec import DeploymentClient
-    from orchestrator.views import FaultView, LinkView
+    from orchestrator.views.deployment import FaultView, LinkView
     from podnet.records import Duration
 
 

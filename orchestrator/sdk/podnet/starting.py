@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from orchestrator.codec import DeploymentClient, DeploymentLostError
 from orchestrator.errors import OrchestratorError
-from orchestrator.progress import Started
-from orchestrator.spawning import last_lines, start_background, wait_for_control
-from orchestrator.state import DeploymentFolder, answers
+from orchestrator.process.spawning import last_lines, start_background, wait_for_control
+from orchestrator.store.state import DeploymentFolder, answers
+from orchestrator.views.progress import Started
 from podnet.errors import StartError
 
 if TYPE_CHECKING:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.phases import Phase
-from orchestrator.reachable import ready_pods
+from orchestrator.launch.reachable import ready_pods
+from orchestrator.views.phases import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from orchestrator.phases import PodView
+    from orchestrator.views.phases import PodView
 
 _HOPELESS = (Phase.EXITED, Phase.FAILED, Phase.BLOCKED, Phase.CRASH_LOOP)
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from orchestrator.phases import Phase
-from orchestrator.plan import make_plan
-from orchestrator.reconcile import Desired, Observed, ObservedPod, reconcile
+from orchestrator.desired.plan import make_plan
+from orchestrator.desired.reconcile import Desired, Observed, ObservedPod, reconcile
 from orchestrator.topology.loader import read_topology_bytes
+from orchestrator.views.phases import Phase
 from tests.bench.commands import PODNET, installed, time_s
 from tests.bench.rows import Bound, Row
 from tests.bench.sampling import span

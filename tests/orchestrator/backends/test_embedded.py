@@ -21,7 +21,7 @@ from orchestrator.backends.ray.record import ClusterRecord, keep_record
 from orchestrator.backends.starting import node_ahead
 from orchestrator.backends.wish import RayWish
 from orchestrator.codec import NodeLostError
-from orchestrator.state import DeploymentFolder
+from orchestrator.store.state import DeploymentFolder
 from tests.support.serving import short_folder
 from tests.support.up import descendants, runs
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.cli.figures import milliseconds, rate_text, size_text
-from orchestrator.wording import rounded_duration
+from orchestrator.events.wording import rounded_duration
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.cli.main import VERBS, main
-from orchestrator.state import DeploymentFolder
-from orchestrator.store import Store
+from orchestrator.store.state import DeploymentFolder
+from orchestrator.store.store import Store
 from tests.support.deployments import deployment_in_background
 from tests.support.serving import short_folder
 from vnet.capture import CaptureBatch, CapturedPacket, InterfacePlace

@@ -15,7 +15,7 @@ from orchestrator.cli.pictures import (
     seconds,
     table,
 )
-from orchestrator.phases import Phase, PodView
+from orchestrator.views.phases import Phase, PodView
 from tests.support.pods import exited, make_spec
 
 SGR = re.compile(r"\x1b\[[0-9;]*m")

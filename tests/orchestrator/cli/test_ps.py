@@ -21,7 +21,7 @@ from orchestrator.cli.listing import (
 )
 from orchestrator.cli.main import main
 from orchestrator.lifecycle.rollout import RolloutState, RolloutView
-from orchestrator.phases import Phase, PodView
+from orchestrator.views.phases import Phase, PodView
 from tests.support.deployments import RunningDeployment, deployment_in_background
 from tests.support.pods import make_spec
 from tests.support.serving import short_folder

@@ -7,7 +7,7 @@ import pytest
 
 from orchestrator.cli.printer import Printer
 from orchestrator.cli.screen import LineSteps, UpScreen
-from orchestrator.phases import Phase, PodView
+from orchestrator.views.phases import Phase, PodView
 from pod_node.progress import Phase as ImagePhase
 from pod_node.progress import Progress
 from pod_node.records import LogLines

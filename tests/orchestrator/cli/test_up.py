@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.cli.main import main
-from orchestrator.state import DeploymentFolder
+from orchestrator.store.state import DeploymentFolder
 from tests.support.pods import FakePod, FakeRuntime
 from tests.support.serving import ServedBackend, short_folder
 

@@ -35,7 +35,7 @@ from vnet.configuration import LinkParameters
 from vnet.ping import EchoOutcome, PingPlan
 
 if TYPE_CHECKING:
-    from orchestrator.plan import Plan
+    from orchestrator.desired.plan import Plan
 
 QUIET_S = 4.0
 """Longer than gRPC's own patience with whoever asks so often."""

@@ -6,11 +6,11 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from orchestrator.access import ListenAddress
 from orchestrator.cluster.guarding import guarded_address, guarded_by
 from orchestrator.cluster.listening import machine_addresses
 from orchestrator.cluster.member import Member, MemberSettings
 from orchestrator.placement import NodeOffer
+from orchestrator.serving.access import ListenAddress
 from vnet.configuration import GuardedPorts, PortRange
 from vnet.trunk import TrunkSettings
 

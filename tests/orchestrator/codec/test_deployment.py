@@ -12,9 +12,8 @@ from orchestrator.codec.deployment import (
     deployment_to_message,
 )
 from orchestrator.codec.events import event_from_message, event_to_message
-from orchestrator.happenings import EventFacts
-from orchestrator.phases import Phase, PodView
-from orchestrator.views import (
+from orchestrator.events.happenings import EventFacts
+from orchestrator.views.deployment import (
     DeploymentEvent,
     DeploymentView,
     FaultBegun,
@@ -26,6 +25,7 @@ from orchestrator.views import (
     Refused,
     Remarked,
 )
+from orchestrator.views.phases import Phase, PodView
 from pod_node.spec import ExitKind, PodExit
 from pod_node.status import EventsLost, OpenPortal, Synced
 from protos.orchestrator.v1 import orchestrator_pb2 as pb

@@ -11,7 +11,7 @@ from orchestrator.codec.looking import (
     ping_step_to_message,
 )
 from orchestrator.topology.values import LinkDirection
-from orchestrator.views import CaptureOrder, LinkAim, PingEnds, PingStep, PodAim
+from orchestrator.views.deployment import CaptureOrder, LinkAim, PingEnds, PingStep, PodAim
 from protos.orchestrator.v1 import orchestrator_pb2 as pb
 from tests.support.network_values import addresses, counts, filled, small, text
 from vnet.errors import InvalidMessageError

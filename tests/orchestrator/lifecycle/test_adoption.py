@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from orchestrator.desired.plan import Condition
 from orchestrator.lifecycle.events import (
     NodeLost,
 )
 from orchestrator.lifecycle.restart import RestartRecord
-from orchestrator.phases import Phase
-from orchestrator.plan import Condition
+from orchestrator.views.phases import Phase
 from pod_node.health import Health
 from pod_node.status import (
     PodExisting,
@@ -25,7 +25,7 @@ from tests.support.pods import exited
 from tests.support.rig import ALWAYS, CHECK, Rig, three, version
 
 if TYPE_CHECKING:
-    from orchestrator.plan import PlannedPod
+    from orchestrator.desired.plan import PlannedPod
 
 
 def test_pods_of_a_lost_node_start_again_in_order_and_say_why() -> None:

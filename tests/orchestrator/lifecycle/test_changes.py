@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from orchestrator.desired.plan import Condition
 from orchestrator.lifecycle.events import (
     BootFailed,
 )
-from orchestrator.phases import Phase
-from orchestrator.plan import Condition
+from orchestrator.views.phases import Phase
 from pod_node.health import Health
 from tests.support.plans import planned_pod
 from tests.support.rig import ALWAYS, CHECK, Rig, running_three, three, version

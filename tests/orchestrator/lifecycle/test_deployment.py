@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.desired.plan import Condition
 from orchestrator.lifecycle.events import (
     BootFailed,
     ImageFailed,
@@ -13,11 +14,10 @@ from orchestrator.lifecycle.events import (
     ImageReady,
     ShowPod,
 )
-from orchestrator.phases import Phase
-from orchestrator.plan import Condition
 from orchestrator.topology.values import (
     RestartPolicy,
 )
+from orchestrator.views.phases import Phase
 from pod_node.health import Health
 from pod_node.spec import ExitKind, PodExit
 from pod_node.status import PodDiskFull, PodExisting, PodState, PodStatus

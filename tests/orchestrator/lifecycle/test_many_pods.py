@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.desired.plan import Condition
+from orchestrator.desired.reconcile import Desired, Observed, reconcile
 from orchestrator.lifecycle.deployment import Deployment
 from orchestrator.lifecycle.events import BootPod, ImageReady, Planned, RemovePod, StopPod
-from orchestrator.phases import Phase
-from orchestrator.plan import Condition
-from orchestrator.reconcile import Desired, Observed, reconcile
 from orchestrator.topology.values import UpdatePolicy
+from orchestrator.views.phases import Phase
 from pod_node.health import Health
 from pod_node.status import PodExited, PodHealthChanged, PodState, PodStateChanged
 from tests.support.plans import make_plan, planned_pod
@@ -23,8 +23,8 @@ from tests.support.pods import exited, tcp_check
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from orchestrator.desired.plan import Plan
     from orchestrator.lifecycle.events import Command, Event
-    from orchestrator.plan import Plan
 
 FEW, MANY = 100, 400
 SLACK = 1.1

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
+from orchestrator.launch.reachable import reachable_names
 from orchestrator.network.adjacency import NetworkMap, unreachable_services
-from orchestrator.reachable import reachable_names
 from orchestrator.topology.problems import Severity
 from tests.support.networks import addresses, plan_of, topology
 

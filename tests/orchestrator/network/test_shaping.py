@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from orchestrator.errors import OrchestratorError
-from orchestrator.events import EventLog
+from orchestrator.events.log import EventLog
 from orchestrator.network.changes import Mend, Part
 from orchestrator.network.configuration import fitting
 from orchestrator.network.impairments import Impairments
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from orchestrator.backends.nodes import Nodes
-    from orchestrator.plan import Plan
+    from orchestrator.desired.plan import Plan
     from vnet.configuration import NetworkConfiguration
 
 CUT = Part(kind=FaultKind.CUT, groups=(("web",), ("gw",)))

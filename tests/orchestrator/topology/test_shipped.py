@@ -7,7 +7,7 @@ import jsonschema
 import pytest
 import yaml
 
-from orchestrator.plan import make_plan
+from orchestrator.desired.plan import make_plan
 from orchestrator.topology.loader import load_topology
 from orchestrator.topology.schema_json import topology_schema, topology_schema_text
 

@@ -27,7 +27,7 @@ from orchestrator.backends.ray.record import (
 )
 from orchestrator.backends.wish import RayWish
 from orchestrator.errors import OrchestratorError
-from orchestrator.state import DeploymentFolder
+from orchestrator.store.state import DeploymentFolder
 
 IMPORTS = """
 import sys
