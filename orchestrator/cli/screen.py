@@ -112,6 +112,7 @@ class UpScreen:
         self._steps = steps
         self._width = max((len(name) for name in names), default=0)
         self._phases = dict.fromkeys(names, Phase.WAITING)
+        self._told: set[str] = set()
         self._done: set[str] = set()
         self._colours = colours
         self._colour_of = dict(zip(names, itertools.cycle(COLOURS), strict=False))
@@ -126,6 +127,8 @@ class UpScreen:
     def show_pod(self, view: PodView) -> None:
         """Write a line when a pod's phase has changed to one that matters."""
         name = view.spec.name
+        if view.outdated and name not in self._told:
+            return  # it is what it was before; what takes its place is news
         if self._phases.get(name) is view.phase:
             return
         self._phases[name] = view.phase
@@ -136,6 +139,7 @@ class UpScreen:
         self._steps.show_pods(len(self._done), len(self._phases))
         if view.phase not in _PASSING + _ERRORS:
             took = f" after {seconds(view.ready_s)}" if view.phase is Phase.HEALTHY else ""
+            self._told.add(name)
             self._printer.err(f"{name}: {state_text(view)}{took}\n")
 
     def drop_pod(self, pod: str) -> None:

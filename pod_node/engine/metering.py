@@ -185,6 +185,8 @@ def _grower_for(known: _Module, opcode: int, operands: Reader) -> int | None:
 
 def _grower(known: _Module, table: int | None) -> int:
     """Return the number of the function that grows a table, or the memory."""
+    if table is not None and table >= len(known.tables):
+        raise UnknownCodeError(f"table {table}")
     if table not in known.growers:
         known.growers[table] = known.functions + len(known.added_functions)
         taken = b"" if table is None else known.tables[table]

@@ -78,6 +78,14 @@ def test_a_pods_phases_are_told_once_each(shown: Shown) -> None:
     )
 
 
+def test_a_pod_that_will_be_replaced_is_no_news_until_it_is(shown: Shown) -> None:
+    view = PodView(spec=make_spec("web-1"), phase=Phase.RUNNING)
+    shown.screen.show_pod(replace(view, outdated=True))
+    for phase in (Phase.WAITING, Phase.STARTING, Phase.RUNNING):
+        shown.screen.show_pod(replace(view, phase=phase))
+    assert shown.text()[1] == "web-1: running\n"
+
+
 def test_the_start_ends_with_the_table_and_the_portals(shown: Shown) -> None:
     shown.screen.show_started([PodView(spec=make_spec("web-1"), phase=Phase.RUNNING)], [PORTAL])
     out, _ = shown.text()
