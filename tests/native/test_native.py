@@ -34,7 +34,7 @@ ROUNDS = {
     "trunk": 12,
     "datagrams": 2,
     "interfaces": 6,
-    "detach": 12,
+    "detach": 3,
     "hidden": 4,
     "memory": 1,
 }
