@@ -193,23 +193,23 @@ async def test_files_are_standard_streams_of_programs(pods: PodNetwork, tmp_path
         import subprocess, sys, tempfile
         from subprocess import STDOUT, run
         python = [sys.executable, "-c"]
-        with open("/work/log", "w") as log:
+        with open("/files/log", "w") as log:
             print("parent", file=log, flush=True)
             run([*python, "print('child', flush=True); raise SystemExit('errors')"],
                 stdout=log, stderr=STDOUT)
             print("parent again", file=log, flush=True)
             run([*python, "print('another child')"], stdout=log)
-        print(open("/work/log").read().split("\\n"))
-        with open("/work/appended", "a") as one, open("/work/appended", "a") as other:
+        print(open("/files/log").read().split("\\n"))
+        with open("/files/appended", "a") as one, open("/files/appended", "a") as other:
             child = subprocess.Popen([*python, "print(input())"], stdin=subprocess.PIPE,
                                      stdout=one, text=True)
             print("before", file=other, flush=True)
             child.communicate("child")
             print("after", file=one, flush=True)
-        print(open("/work/appended").read().split())
-        with open("/work/log") as log:
+        print(open("/files/appended").read().split())
+        with open("/files/log") as log:
             print(run([*python, "print(len(input()))"], stdin=log, capture_output=True).stdout)
-        with open("/work/lines", "w+b") as lines:
+        with open("/files/lines", "w+b") as lines:
             lines.write(b"first\\nsecond\\n")
             lines.seek(0)
             print(run([*python, "import os; print(os.read(0, 6))"], stdin=lines,
@@ -217,20 +217,20 @@ async def test_files_are_standard_streams_of_programs(pods: PodNetwork, tmp_path
             print(lines.read())
         for temporary in (tempfile.TemporaryFile, tempfile.NamedTemporaryFile,
                           tempfile.SpooledTemporaryFile):
-            with temporary(dir="/work") as file:
+            with temporary(dir="/files") as file:
                 print(run([*python, "print('temporary')"], stdout=file).returncode)
                 file.seek(0)
                 print(file.read())
         import os
-        print(sorted(os.listdir("/work")))
-        with open("/work/gone", "w") as gone:
-            os.remove("/work/gone")
+        print(sorted(os.listdir("/files")))
+        with open("/files/gone", "w") as gone:
+            os.remove("/files/gone")
             try:
                 run([*python, ""], stdout=gone)
             except OSError as error:
                 print(error.strerror, error.filename)
         """,
-        mounts=(Mount(source=tmp_path, target="/work"),),
+        mounts=(Mount(source=tmp_path, target="/files"),),
     )
     assert (await program.finished()).splitlines() == [
         "['parent', 'child', 'errors', 'parent again', 'another child', '']",
