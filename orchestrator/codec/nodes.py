@@ -5,20 +5,18 @@ Owns both directions of `nodes.proto`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from orchestrator.cluster.views import NodeState, NodeView
-from orchestrator.codec.calls import cancelled, open_channel, translated
-from orchestrator.codec.errors import DeploymentLostError, DeploymentRefusedError
+from orchestrator.codec.calls import cancelled
+from orchestrator.codec.client.connecting import ConnectedClient, errors
 from protos.orchestrator.v1 import nodes_pb2 as pb
 from protos.orchestrator.v1.nodes_pb2_grpc import NodesServiceStub
 from vnet.codec import fields
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
-    from contextlib import AbstractContextManager
     from pathlib import Path
-    from types import TracebackType
 
     from orchestrator.serving.access import RemoteAddress
 
@@ -60,47 +58,32 @@ def node_from_message(message: pb.DeploymentNode) -> NodeView:
     )
 
 
-class NodesClient:
+class NodesClient(ConnectedClient):
     """One connection to a running deployment, for its nodes."""
 
     def __init__(self, where: Path | RemoteAddress) -> None:
-        self._channel = open_channel(where)
+        super().__init__(where)
         self._stub = NodesServiceStub(self._channel)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._channel.close()
 
     async def list_nodes(self) -> list[NodeView]:
         """List the nodes."""
-        with _errors():
+        with errors():
             response = await self._stub.ListNodes(pb.ListNodesRequest())
         return [node_from_message(node) for node in response.nodes]
 
     async def cordon(self, name: str) -> None:
         """Have a node take no more pods."""
-        with _errors():
+        with errors():
             await self._stub.CordonNode(pb.CordonNodeRequest(name=name))
 
     async def uncordon(self, name: str) -> None:
         """Have a node take pods again."""
-        with _errors():
+        with errors():
             await self._stub.UncordonNode(pb.UncordonNodeRequest(name=name))
 
     async def drain(self, name: str) -> AsyncGenerator[tuple[str, str], None]:
         """Move a node's pods elsewhere; name each that has left, and its new node."""
         call = self._stub.DrainNode(pb.DrainNodeRequest(name=name))
-        with _errors(), cancelled(call):
+        with errors(), cancelled(call):
             async for message in call:
                 yield message.pod, message.node
-
-
-def _errors() -> AbstractContextManager[None]:
-    return translated(DeploymentRefusedError, DeploymentLostError)

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from orchestrator.topology.source import TopologySource
     from orchestrator.views.deployment import ApplyOrder
     from orchestrator.views.progress import Progress
-from orchestrator.codec.client.describing import DescribingClient, errors
+from orchestrator.codec.client.connecting import errors
+from orchestrator.codec.client.describing import DescribingClient
 
 
 class DeclaringClient(DescribingClient):

@@ -43,7 +43,8 @@ if TYPE_CHECKING:
     from vnet.capture import CaptureBatch
     from vnet.ping import PingPlan
     from vnet.statistics import NetworkStatistics
-from orchestrator.codec.client.describing import DescribingClient, errors
+from orchestrator.codec.client.connecting import errors
+from orchestrator.codec.client.describing import DescribingClient
 
 
 class NetworkClient(DescribingClient):

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     )
     from pod_node.records import LogLines
     from pod_node.status import OpenPortal
-from orchestrator.codec.client.describing import DescribingClient, errors
+from orchestrator.codec.client.connecting import errors
+from orchestrator.codec.client.describing import DescribingClient
 
 
 class ObservingClient(DescribingClient):

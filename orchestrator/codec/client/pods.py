@@ -42,7 +42,8 @@ if TYPE_CHECKING:
     from pod_node.dialling import Connection
     from pod_node.executing import ExecEvent, ExecOrder, ExecStep
     from pod_node.usage import NodeUsage
-from orchestrator.codec.client.describing import DescribingClient, errors
+from orchestrator.codec.client.connecting import errors
+from orchestrator.codec.client.describing import DescribingClient
 
 
 class PodsClient(DescribingClient):
